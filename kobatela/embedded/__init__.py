@@ -1,0 +1,16 @@
+"""Real servers for development and tests, started from wheels. Production never imports this."""
+
+from kobatela.embedded.endpoints import Endpoints, ensure_running
+from kobatela.embedded.postgres import PostgresServer, start_postgres
+from kobatela.embedded.shared_server import EmbeddedServerError
+from kobatela.embedded.valkey import ValkeyServer, start_valkey
+
+__all__ = [
+    "EmbeddedServerError",
+    "Endpoints",
+    "PostgresServer",
+    "ValkeyServer",
+    "ensure_running",
+    "start_postgres",
+    "start_valkey",
+]

@@ -1,0 +1,10 @@
+"""The rest app."""
+
+from django.apps import AppConfig
+
+
+class RestConfig(AppConfig):
+    """Registers the app."""
+
+    name = "kobatela.rest"
+    label = "kobatela_rest"

@@ -1,0 +1,3 @@
+"""Production: only tightens what base.py says."""
+
+from kobatela.settings.base import *
