@@ -1,0 +1,203 @@
+"""The shape of every console page: it reads; what changes something is a command with its own page.
+
+A command calls the same service as the API, so no rule lives here. Templates stand in the console
+and are found by name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.functional import cached_property
+
+from kobatela.kernel.errors import DomainError
+
+ADMIN_GROUP = "admin"
+SUPPORT_GROUP = "support"
+# What a list says instead of counting millions of rows at every click.
+_MANY = 1_000_000_000
+
+
+class UncountedPaginator(Paginator):  # type: ignore[type-arg]
+    """Pages a list without `count(*)`, whose cost grows with the table."""
+
+    @cached_property
+    def count(self) -> int:
+        """A stand-in for the number of rows; lists show pages, not totals."""
+        return _MANY
+
+    @cached_property
+    def num_pages(self) -> int:
+        """As many pages as anyone may ask for."""
+        return max(1, -(-_MANY // self.per_page))
+
+
+class NoForm(forms.Form):
+    """A command that needs nothing but the confirmation."""
+
+
+class NoteForm(forms.Form):
+    """A command that needs a reason."""
+
+    note = forms.CharField(
+        label="Note", max_length=2000, widget=forms.Textarea(attrs={"rows": 3, "autofocus": True})
+    )
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something staff may do to one record.
+
+    run: called with the request, the record and the form's cleaned data; calls one service and
+        returns the sentence to show. A DomainError is shown on the form; nothing was changed then.
+    refusal: why the command is not offered for this record now; None when it is.
+    roles: the groups whose members may use it; superusers may always.
+    """
+
+    name: str
+    label: str
+    run: Callable[[HttpRequest, Any, Mapping[str, Any]], str]
+    form_class: type[forms.Form] = NoForm
+    help_text: str = ""
+    danger: bool = False
+    roles: frozenset[str] = frozenset({ADMIN_GROUP, SUPPORT_GROUP})
+    refusal: Callable[[Any], str | None] = field(default=lambda _record: None)
+    initial: Callable[[Any], Mapping[str, Any]] = field(default=lambda _record: {})
+
+    def permitted(self, request: HttpRequest) -> bool:
+        """Whether the person of this request may use the command at all."""
+        return has_role(request, self.roles)
+
+
+def has_role(request: HttpRequest, roles: frozenset[str]) -> bool:
+    """Whether the signed-in person is an active superuser or staff in one of these groups."""
+    user = request.user
+    if not (user.is_active and user.is_staff):
+        return False
+    if user.is_superuser:
+        return True
+    cached: frozenset[str] | None = getattr(request, "_kobatela_roles", None)
+    if cached is None:
+        cached = frozenset(user.groups.values_list("name", flat=True))
+        request._kobatela_roles = cached  # type: ignore[attr-defined]  # noqa: SLF001
+    return bool(cached & roles)
+
+
+class ConsoleAdmin(admin.ModelAdmin[Any]):
+    """A read-only list and record page with commands."""
+
+    commands: ClassVar[Sequence[Command]] = ()
+    view_roles: ClassVar[frozenset[str]] = frozenset({ADMIN_GROUP, SUPPORT_GROUP})
+    actions = None
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = UncountedPaginator
+    change_form_template = "console/record.html"
+    change_list_template = "console/list.html"
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Staff of the viewing roles."""
+        return has_role(request, self.view_roles)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """As for viewing."""
+        return has_role(request, self.view_roles)
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nothing is added by form."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nothing is edited by form."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nothing is deleted."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """One page for each command, before the default ones."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        own = [
+            path(
+                f"<path:object_id>/{command.name}/",
+                self.admin_site.admin_view(self._command_view(command)),
+                name=f"{name}_{command.name}",
+            )
+            for command in self.commands
+        ]
+        return own + super().get_urls()
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The record with the commands that this person may use."""
+        context = dict(extra_context or {})
+        record = self.get_object(request, unquote(object_id))
+        if record is not None:
+            context["commands"] = [
+                {
+                    "label": command.label,
+                    "danger": command.danger,
+                    "refusal": command.refusal(record),
+                    "url": self._command_url(command, record),
+                }
+                for command in self.commands
+                if command.permitted(request)
+            ]
+        return super().change_view(request, object_id, form_url, context)
+
+    def _command_url(self, command: Command, record: Model) -> str:
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{command.name}"
+        return reverse(name, args=[record.pk])
+
+    def _command_view(self, command: Command) -> Callable[..., HttpResponse]:
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            record = self.get_object(request, unquote(object_id))
+            if record is None:
+                raise Http404
+            if not command.permitted(request):
+                raise PermissionDenied
+            return self._run_command(request, command, record)
+
+        return view
+
+    def _run_command(self, request: HttpRequest, command: Command, record: Model) -> HttpResponse:
+        back = reverse(
+            f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[record.pk]
+        )
+        form = command.form_class(
+            request.POST or None, request.FILES or None, initial=dict(command.initial(record))
+        )
+        if request.method == "POST" and form.is_valid():
+            try:
+                said = command.run(request, record, form.cleaned_data)
+            except DomainError as refusal:
+                form.add_error(None, f"{refusal.message} ({refusal.code})")
+            else:
+                messages.success(request, said)
+                return HttpResponseRedirect(back)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": record,
+            "title": command.label,
+            "command": command,
+            "refusal": command.refusal(record),
+            "form": form,
+            "back": back,
+        }
+        return TemplateResponse(request, "console/command.html", context)
