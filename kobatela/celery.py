@@ -1,12 +1,34 @@
 """The Celery application. The broker is a doorbell; the database rows are the work orders."""
 
+import logging
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, Task
+from kombu.exceptions import OperationalError
 
 from kobatela.settings import settings_module
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings_module())
-app = Celery("kobatela")
+
+logger = logging.getLogger(__name__)
+
+
+class DoorbellTask(Task):  # type: ignore[misc]  # celery ships no types
+    """A task whose message may be lost: a sweeper finds the row that it was about."""
+
+    def apply_async(self, *args: Any, **kwargs: Any) -> Any:
+        """Send the task; when the broker is down, say so in the log and carry on.
+
+        The caller has committed its work order already, so there is nothing to undo.
+        """
+        try:
+            return super().apply_async(*args, **kwargs)
+        except OperationalError as error:
+            logger.warning("The broker did not take %s: %s", self.name, error)
+            return None
+
+
+app = Celery("kobatela", task_cls=DoorbellTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

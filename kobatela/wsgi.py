@@ -1,10 +1,8 @@
 """The WSGI entry for the web server."""
 
-import os
-
 from django.core.wsgi import get_wsgi_application
 
-from kobatela.settings import settings_module
+# Names the settings, and makes `task.delay` reach our broker.
+import kobatela.celery  # noqa: F401
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings_module())
 application = get_wsgi_application()

@@ -9,7 +9,8 @@ from kobatela.embedded.valkey import ValkeyServer, start_valkey
 
 _CHECKOUT_VAR = Path(__file__).resolve().parents[2] / "var"
 # Held as long as this process lives: the servers run while somebody holds them.
-_held: dict[Path, tuple[PostgresServer, ValkeyServer]] = {}
+_postgres: dict[Path, PostgresServer] = {}
+_valkey: dict[Path, ValkeyServer] = {}
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,30 @@ class Endpoints:
     redis_url: str
 
 
-def ensure_running(var: Path | None = None) -> Endpoints:
-    """Start PostgreSQL and Valkey of this checkout unless they run, and use them.
+def var_dir() -> Path:
+    """Where this checkout keeps what it makes: KOBATELA_VAR_DIR, or its `var` folder."""
+    return Path(os.environ.get("KOBATELA_VAR_DIR") or _CHECKOUT_VAR).resolve()
 
-    They keep running until the last process that called this has ended. `var` defaults to
-    KOBATELA_VAR_DIR or the `var` folder of the checkout. Raises EmbeddedServerError.
+
+def ensure_postgres(var: Path) -> PostgresServer:
+    """Start PostgreSQL unless it runs; it keeps running until the last process using it ends."""
+    if var not in _postgres:
+        _postgres[var] = start_postgres(var)
+    return _postgres[var]
+
+
+def ensure_valkey(var: Path) -> ValkeyServer:
+    """Start Valkey unless it runs; it keeps running until the last process using it ends."""
+    if var not in _valkey:
+        _valkey[var] = start_valkey(var)
+    return _valkey[var]
+
+
+def ensure_running(var: Path | None = None) -> Endpoints:
+    """Start both servers of this checkout unless they run, and use them.
+
+    `var` defaults to `var_dir()`. Raises EmbeddedServerError when a server does not come up.
     """
-    home = (var or Path(os.environ.get("KOBATELA_VAR_DIR", _CHECKOUT_VAR))).resolve()
-    if home not in _held:
-        _held[home] = (start_postgres(home), start_valkey(home))
-    postgres, valkey = _held[home]
+    home = var.resolve() if var else var_dir()
+    postgres, valkey = ensure_postgres(home), ensure_valkey(home)
     return Endpoints(postgres.app_url(), postgres.owner_url(), valkey.url)

@@ -1,4 +1,4 @@
-"""Secrets of one checkout: made at random on first use, kept under var/, never in the repository."""
+"""Secrets of one checkout: made at random on first use and kept under var/."""
 
 import os
 import secrets

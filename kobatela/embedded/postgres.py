@@ -103,7 +103,7 @@ class PostgresServer(SharedServer):
         return local_secret(self.var, role)
 
     def _home(self, account: str) -> Path:
-        """The folder of the cluster: var/postgres, which may be a link to where it could be made."""
+        """The folder of the cluster: var/postgres, or where that link leads."""
         home = self.var / "postgres"
         if home.is_symlink() and _belongs_to_another(home):
             home.unlink()  # a copied checkout: its copied link leads to the other one's data
@@ -203,7 +203,7 @@ def _run(
     command: list[str], *, account: str = "", environment: dict[str, str] | None = None
 ) -> None:
     entry = pwd.getpwnam(account) if account else None
-    result = subprocess.run(
+    result = subprocess.run(  # noqa: S603 - the command comes from this module
         command,
         user=entry.pw_uid if entry else None,
         group=entry.pw_gid if entry else None,

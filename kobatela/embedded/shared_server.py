@@ -188,7 +188,7 @@ class SharedServer:
         with self.log_path.open("ab") as log:
             log_start = log.tell()
             # Returns at once: the guardian leaves us for a life of its own.
-            subprocess.run(
+            subprocess.run(  # noqa: S603 - the command comes from our own code
                 [sys.executable, "-I", "-S", str(_GUARDIAN), *arguments, "--", *launch.command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -3,13 +3,23 @@
 from pathlib import Path
 
 import django_stubs_ext
-import environ
+
+from kobatela.settings.environment import env
 
 django_stubs_ext.monkeypatch()
 
-env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parents[2]
-VAR_DIR = Path(env.str("KOBATELA_VAR_DIR", default=str(BASE_DIR / "var")))
+VAR_DIR = Path(env.str("KOBATELA_VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
+
+# --- Secrets and hosts --------------------------------------------------------------------------
+DEBUG = False
+SECRET_KEY = env.secret("SECRET_KEY")
+API_KEY_PEPPER = env.secret("API_KEY_PEPPER")
+# Known in every environment so that its use can be refused by name; it opens dev only.
+DEV_API_KEY = env.secret("DEV_API_KEY", default="")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 
 # --- Applications -------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -33,7 +43,7 @@ INSTALLED_APPS = [
     "escrow",
     "proofs",
     "spend",
-    "kobatela.console",
+    "kobatela.console.apps.ConsoleConfig",
     "kobatela.api",
 ]
 MIDDLEWARE = [
@@ -66,11 +76,98 @@ TEMPLATES = [
         },
     }
 ]
+
+# --- Database -----------------------------------------------------------------------------------
+# The application role; a statement that waits or runs too long fails instead of piling up.
+_LOCK_TIMEOUT_S = env.int("DATABASE_LOCK_TIMEOUT_S", default=5)
+_STATEMENT_TIMEOUT_S = env.int("DATABASE_STATEMENT_TIMEOUT_S", default=30)
+DATABASES = {"default": env.database("DATABASE_URL")}
+DATABASES["default"].setdefault("OPTIONS", {}).update(
+    options=f"-c lock_timeout={_LOCK_TIMEOUT_S}s -c statement_timeout={_STATEMENT_TIMEOUT_S}s"
+    " -c idle_in_transaction_session_timeout=60s",
+    pool={
+        "min_size": 1,
+        "max_size": env.int("DATABASE_POOL_SIZE", default=16),
+        "timeout": 10,
+    },
+)
+# The owner role, for migrations (`manage.py migrate --database owner`); the web needs none.
+if env.secret("DATABASE_OWNER_URL", default=""):
+    DATABASES["owner"] = env.database("DATABASE_OWNER_URL")
+    DATABASES["owner"].setdefault("OPTIONS", {})
+
+# --- Redis, Celery ------------------------------------------------------------------------------
+# The broker only rings the bell, so losing a message costs time, never work; and a web request
+# must not wait for a broker that is down.
+REDIS_URL = env.secret("REDIS_URL")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 2},
+    }
+}
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_connect_timeout": 2,
+    "socket_timeout": 5,
+}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+# Off: no beat runs here and nothing recurs; health says so.
+KOBATELA_SCHEDULER_ENABLED = env.bool("KOBATELA_SCHEDULER_ENABLED", default=True)
+
+# --- Logs ---------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "kobatela.settings.logs.JsonFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {
+        "handlers": ["console"],
+        "level": env.one_of(
+            "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), default="INFO"
+        ),
+    },
+    # Django's own handlers would print each line a second time, and not as JSON.
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+    },
+}
+
+# --- Pages --------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
-STATIC_URL = "static/"
+STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Names with a hash of the content: a browser never shows yesterday's style sheet.
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
+}
+MEDIA_ROOT = VAR_DIR / "media"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+SESSION_COOKIE_AGE = 12 * 3600
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
 
 # --- API ----------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

@@ -1,3 +1,22 @@
 """Production: only tightens what base.py says."""
 
-from kobatela.settings.base import *
+from kobatela.settings import require_environment
+from kobatela.settings.environment import env
+
+KOBATELA_ENV = require_environment("production")
+
+from kobatela.settings.base import *  # noqa: E402 - after the check above
+
+SECURE_SSL_REDIRECT = True
+# Probes come from inside, without TLS, and learn nothing.
+SECURE_REDIRECT_EXEMPT = [r"^health/(live|ready)$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+# Only behind a proxy that sets this header itself; anybody else could claim to use TLS.
+if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+env.finish()

@@ -1,3 +1,30 @@
-"""Tests: embedded servers, a clean database, no broker where none is needed."""
+"""Tests: embedded servers, a database of their own, nothing sent to a broker by accident."""
 
-from kobatela.settings.base import *
+import zlib
+
+from kobatela.settings import require_environment
+from kobatela.settings.environment import env
+from kobatela.settings.local import local_values
+
+KOBATELA_ENV = require_environment("test")
+env.fall_back_to(local_values())
+
+from kobatela.settings.base import *  # noqa: E402 - base reads what was filled in above
+
+# Whatever server the URLs lead to, tests touch this database only.
+TEST_DATABASE = env.str("KOBATELA_TEST_DB", default="test_kobatela")
+for _alias in DATABASES.values():
+    _alias["NAME"] = TEST_DATABASE
+    # Tests open and close connections in many short-lived threads; a pool would outlive them.
+    _alias["OPTIONS"].pop("pool", None)
+
+# Runs of the tests side by side share one Valkey; each counts in a numbered database of its own.
+REDIS_URL = f"{REDIS_URL.rpartition('/')[0]}/{1 + zlib.crc32(TEST_DATABASE.encode()) % 15}"
+CELERY_BROKER_URL = REDIS_URL
+CACHES["default"]["LOCATION"] = REDIS_URL
+
+# The real hashers are slow on purpose.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+
+env.finish()

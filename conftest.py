@@ -1,0 +1,137 @@
+"""The test database, its two roles, and what every test may use."""
+
+import os
+
+os.environ.setdefault("KOBATELA_ENV", "test")
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import pytest
+from django.test import TransactionTestCase
+from psycopg import sql
+from pytest_django import DjangoDbBlocker
+
+import kobatela.celery  # noqa: F401 - the tasks belong to our application, as in the web
+
+# Everything a migrated database holds before the first test, to be put back after each test that
+# commits. Triggers are off meanwhile (session_replication_role), so order and append-only
+# tables do not matter; only the owner may do that, and only on an embedded or test server.
+_KEEP_PRISTINE = """
+DROP SCHEMA IF EXISTS pristine CASCADE;
+CREATE SCHEMA pristine;
+DO $$
+DECLARE name text;
+BEGIN
+  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+    EXECUTE format('CREATE TABLE pristine.%I AS TABLE public.%I', name, name);
+  END LOOP;
+END $$;
+"""
+_RESTORE_PRISTINE = """
+SET session_replication_role = replica;
+SET lock_timeout = '10s';
+DO $$
+DECLARE name text; columns text; has_rows boolean;
+BEGIN
+  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+    EXECUTE format('DELETE FROM public.%I', name);
+    EXECUTE format('SELECT EXISTS (SELECT FROM pristine.%I)', name) INTO has_rows;
+    IF has_rows THEN
+      SELECT string_agg(quote_ident(column_name), ', ') INTO columns
+        FROM information_schema.columns
+       WHERE table_schema = 'public' AND table_name = name AND is_generated = 'NEVER';
+      EXECUTE format('INSERT INTO public.%I (%s) SELECT %s FROM pristine.%I',
+                     name, columns, columns, name);
+    END IF;
+  END LOOP;
+END $$;
+"""
+
+
+def _owner_connection(database: str) -> "psycopg.Connection[Any]":
+    from django.db import connections
+
+    parameters = connections["owner"].get_connection_params() | {"dbname": database}
+    wanted = ("host", "port", "user", "password", "dbname")
+    return psycopg.connect(
+        **{name: parameters[name] for name in wanted if name in parameters}, autocommit=True
+    )
+
+
+def _exists(server: "psycopg.Connection[Any]", name: str) -> bool:
+    found = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+    return found is not None
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    request: pytest.FixtureRequest,
+    django_test_environment: None,
+    django_db_blocker: DjangoDbBlocker,
+    django_db_keepdb: bool,  # noqa: FBT001 - the names are pytest-django's fixtures
+    django_db_createdb: bool,  # noqa: FBT001 - likewise
+) -> Iterator[None]:
+    """Make and migrate the test database as its owner; the tests use the application role."""
+    from django.conf import settings
+    from django.core.management import call_command
+
+    name = settings.TEST_DATABASE
+    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    with _owner_connection("postgres") as server:
+        if not django_db_keepdb or django_db_createdb:
+            server.execute(drop)
+        is_old = _exists(server, name)
+        if not is_old:
+            server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    with django_db_blocker.unblock():
+        if is_old:
+            restore_database()
+        call_command("migrate", database="owner", verbosity=0, interactive=False)
+        with _owner_connection(name) as server:
+            server.execute(_KEEP_PRISTINE)
+    yield
+    if not django_db_keepdb:
+        with django_db_blocker.unblock(), _owner_connection("postgres") as server:
+            server.execute(drop)
+
+
+def restore_database() -> None:
+    """Put the test database back to what the migrations left."""
+    from django.conf import settings
+
+    with _owner_connection(settings.TEST_DATABASE) as server:
+        server.execute(_RESTORE_PRISTINE)
+
+
+def _clean_after_commits(test_case: TransactionTestCase) -> None:
+    restore_database()
+
+
+# The application role may not truncate, so Django's own cleaning cannot work here.
+TransactionTestCase._fixture_teardown = _clean_after_commits  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+@dataclass
+class Doorbells:
+    """Which tasks were announced to the broker: (task name, arguments)."""
+
+    rung: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+
+    def for_task(self, name: str) -> list[tuple[Any, ...]]:
+        """The arguments of every announcement of one task, in order."""
+        return [arguments for task, arguments in self.rung if task == name]
+
+
+@pytest.fixture(autouse=True)
+def doorbells(monkeypatch: pytest.MonkeyPatch) -> Doorbells:
+    """No test sends a task; what would have been sent is listed here."""
+    bells = Doorbells()
+
+    def ring(task: Any, args: Any = None, kwargs: Any = None, **options: Any) -> None:
+        bells.rung.append((task.name, (*(args or ()), *(kwargs or {}).values())))
+
+    monkeypatch.setattr("celery.app.task.Task.apply_async", ring)
+    return bells

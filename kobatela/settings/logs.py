@@ -1,0 +1,38 @@
+"""Log lines as JSON, one a line, without secrets."""
+
+import json
+import logging
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from kobatela.kernel.context import request_id
+
+# API keys, bearer tokens, and passwords inside URLs.
+_SECRETS = re.compile(
+    r"koba_(?:live|test)_\w+|(?<=Bearer )\S+|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)", re.IGNORECASE
+)
+_EXTRA = ("actor", "subject", "action", "status", "duration_ms", "path", "method")
+
+
+def without_secrets(text: str) -> str:
+    """The text with every known shape of a secret blotted out."""
+    return _SECRETS.sub("[secret]", text)
+
+
+class JsonFormatter(logging.Formatter):
+    """Time, level, logger, message, request id; actor and subject where the caller gives them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One JSON object on one line."""
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": without_secrets(record.getMessage()),
+            "request_id": request_id() or None,
+        }
+        line |= {name: record.__dict__[name] for name in _EXTRA if name in record.__dict__}
+        if record.exc_info:
+            line["error"] = without_secrets(self.formatException(record.exc_info))
+        return json.dumps(line, default=str, ensure_ascii=False)
