@@ -129,8 +129,16 @@ KOBATELA_SCHEDULER_ENABLED = env.bool("KOBATELA_SCHEDULER_ENABLED", default=True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "kobatela.settings.logs.JsonFormatter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "formatters": {
+        "json": {"()": "kobatela.settings.logs.JsonFormatter"},
+        "text": {"()": "kobatela.settings.logs.TextFormatter"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": env.one_of("LOG_FORMAT", ("json", "text"), default="json"),
+        }
+    },
     "root": {
         "handlers": ["console"],
         "level": env.one_of(
@@ -182,3 +190,42 @@ REST_FRAMEWORK = {
 
 # --- Domain -------------------------------------------------------------------------------------
 KOBATELA_CURRENCIES = env.list("KOBATELA_CURRENCIES", default=["EUR", "USD", "GBP", "XOF", "XAF"])
+
+# --- rest, api ----------------------------------------------------------------------------------
+# Requests per minute and key, and per minute and address; refused keys per minute and address.
+KOBATELA_THROTTLE_PER_MINUTE = env.int("KOBATELA_THROTTLE_PER_MINUTE", default=60_000)
+KOBATELA_THROTTLE_FAILURES_PER_MINUTE = env.int(
+    "KOBATELA_THROTTLE_FAILURES_PER_MINUTE", default=300
+)
+# How many proxies in front of the web server write X-Forwarded-For; 0 believes none.
+KOBATELA_TRUSTED_PROXIES = env.int("KOBATELA_TRUSTED_PROXIES", default=0)
+KOBATELA_JSON_MAX_BYTES = env.int("KOBATELA_JSON_MAX_BYTES", default=1_048_576)
+# A form with the largest file (PDF, 25 MB) and its fields.
+KOBATELA_UPLOAD_MAX_BYTES = env.int("KOBATELA_UPLOAD_MAX_BYTES", default=26 * 1_048_576)
+KOBATELA_DOCS_ENABLED = env.bool("KOBATELA_DOCS_ENABLED", default=True)
+CORS_ALLOW_HEADERS = [
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "x-api-key",
+    "x-on-behalf-of",
+    "x-request-id",
+]
+CORS_EXPOSE_HEADERS = ["Idempotent-Replayed", "Retry-After", "X-Request-ID"]
+CORS_ALLOW_METHODS = ["DELETE", "GET", "PATCH", "POST", "PUT"]
+
+# --- Ground: audit and accounts -----------------------------------------------------------------
+# What must survive a rollback (refusals, denials) is written over a connection of its own. Tests
+# run inside one transaction and see both sides on one connection.
+DATABASES["apart"] = {
+    **DATABASES["default"],
+    "OPTIONS": {
+        **DATABASES["default"]["OPTIONS"],
+        "pool": {"min_size": 0, "max_size": 4, "timeout": 10},
+    },
+    "TEST": {"MIRROR": "default"},
+}
+AUDIT_APART_DATABASE = "default" if env.str("KOBATELA_ENV", default="") == "test" else "apart"
+# A job that has not shown life for this long may be taken over.
+JOB_LOCK_HOLD_S = env.int("KOBATELA_JOB_LOCK_HOLD_S", default=120)
+AUTHENTICATION_BACKENDS = ["kobatela.accounts.backends.StaffBackend"]

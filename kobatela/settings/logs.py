@@ -36,3 +36,17 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["error"] = without_secrets(self.formatException(record.exc_info))
         return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class TextFormatter(logging.Formatter):
+    """The same for a person at a terminal: time, level, logger, message, request id."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the traceback if there is one."""
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        line = f"{at} {record.levelname.lower():<7} {record.name}: {record.getMessage()}"
+        if request_id():
+            line += f" [{request_id()}]"
+        if record.exc_info:
+            line += f"\n{self.formatException(record.exc_info)}"
+        return without_secrets(line)

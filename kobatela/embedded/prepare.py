@@ -1,0 +1,27 @@
+"""Brings database, schedule, static files and credentials up to date, as the stack starts.
+
+One process instead of four, because each would load Django again.
+"""
+
+import os
+
+import django
+from django.core.management import call_command
+
+
+def main() -> None:
+    """Run the management commands that a start needs."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kobatela.settings.dev")
+    django.setup()
+    call_command("migrate", database="owner", interactive=False, verbosity=1)
+    call_command("ensure_schedule")
+    call_command("collectstatic", interactive=False, verbosity=1)
+    call_command(
+        "bootstrap_credentials",
+        base_url=os.environ["KOBATELA_BASE_URL"],
+        psp_url=os.environ["FAKE_PSP_URL"],
+    )
+
+
+if __name__ == "__main__":
+    main()
