@@ -1,0 +1,67 @@
+"""What Django, DRF and the database raise, as refusals of ours."""
+
+import logging
+from collections.abc import Mapping
+
+from django.core import exceptions as django_errors
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
+from psycopg import errors as postgres
+from psycopg_pool import PoolTimeout
+from rest_framework import exceptions as drf_errors
+
+from kobatela.kernel.errors import Busy, DomainError, ValidationFailed
+from kobatela.rest import errors
+from kobatela.rest.fields import field_problems
+
+_logger = logging.getLogger(__name__)
+
+# A retry is expected to work: somebody else held a lock, or the statement took too long.
+_PASSING = (
+    postgres.LockNotAvailable,
+    postgres.DeadlockDetected,
+    postgres.SerializationFailure,
+    postgres.QueryCanceled,
+)
+# The first match counts, so the more exact classes come first.
+_TRANSLATIONS: Mapping[type[Exception], type[DomainError]] = {
+    Http404: errors.NotFound,
+    drf_errors.NotFound: errors.NotFound,
+    drf_errors.UnsupportedMediaType: errors.UnsupportedMediaType,
+    drf_errors.MethodNotAllowed: errors.MethodNotAllowed,
+    drf_errors.ParseError: errors.BadRequest,
+    drf_errors.APIException: errors.Forbidden,
+    django_errors.RequestDataTooBig: errors.PayloadTooLarge,
+    django_errors.PermissionDenied: errors.Forbidden,
+    django_errors.BadRequest: errors.BadRequest,
+    django_errors.SuspiciousOperation: errors.BadRequest,
+    MultiPartParserError: errors.BadRequest,
+    UnreadablePostError: errors.BadRequest,
+}
+
+
+def as_domain_error(error: BaseException) -> DomainError:
+    """The refusal that `error` means to a client.
+
+    What is a defect of ours, or the database being away, is logged here with its traceback;
+    nothing of it reaches the client.
+    """
+    if isinstance(error, DomainError):
+        return error
+    if isinstance(error, drf_errors.ValidationError):
+        return ValidationFailed(list(field_problems(error.detail)))
+    for foreign, ours in _TRANSLATIONS.items():
+        if isinstance(error, foreign):
+            return ours()
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        return _database_error(error)
+    _logger.error("Unhandled exception", exc_info=error)
+    return errors.InternalError()
+
+
+def _database_error(error: BaseException) -> DomainError:
+    if isinstance(error.__cause__, _PASSING):
+        return Busy()
+    _logger.error("The database does not answer", exc_info=error)
+    return errors.DatabaseUnavailable()

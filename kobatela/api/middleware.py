@@ -1,0 +1,68 @@
+"""The first and last thing that happens to a request: its id, its log line, its error shape."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from kobatela.api.errors import page_for_status
+from kobatela.kernel.caller import Caller
+from kobatela.kernel.context import is_valid_request_id, new_request_id, working_for
+
+_access = logging.getLogger("kobatela.access")
+
+
+class RequestIdMiddleware:
+    """Gives every request its id, and every response the header, the log line and the shape."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer `request` under its id: the caller's own where it has a valid form."""
+        started = time.perf_counter()
+        wanted = request.META.get("HTTP_X_REQUEST_ID", "")
+        name = wanted if is_valid_request_id(wanted) else new_request_id()
+        with working_for(name):
+            response = self.get_response(request)
+            if response.status_code >= 400:
+                response = _in_shape(request, response)
+            response.headers["X-Request-ID"] = name
+            _log(request, response, started)
+        return response
+
+
+def _in_shape(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Replace a page that the framework wrote itself (plain 404, debug page) outside the admin."""
+    kind = response.headers.get("Content-Type", "")
+    if kind.startswith("application/json") or request.path_info.startswith("/admin/"):
+        return response
+    return page_for_status(response.status_code)
+
+
+def _log(request: HttpRequest, response: HttpResponseBase, started: float) -> None:
+    if not _access.isEnabledFor(logging.INFO):
+        return
+    match = request.resolver_match
+    caller = getattr(request, "auth", None)
+    _access.info(
+        "request",
+        extra={
+            "method": request.method,
+            # The pattern and its ids, never the path itself: a path may hold a secret link.
+            "path": match.route if match else None,
+            "subject": _subject(match.kwargs) if match else None,
+            "status": response.status_code,
+            "duration_ms": round((time.perf_counter() - started) * 1000, 1),
+            "actor": caller.actor if isinstance(caller, Caller) else None,
+        },
+    )
+
+
+def _subject(kwargs: dict[str, object]) -> str | None:
+    for name, value in kwargs.items():
+        if isinstance(value, int):
+            return f"{name.removesuffix('_id')}:{value}"
+    return None
