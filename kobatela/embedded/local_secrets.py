@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 _BYTES = 32
@@ -13,8 +14,8 @@ def local_secret(var: Path, name: str) -> str:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = directory / name
     if not path.exists():
-        scratch = directory / f".{name}.{os.getpid()}"
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor, scratch_name = tempfile.mkstemp(dir=directory)  # mode 600
+        scratch = Path(scratch_name)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(_BYTES))
         try:

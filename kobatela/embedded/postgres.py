@@ -115,7 +115,8 @@ class PostgresServer(SharedServer):
                 elsewhere = Path(tempfile.mkdtemp(prefix="kobatela-", dir="/var/lib"))
                 (elsewhere / "belongs-to").write_text(str(home))
                 home.symlink_to(elsewhere)
-            give_to(account, home)
+        # Also a copied folder, which belongs to whoever copied it.
+        give_to(account, home.resolve())
         return home.resolve()
 
     def _server_bin_dir(self, account: str, home: Path) -> Path:

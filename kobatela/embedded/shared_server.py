@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -118,13 +119,19 @@ class SharedServer:
     def stop(self) -> None:
         """Stop the server now, also for everybody else who uses it."""
         if self.is_running():
-            os.kill(self.pid, self.stop_signal)
+            with suppress(ProcessLookupError):  # killed a moment ago
+                os.kill(self.pid, self.stop_signal)
         FileLock(self._alive_path, timeout_s=_STOP_TIMEOUT_S).acquire().release()
         self._lease.release()
 
     def kill(self) -> None:
-        """Kill the server without warning (SIGKILL), as a crash would."""
-        os.kill(self.pid, signal.SIGKILL)
+        """Kill the server without warning (SIGKILL), as a crash would; returns when it is dead."""
+        pid = self.pid
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            while True:
+                os.kill(pid, 0)
+                time.sleep(_POLL_S)
 
     def _state(self) -> ServerState:
         state = self._last_state()

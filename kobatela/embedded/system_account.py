@@ -45,8 +45,14 @@ def can_enter(account: str, directory: Path) -> bool:
 
 
 def give_to(account: str, path: Path) -> None:
-    """Make the account the owner of the path, closed to everybody else."""
+    """Make the account (empty: ours) the owner of the path, closed to everybody else.
+
+    A folder that belongs to somebody else is given away with all that is in it.
+    """
     path.chmod(0o700 if path.is_dir() else 0o600)
-    if account:
-        entry = pwd.getpwnam(account)
-        os.chown(path, entry.pw_uid, entry.pw_gid)
+    if not account:
+        return
+    entry = pwd.getpwnam(account)
+    if path.stat().st_uid != entry.pw_uid:
+        for part in (path, *path.rglob("*")):
+            os.chown(part, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
