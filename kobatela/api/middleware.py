@@ -31,6 +31,8 @@ class RequestIdMiddleware:
                 response = _in_shape(request, response)
             response.headers["X-Request-ID"] = name
             _log(request, response, started)
+        # Django would log the path of every refusal again; a path may hold a secret link.
+        response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
         return response
 
 

@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from kobatela.kernel.caller import PARTY_SCOPES, Caller, Scope
 from kobatela.rest.errors import Forbidden, InsufficientScope, OnBehalfOfRequired
 
 if TYPE_CHECKING:
+    # DRF's views import this module themselves, through the settings.
+    from rest_framework.views import APIView
+
     from kobatela.rest.viewsets import KobatelaViewSet
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -98,6 +98,10 @@ class KobatelaViewSet(GenericViewSet[Any]):
         shown = serializer(page.items, many=True, context=self.get_serializer_context())
         return Response({"items": shown.data, "next": page.next})
 
+    def get_serializer_context(self) -> dict[str, Any]:
+        """What serializers may ask for: the request, this view and the caller."""
+        return {"request": self.request, "view": self, "caller": self.request.auth}
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer one request: gates, then the action, then bytes."""
         self.args, self.kwargs = args, kwargs
