@@ -3,5 +3,5 @@
 from drf_spectacular.openapi import AutoSchema
 
 
-class KobatelaSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular ships no types
+class KobatelaSchema(AutoSchema):
     """How an endpoint of ours is described."""

@@ -44,9 +44,9 @@ def _throttled(refusal: DomainError, request: Request) -> DomainError:
 def _record_refused_access(refusal: DomainError, request: Request) -> None:
     # From Django's request: reading `request.auth` would authenticate once more.
     caller = getattr(request._request, "auth", None)  # noqa: SLF001 - the wrapper has no other way
-    if not isinstance(caller, Caller):
-        return
     match = request.resolver_match
+    if not isinstance(caller, Caller) or match is None:
+        return
     body = {
         "code": refusal.code,
         "method": request.method,

@@ -18,7 +18,7 @@ from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.errors import DomainError, Kind, ValidationFailed
 from kobatela.rest import idempotency, throttling
 from kobatela.rest.encoding import json_bytes
-from kobatela.rest.errors import NotFound
+from kobatela.rest.errors import IdempotencyKeyReused, NotFound
 from kobatela.rest.fields import MAX_BIGINT, FilterSerializer, field_problems
 from kobatela.rest.idempotency import Claim, Idempotency, StoredAnswer
 from kobatela.rest.pagination import keyset_page
@@ -234,7 +234,7 @@ class KobatelaViewSet(GenericViewSet[Any]):
 
 def _is_stored(error: DomainError) -> bool:
     """Whether a refusal is the command's own and will be the same on a retry."""
-    if error.passing or isinstance(error, ValidationFailed | idempotency.IdempotencyKeyReused):
+    if error.passing or isinstance(error, ValidationFailed | IdempotencyKeyReused):
         return False
     return error.kind in _STORED_REFUSALS
 
@@ -251,7 +251,8 @@ def _as_bytes(response: HttpResponseBase) -> HttpResponse:
         content = b"" if response.data is None else json_bytes(response.data)
         plain = HttpResponse(content, status=response.status_code, content_type="application/json")
         for name, value in response.items():
-            plain.headers[name] = value
+            if name != "Content-Type":
+                plain.headers[name] = value
         return plain
     assert isinstance(response, HttpResponse), "a command answers with a body, not a stream"
     return response

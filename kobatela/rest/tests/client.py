@@ -80,5 +80,5 @@ class Api:
             response = self.client.generic(
                 method, path, body, content_type=content_type, headers=sent
             )
-        content = b"".join(response.streaming_content) if response.streaming else response.content
+        content = response.getvalue()
         return Answer(response.status_code, content, dict(response.items()))
