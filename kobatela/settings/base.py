@@ -4,6 +4,7 @@ from pathlib import Path
 
 import django_stubs_ext
 
+from kobatela.settings.amounts import amounts_minor
 from kobatela.settings.environment import env
 
 django_stubs_ext.monkeypatch()
@@ -229,3 +230,28 @@ AUDIT_APART_DATABASE = "default" if env.str("KOBATELA_ENV", default="") == "test
 # A job that has not shown life for this long may be taken over.
 JOB_LOCK_HOLD_S = env.int("KOBATELA_JOB_LOCK_HOLD_S", default=120)
 AUTHENTICATION_BACKENDS = ["kobatela.accounts.backends.StaffBackend"]
+# From these amounts on (not including them) two people approve; a currency without a figure always.
+KOBATELA_FOUR_EYES_MIN_MINOR = amounts_minor(
+    "KOBATELA_FOUR_EYES_MIN",
+    "EUR=10000.00,USD=10000.00,GBP=10000.00,XOF=6000000,XAF=6000000",
+)
+
+# --- Uploads and proofs -------------------------------------------------------------------------
+# Private: no web server shows this folder. Web and worker share it, on one file system.
+KOBATELA_FILES_DIR = Path(
+    env.str("KOBATELA_FILES_DIR", default=str(VAR_DIR / "private"))
+).resolve()
+KOBATELA_FILE_MAX_BYTES = env.int("KOBATELA_FILE_MAX_BYTES", default=25 * 1_048_576)
+KOBATELA_FILE_MAX_IMAGE_BYTES = env.int("KOBATELA_FILE_MAX_IMAGE_BYTES", default=15 * 1_048_576)
+# Every uploaded file goes to disk and through the hash, piece by piece.
+FILE_UPLOAD_HANDLERS = ["kobatela.uploads.quarantine.QuarantineUploadHandler"]
+DATA_UPLOAD_MAX_NUMBER_FILES = 4
+# A machine approves up to this amount, and up to the day's sum per escrow and per provider; in a
+# currency without a figure never.
+_AUTO_APPROVE_MAX = "EUR=2000.00,USD=2000.00,GBP=2000.00,XOF=1000000,XAF=1000000"
+KOBATELA_AUTO_APPROVE_MAX_MINOR = amounts_minor("KOBATELA_AUTO_APPROVE_MAX", _AUTO_APPROVE_MAX)
+KOBATELA_AUTO_APPROVE_DAY_MAX_MINOR = {
+    currency: 5 * amount_minor for currency, amount_minor in KOBATELA_AUTO_APPROVE_MAX_MINOR.items()
+} | amounts_minor("KOBATELA_AUTO_APPROVE_DAY_MAX", "")
+# The share (0 to 1) of what a machine could approve that is drawn for a person all the same.
+KOBATELA_REVIEW_SAMPLE = env.float("KOBATELA_REVIEW_SAMPLE", default=0.0)

@@ -1,0 +1,83 @@
+"""Every action that the audit trail knows, in one published list.
+
+Each app appends to its own section. A name is `<noun>.<what happened>` in the past tense and is
+never changed or reused: entries that hold it are never rewritten.
+"""
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What an audit entry says was done."""
+
+    # --- audit ------------------------------------------------------------------------------
+    ALERT_RAISED = "alert.raised"
+    AUDIT_READ = "audit.read"
+    JOB_LOCK_ACQUIRED = "job.lock_acquired"
+    JOB_LOCK_REFRESHED = "job.lock_refreshed"
+    JOB_LOCK_RELEASED = "job.lock_released"
+    JOB_LOCK_TAKEN_OVER = "job.lock_taken_over"
+    JOB_LOCK_LOST = "job.lock_lost"
+    SWITCH_SET = "switch.set"
+
+    # --- accounts ---------------------------------------------------------------------------
+    ACCESS_REFUSED = "access.refused"
+    STAFF_LOGGED_IN = "staff.logged_in"
+    STAFF_LOGIN_REFUSED = "staff.login_refused"
+    USER_CREATED = "user.created"
+    USER_UPDATED = "user.updated"
+    USER_DEACTIVATED = "user.deactivated"
+    USER_REACTIVATED = "user.reactivated"
+    USER_MANAGER_SET = "user.manager_set"
+    USER_READ = "user.read"
+    APIKEY_ISSUED = "apikey.issued"
+    APIKEY_ROTATED = "apikey.rotated"
+    APIKEY_REVOKED = "apikey.revoked"
+    APIKEY_USED = "apikey.used"
+    APIKEY_REFUSED = "apikey.refused"
+    APIKEY_LEGACY_USED = "apikey.legacy_used"
+    APPROVAL_GIVEN = "approval.given"
+    APPROVAL_REPLACED = "approval.replaced"
+    APPROVAL_GRANTED = "approval.granted"
+    APPROVAL_WITHDRAWN = "approval.withdrawn"
+
+    # --- uploads ----------------------------------------------------------------------------
+    UPLOAD_RECEIVED = "upload.received"
+    UPLOAD_PURGED = "upload.purged"
+
+    # --- payments ---------------------------------------------------------------------------
+
+    # --- escrow -----------------------------------------------------------------------------
+    ESCROW_CREATED = "escrow.created"
+    ESCROW_READ = "escrow.read"
+    ESCROW_FUNDED = "escrow.funded"
+    ESCROW_DELIVERED = "escrow.delivered"
+    ESCROW_DISPUTED = "escrow.disputed"
+    ESCROW_RELEASED = "escrow.released"
+    ESCROW_REFUNDED = "escrow.refunded"
+    ESCROW_PARTLY_REFUNDED = "escrow.partly_refunded"
+    ESCROW_CANCELLED = "escrow.cancelled"
+    ESCROW_DEADLINE_PAUSED = "escrow.deadline_paused"
+    ESCROW_HOLD_ENDING = "escrow.hold_ending"
+    MILESTONE_CREATED = "milestone.created"
+    MILESTONE_SUBMITTED = "milestone.submitted"
+    MILESTONE_REJECTED = "milestone.rejected"
+    MILESTONE_APPROVED = "milestone.approved"
+    MILESTONE_CANCELLED = "milestone.cancelled"
+    MILESTONE_PAYING = "milestone.paying"
+    MILESTONE_PAID = "milestone.paid"
+    MILESTONE_PAYOUT_FAILED = "milestone.payout_failed"
+    MILESTONE_PAYOUT_RETURNED = "milestone.payout_returned"
+    DEPOSIT_REPORTED = "deposit.reported"
+    DEPOSIT_CONFIRMED = "deposit.confirmed"
+    DEPOSIT_REJECTED = "deposit.rejected"
+    DEPOSIT_EXPIRED = "deposit.expired"
+
+    # --- proofs -----------------------------------------------------------------------------
+    PROOF_SUBMITTED = "proof.submitted"
+    PROOF_REFUSED = "proof.refused"
+    PROOF_APPROVED = "proof.approved"
+    PROOF_REJECTED = "proof.rejected"
+    PROOF_INFO_REQUESTED = "proof.info_requested"
+    PROOF_READ = "proof.read"
+    PROOF_FILE_READ = "proof_file.read"

@@ -1,0 +1,15 @@
+"""What the audit app refuses."""
+
+from kobatela.kernel.errors import DomainError, Kind
+
+
+class UnknownSwitch(DomainError):
+    """There is no switch of that name."""
+
+    code = "SWITCH_NOT_FOUND"
+    kind = Kind.NOT_FOUND
+    message = "There is no such switch."
+
+
+class JobLockLost(Exception):
+    """The job's lock went to another owner; the work must stop. Not a refusal to a client."""

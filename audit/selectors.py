@@ -1,0 +1,100 @@
+"""Reading the audit trail, alerts and jobs."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from audit.actions import Action
+from audit.models import Alert, AuditEntry, JobLock, JobRun, OutboxEvent, Switch
+
+_APART_PREFIX = "apart:"
+
+_BROKEN_STREAMS = """
+SELECT coalesce(counter.stream, found.stream)
+  FROM audit_auditstream AS counter
+  FULL JOIN (SELECT stream, count(*) AS entries, min(stream_seq) AS first, max(stream_seq) AS last
+               FROM audit_auditentry GROUP BY stream) AS found
+    ON found.stream = counter.stream
+ WHERE counter.last_seq IS DISTINCT FROM found.entries
+    OR found.first IS DISTINCT FROM 1
+    OR found.last IS DISTINCT FROM found.entries
+ ORDER BY 1
+"""
+
+
+def apart_stream(subject: str) -> str:
+    """The stream of what was written apart about `subject`.
+
+    It differs from the subject's own: the transaction that is about to roll back may hold the
+    counter of that one, and waiting for it from another connection would be a deadlock.
+    """
+    return f"{_APART_PREFIX}{subject}"
+
+
+def entries(
+    *,
+    subject: str | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    since: datetime | None = None,
+) -> QuerySet[AuditEntry]:
+    """Entries by the filters of `GET /audit/events`; an escrow finds its whole stream."""
+    found = AuditEntry.objects.all()
+    if subject is not None:
+        found = (
+            found.filter(stream__in=[subject, apart_stream(subject)])
+            if subject.startswith("escrow:")
+            else found.filter(subject=subject)
+        )
+    if actor is not None:
+        found = found.filter(actor=actor)
+    if action is not None:
+        found = found.filter(action=action)
+    if since is not None:
+        found = found.filter(at__gte=since)
+    return found
+
+
+def timeline(stream: str, actions: Collection[Action]) -> QuerySet[AuditEntry]:
+    """What happened in one stream, of the named actions only, in its order."""
+    return AuditEntry.objects.filter(stream=stream, action__in=list(actions)).order_by("stream_seq")
+
+
+def stream_gaps() -> list[str]:
+    """The streams whose numbers do not run unbroken from 1 to their counter."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BROKEN_STREAMS)
+        return [stream for (stream,) in cursor.fetchall()]
+
+
+def alerts(
+    *,
+    type: str | None = None,  # noqa: A002 - the words of the API
+    status: str | None = None,
+    severity: str | None = None,
+) -> QuerySet[Alert]:
+    """Alerts by the filters of `GET /alerts`."""
+    wanted = {"type": type, "status": status, "severity": severity}
+    return Alert.objects.filter(**{name: value for name, value in wanted.items() if value})
+
+
+def latest_run(name: str) -> JobRun | None:
+    """The latest run of a job."""
+    return JobRun.objects.filter(name=name).order_by("-started_at", "-pk").first()
+
+
+def job_locks() -> QuerySet[JobLock]:
+    """Who runs which job now."""
+    return JobLock.objects.order_by("name")
+
+
+def switches() -> QuerySet[Switch]:
+    """Every switch that has been set."""
+    return Switch.objects.order_by("name")
+
+
+def waiting_events() -> QuerySet[OutboxEvent]:
+    """Outbox rows that nobody has been told of yet, oldest first."""
+    return OutboxEvent.objects.filter(relayed_at=None).order_by("pk")

@@ -1,0 +1,190 @@
+"""Jobs that run in one place at a time, leave a record, and stop when they lose their lock."""
+
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.db import transaction
+
+from audit.actions import Action
+from audit.alert_types import AlertType, Severity
+from audit.errors import JobLockLost
+from audit.models import JobLock, JobRun, JobRunStatus
+from audit.services.alerts import raise_alert
+from audit.services.entries import record
+from kobatela.kernel import clock
+
+
+class LockBackend(Protocol):
+    """Where locks live. Every method is safe to call from any process at any time."""
+
+    def acquire(self, name: str, owner: str) -> str | None:
+        """Take the lock; the former owner whose lock ran out, "" if it was free, None if held."""
+
+    def refresh(self, name: str, owner: str) -> bool:
+        """Hold it for another period; False when it is no longer the owner's."""
+
+    def release(self, name: str, owner: str) -> bool:
+        """Give it back; False when it was no longer the owner's."""
+
+
+class DatabaseLocks:
+    """Locks as rows, safe because a row is updated by one transaction at a time."""
+
+    def __init__(self, hold: timedelta) -> None:
+        self._hold = hold
+
+    def acquire(self, name: str, owner: str) -> str | None:
+        """See LockBackend."""
+        now = clock.now()
+        JobLock.objects.bulk_create([JobLock(name=name, owner="")], ignore_conflicts=True)
+        with transaction.atomic():
+            lock = JobLock.objects.select_for_update().get(pk=name)
+            if lock.owner and lock.expires_at is not None and lock.expires_at > now:
+                return None
+            former = lock.owner
+            lock.owner = owner
+            lock.acquired_at = lock.heartbeat_at = now
+            lock.expires_at = now + self._hold
+            lock.save(update_fields=["owner", "acquired_at", "heartbeat_at", "expires_at"])
+        return former
+
+    def refresh(self, name: str, owner: str) -> bool:
+        """See LockBackend."""
+        now = clock.now()
+        held = JobLock.objects.filter(pk=name, owner=owner)
+        return held.update(heartbeat_at=now, expires_at=now + self._hold) == 1
+
+    def release(self, name: str, owner: str) -> bool:
+        """See LockBackend."""
+        held = JobLock.objects.filter(pk=name, owner=owner)
+        return held.update(owner="", expires_at=None) == 1
+
+
+class Heartbeat:
+    """Given to the work of a job, which calls `beat` between its steps."""
+
+    def __init__(self, locks: LockBackend, name: str, owner: str, hold: timedelta) -> None:
+        self._locks = locks
+        self._name = name
+        self._owner = owner
+        self._every = hold / 3
+        self._last_at: datetime = clock.now()
+
+    def beat(self) -> None:
+        """Keep the lock. Raises JobLockLost when another owner has it: the work must stop there.
+
+        The lock is touched once in a third of the time that it lasts, so call as often as you like.
+        """
+        now = clock.now()
+        if now - self._last_at < self._every:
+            return
+        if not self._locks.refresh(self._name, self._owner):
+            raise JobLockLost(self._name)
+        self._last_at = now
+        _audit(Action.JOB_LOCK_REFRESHED, self._name, owner=self._owner)
+
+
+def run_exclusively(name: str, work: Callable[[Heartbeat], dict[str, Any]]) -> JobRun | None:
+    """Run `work` unless the job runs elsewhere; None then. What `work` returns goes to the run.
+
+    A lock that ran out is taken over. Work that loses its lock ends as LOST; work that raises
+    ends as FAILED and its error goes on to the caller. Both raise an alert. The lock, the run and
+    their audit entries are written in transactions of their own; `work` opens its own too.
+    """
+    hold = timedelta(seconds=settings.JOB_LOCK_HOLD_S)
+    locks: LockBackend = DatabaseLocks(hold)
+    owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
+    run = _begin(locks, name, owner)
+    if run is None:
+        return None
+    try:
+        result = work(Heartbeat(locks, name, owner, hold))
+    except JobLockLost:
+        return _end(locks, run, JobRunStatus.LOST)
+    except Exception as error:
+        _end(locks, run, JobRunStatus.FAILED, error=type(error).__name__)
+        raise
+    return _end(locks, run, JobRunStatus.DONE, result=result)
+
+
+@transaction.atomic
+def _begin(locks: LockBackend, name: str, owner: str) -> JobRun | None:
+    former = locks.acquire(name, owner)
+    if former is None:
+        return None
+    if former:
+        _take_over(name, former, owner)
+    else:
+        _audit(Action.JOB_LOCK_ACQUIRED, name, owner=owner)
+    return JobRun.objects.create(name=name, owner=owner, started_at=clock.now())
+
+
+def _take_over(name: str, former: str, owner: str) -> None:
+    _audit(Action.JOB_LOCK_TAKEN_OVER, name, owner=owner, former=former)
+    raise_alert(
+        type=AlertType.JOB_LOCK_STALE,
+        severity=Severity.WARNING,
+        subject=f"job:{name}",
+        message=f"The job {name} was taken over from a process that stopped answering.",
+        payload={"owner": owner, "former": former},
+    )
+    left_behind = JobRun.objects.select_for_update().filter(
+        name=name, owner=former, status=JobRunStatus.RUNNING
+    )
+    for run in left_behind:
+        _close(run, JobRunStatus.LOST)
+
+
+@transaction.atomic
+def _end(
+    locks: LockBackend,
+    run: JobRun,
+    status: JobRunStatus,
+    *,
+    result: dict[str, Any] | None = None,
+    error: str = "",
+) -> JobRun:
+    was_held = locks.release(run.name, run.owner)
+    run = JobRun.objects.select_for_update().get(pk=run.pk)
+    if not was_held:
+        status = JobRunStatus.LOST
+    if run.status == JobRunStatus.RUNNING:
+        _close(run, status, result=result, error=error)
+    if was_held:
+        _audit(Action.JOB_LOCK_RELEASED, run.name, owner=run.owner)
+    if status == JobRunStatus.LOST:
+        _audit(Action.JOB_LOCK_LOST, run.name, owner=run.owner)
+        _alert(AlertType.JOB_LOCK_LOST, run, "lost its lock and stopped")
+    elif status == JobRunStatus.FAILED:
+        _alert(AlertType.JOB_FAILED, run, "failed")
+    return run
+
+
+def _close(
+    run: JobRun, status: JobRunStatus, *, result: dict[str, Any] | None = None, error: str = ""
+) -> None:
+    run.transition_to(status)
+    run.finished_at = clock.now()
+    run.result = result or {}
+    run.error = error
+    run.save(update_fields=["status", "finished_at", "result", "error"])
+
+
+def _alert(kind: AlertType, run: JobRun, what: str) -> None:
+    raise_alert(
+        type=kind,
+        severity=Severity.WARNING,
+        subject=f"job:{run.name}",
+        message=f"The job {run.name} {what}.",
+        payload={"run": run.pk, "error": run.error},
+    )
+
+
+def _audit(action: Action, name: str, **body: str) -> None:
+    with transaction.atomic():
+        record(actor=f"system:{name}", action=action, subject=f"job:{name}", body=body)

@@ -1,0 +1,116 @@
+"""Who is who, and whom a caller may act for."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+
+from kobatela.accounts.errors import ApiKeyNotFound, UserNotFound
+from kobatela.accounts.models import ApiKey, User
+from kobatela.accounts.visible import party_ids
+from kobatela.kernel import clock
+from kobatela.kernel.caller import Caller
+from kobatela.kernel.errors import ValidationFailed
+
+
+def parties_of(caller: Caller) -> QuerySet[User]:
+    """The users whom this caller acts for: itself or its `on_behalf_of`, and whom that manages."""
+    return User.objects.filter(pk__in=party_ids(caller))
+
+
+def visible_users(caller: Caller) -> QuerySet[User]:
+    """The users that this caller may read: all for staff, else its own parties."""
+    return User.objects.all() if caller.is_staff else parties_of(caller)
+
+
+def get_user(caller: Caller, user_id: int) -> User:
+    """One user. Raises UserNotFound, also for one that the caller may not see."""
+    user = visible_users(caller).filter(pk=user_id).first()
+    if user is None:
+        raise UserNotFound
+    return user
+
+
+def require_active_user(user_id: int, *, field: str) -> User:
+    """An active user whom a body may name as the other side.
+
+    Raises ValidationFailed at `field` for one that is unknown or not active.
+    """
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    if user is None:
+        raise _unknown(field)
+    return user
+
+
+def party_or_refuse(caller: Caller, user_id: int, field: str) -> User:
+    """The active user for whom the caller acts.
+
+    Raises ValidationFailed at `field`, the same for a foreign user as for one that does not exist.
+    """
+    user = parties_of(caller).filter(pk=user_id, is_active=True).first()
+    if user is None:
+        raise _unknown(field)
+    return user
+
+
+def are_related(a_id: int, b_id: int) -> bool:
+    """Whether one user manages the other, or both have one manager."""
+    managers = dict(User.objects.filter(pk__in=[a_id, b_id]).values_list("pk", "managed_by_id"))
+    a_manager, b_manager = managers.get(a_id), managers.get(b_id)
+    have_one_manager = a_manager is not None and a_manager == b_manager
+    return have_one_manager or a_id == b_manager or b_id == a_manager
+
+
+def managed_by(manager_id: int) -> Callable[[int], bool]:
+    """The question whether a user is managed by `manager_id`, asked when it is put."""
+
+    def manages(user_id: int) -> bool:
+        return User.objects.filter(pk=user_id, managed_by=manager_id).exists()
+
+    return manages
+
+
+def api_keys() -> QuerySet[ApiKey]:
+    """Every key with its user."""
+    return ApiKey.objects.select_related("user")
+
+
+def get_api_key(key_id: int) -> ApiKey:
+    """One key. Raises ApiKeyNotFound."""
+    key = api_keys().filter(pk=key_id).first()
+    if key is None:
+        raise ApiKeyNotFound
+    return key
+
+
+def lock_key(key_id: int) -> ApiKey:
+    """One key, locked until the transaction ends: what it confirms is then counted one by one.
+
+    Raises ApiKeyNotFound.
+    """
+    key = ApiKey.objects.select_for_update(no_key=True).filter(pk=key_id).first()
+    if key is None:
+        raise ApiKeyNotFound
+    return key
+
+
+def confirm_limit_minor(key: ApiKey, currency: str) -> int:
+    """How much `key` may confirm in open escrows of one currency, in minor units.
+
+    Its own limit, else the four-eyes figure, else nothing.
+    """
+    own: int | None = (key.confirm_limit or {}).get(currency)
+    if own is not None:
+        return own
+    figures: dict[str, int] = settings.KOBATELA_FOUR_EYES_MIN_MINOR
+    return figures.get(currency, 0)
+
+
+def live_keys_of(user_id: int) -> QuerySet[ApiKey]:
+    """The keys of a user that are neither revoked nor expired."""
+    unexpired = Q(expires_at=None) | Q(expires_at__gt=clock.now())
+    return ApiKey.objects.filter(unexpired, user=user_id, revoked_at=None)
+
+
+def _unknown(field: str) -> ValidationFailed:
+    return ValidationFailed.of(field, "unknown", "There is no such active user.")

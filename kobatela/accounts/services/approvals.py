@@ -1,0 +1,236 @@
+"""Four eyes: above a figure, money moves only when two different users ask for the same."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Sum
+
+from audit.actions import Action
+from audit.services.entries import record
+from kobatela.accounts.errors import ApprovalNeedsUser
+from kobatela.accounts.models import Approval, ApprovalStatus
+from kobatela.kernel import clock
+from kobatela.kernel.caller import Caller
+from kobatela.kernel.canonical import canonical_json
+from kobatela.kernel.money import Money
+
+COUNTED_TOGETHER_FOR = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalState:
+    """How many people have approved, how many must, and whether the command may go on."""
+
+    given: int
+    needed: int
+    granted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    caller: Caller
+    command: str
+    subject: str
+    escrow_id: int
+    money: Money
+    figures: str
+
+
+@transaction.atomic
+def require_approval(
+    *,
+    caller: Caller,
+    command: str,
+    subject: str,
+    escrow_id: int,
+    money: Money,
+    figures: Mapping[str, Any],
+) -> ApprovalState:
+    """Count the caller's approval of one command on one subject; the command goes on if granted.
+
+    `money` is what the command would release; together with what staff released for the escrow
+    within 24 hours it is compared with the four-eyes figure of its currency (none: always two).
+    `figures` is all that a second person must ask for likewise. Asked for other figures, the
+    first approval is replaced; asked by the same person again, nothing changes. Call it with the
+    escrow locked, in the transaction that releases the money.
+
+    Raises ApprovalNeedsUser when two people are needed and the caller's key belongs to nobody.
+    """
+    asked = {
+        "figures": dict(figures),
+        "amount_minor": money.amount_minor,
+        "currency": money.currency,
+        "on_behalf_of": caller.on_behalf_of,
+    }
+    request = _Request(caller, command, subject, escrow_id, money, canonical_json(asked))
+    _one_at_a_time(escrow_id)
+    pending = _pending(subject, command)
+    if pending is not None and pending.figures == request.figures and _still_counts(pending):
+        return _second(request, pending)
+    if pending is not None:
+        _settle(pending, ApprovalStatus.REPLACED)
+        _tell(request, Action.APPROVAL_REPLACED, pending)
+    return _first(request)
+
+
+@transaction.atomic
+def withdraw(*, actor: str, subject: str, command: str | None = None, note: str) -> int:
+    """Take back what waits for a second person, because somebody rejected; how many there were."""
+    waiting = Approval.objects.select_for_update(no_key=True).filter(
+        subject=subject, status=ApprovalStatus.PENDING
+    )
+    if command is not None:
+        waiting = waiting.filter(command=command)
+    withdrawn = list(waiting.order_by("pk"))
+    for approval in withdrawn:
+        approval.note = note
+        _settle(approval, ApprovalStatus.WITHDRAWN)
+        record(
+            actor=actor,
+            action=Action.APPROVAL_WITHDRAWN,
+            subject=subject,
+            stream=f"escrow:{approval.escrow_id}",
+            body={"approval": approval.pk, "command": approval.command},
+        )
+    return len(withdrawn)
+
+
+def approval_state(subject: str, command: str) -> ApprovalState | None:
+    """How far the two approvals of a command are; None where one is enough."""
+    return approval_states([subject], command).get(subject)
+
+
+def approval_states(subjects: Collection[str], command: str) -> dict[str, ApprovalState]:
+    """`approval_state` of many subjects in one query; subjects without one are left out."""
+    latest = (
+        Approval.objects.filter(
+            subject__in=list(subjects),
+            command=command,
+            needed=2,
+            status__in=[ApprovalStatus.PENDING, ApprovalStatus.GRANTED],
+        )
+        .order_by("subject", "-pk")
+        .distinct("subject")
+    )
+    return {
+        approval.subject: ApprovalState(
+            given=2 if approval.status == ApprovalStatus.GRANTED else 1,
+            needed=2,
+            granted=approval.status == ApprovalStatus.GRANTED,
+        )
+        for approval in latest
+    }
+
+
+def _one_at_a_time(escrow_id: int) -> None:
+    # The sum of 24 hours is over rows of several commands: those of one escrow are judged one by
+    # one even where a caller forgot to lock the escrow.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_lock(escrow_id)])
+
+
+def _lock(escrow_id: int) -> str:
+    return f"approvals:{escrow_id}"
+
+
+def _pending(subject: str, command: str) -> Approval | None:
+    return (
+        Approval.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("first_user")
+        .filter(subject=subject, command=command, status=ApprovalStatus.PENDING)
+        .first()
+    )
+
+
+def _still_counts(approval: Approval) -> bool:
+    """Whether the first person is still somebody: who was deactivated approves nothing."""
+    return approval.first_user is not None and approval.first_user.is_active
+
+
+def _second(request: _Request, pending: Approval) -> ApprovalState:
+    caller = request.caller
+    if caller.user_id is None:
+        raise ApprovalNeedsUser
+    if pending.first_user_id == caller.user_id:
+        return ApprovalState(given=1, needed=2, granted=False)
+    pending.second_user_id = caller.user_id
+    pending.second_actor = caller.actor
+    pending.granted_at = clock.now()
+    _settle(pending, ApprovalStatus.GRANTED)
+    _tell(request, Action.APPROVAL_GRANTED, pending)
+    return ApprovalState(given=2, needed=2, granted=True)
+
+
+def _first(request: _Request) -> ApprovalState:
+    needed = 2 if _needs_two(request) else 1
+    if needed == 2 and request.caller.user_id is None:
+        raise ApprovalNeedsUser
+    now = clock.now()
+    approval = Approval.objects.create(
+        command=request.command,
+        subject=request.subject,
+        escrow_id=request.escrow_id,
+        amount_minor=request.money.amount_minor,
+        currency=request.money.currency,
+        figures=request.figures,
+        on_behalf_of=request.caller.on_behalf_of,
+        needed=needed,
+        status=ApprovalStatus.PENDING if needed == 2 else ApprovalStatus.GRANTED,
+        first_user_id=request.caller.user_id,
+        first_actor=request.caller.actor,
+        created_at=now,
+        updated_at=now,
+        granted_at=None if needed == 2 else now,
+    )
+    if needed == 2:
+        _tell(request, Action.APPROVAL_GIVEN, approval)
+    return ApprovalState(given=1, needed=needed, granted=needed == 1)
+
+
+def _needs_two(request: _Request) -> bool:
+    figures: dict[str, int] = settings.KOBATELA_FOUR_EYES_MIN_MINOR
+    figure = figures.get(request.money.currency)
+    if figure is None:
+        return True
+    released = Approval.objects.filter(
+        escrow_id=request.escrow_id,
+        currency=request.money.currency,
+        status=ApprovalStatus.GRANTED,
+        granted_at__gt=clock.now() - COUNTED_TOGETHER_FOR,
+    ).aggregate(total=Sum("amount_minor"))["total"]
+    return (released or 0) + request.money.amount_minor > figure
+
+
+def _settle(approval: Approval, status: ApprovalStatus) -> None:
+    approval.transition_to(status)
+    approval.updated_at = clock.now()
+    approval.save(
+        update_fields=[
+            "status",
+            "second_user",
+            "second_actor",
+            "granted_at",
+            "note",
+            "updated_at",
+        ]
+    )
+
+
+def _tell(request: _Request, action: Action, approval: Approval) -> None:
+    record(
+        actor=request.caller.actor,
+        on_behalf_of=request.caller.on_behalf_of,
+        action=action,
+        subject=request.subject,
+        stream=f"escrow:{request.escrow_id}",
+        body={
+            "approval": approval.pk,
+            "command": approval.command,
+            "amount_minor": approval.amount_minor,
+            "currency": approval.currency,
+        },
+    )

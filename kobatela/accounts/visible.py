@@ -1,0 +1,48 @@
+"""The one condition that every selector puts on rows of parties."""
+
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import BooleanField, F, Func, Q, QuerySet
+
+from kobatela.accounts.models import User
+from kobatela.kernel.caller import Caller
+
+
+class _IsAnyOf(Func):
+    """`column = ANY (ARRAY(SELECT …))`.
+
+    The array does not depend on the row, so PostgreSQL makes it once and looks each element up
+    in the column's index; two of them joined by OR are two index scans. `IN (SELECT …)` joined by
+    OR would instead be tested for every row of the table.
+    """
+
+    template = "%(expressions)s)"
+    arg_joiner = " = ANY ("
+    arity = 2
+    output_field = BooleanField()
+
+
+def visible_to(caller: Caller, *paths: str) -> Q:
+    """True for rows whose user at any of the foreign key `paths` is one the caller acts for.
+
+    `paths` are as in a filter: `"client"`, `"escrow__provider"`. Staff see everything; a caller
+    without a party sees nothing.
+    """
+    if caller.is_staff:
+        return Q()
+    if caller.party_id is None:
+        return Q(pk__in=[])
+    parties = party_ids(caller)
+    each = [Q(_IsAnyOf(F(f"{path}_id"), ArraySubquery(parties))) for path in paths]
+    return reduce(or_, each)
+
+
+def party_ids(caller: Caller) -> QuerySet[User, Any]:
+    """The ids of the users whom this caller acts for: itself or its `on_behalf_of`, and theirs."""
+    party = caller.party_id
+    if party is None:
+        return User.objects.none().values("pk")
+    return User.objects.filter(Q(pk=party) | Q(managed_by=party)).order_by().values("pk")
