@@ -255,7 +255,6 @@ class Stack:
             "--host", LOOPBACK, "--port", str(self._claim.port), "--http", "1", "--no-ws",
             "--workers", self._environment.get("WEB_WORKERS") or "2",
             "--blocking-threads", self._environment.get("WEB_THREADS") or "8",
-            "--static-path-mount", str(self.var / "static"), "--static-path-expires", "0",
             "--workers-kill-timeout", "5",
         ]  # fmt: skip
 

@@ -23,8 +23,14 @@ REDIS_URL = f"{REDIS_URL.rpartition('/')[0]}/{1 + zlib.crc32(TEST_DATABASE.encod
 CELERY_BROKER_URL = REDIS_URL
 CACHES["default"]["LOCATION"] = REDIS_URL
 
+# A test that stays inside one transaction sees what was written apart from it only this way.
+AUDIT_APART_DATABASE = "default"
+
 # The real hashers are slow on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Nothing was collected, so there is nothing to serve and no hashed name to look up.
+MIDDLEWARE.remove("whitenoise.middleware.WhiteNoiseMiddleware")
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+KOBATELA_FILES_DIR = VAR_DIR / "test-files" / TEST_DATABASE
 
 env.finish()
