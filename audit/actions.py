@@ -12,7 +12,6 @@ class Action(StrEnum):
 
     # --- audit ------------------------------------------------------------------------------
     ALERT_RAISED = "alert.raised"
-    AUDIT_READ = "audit.read"
     JOB_LOCK_ACQUIRED = "job.lock_acquired"
     JOB_LOCK_REFRESHED = "job.lock_refreshed"
     JOB_LOCK_RELEASED = "job.lock_released"

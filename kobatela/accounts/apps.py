@@ -8,3 +8,7 @@ class AccountsConfig(AppConfig):
 
     name = "kobatela.accounts"
     label = "accounts"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from kobatela.accounts import checks  # noqa: F401 - importing registers

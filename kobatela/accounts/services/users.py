@@ -13,7 +13,7 @@ from audit.services.entries import record
 from kobatela.accounts import hooks
 from kobatela.accounts.errors import ManagerNotAllowed, UserCreateFailed, UserNotFound
 from kobatela.accounts.models import Language, PublicTag, User
-from kobatela.accounts.selectors import live_keys_of
+from kobatela.accounts.selectors import get_user, live_keys_of
 from kobatela.kernel import clock
 from kobatela.kernel.caller import STAFF_SCOPES, Caller, Scope
 from kobatela.kernel.errors import ValidationFailed
@@ -84,6 +84,14 @@ def update_user(*, caller: Caller, user_id: int, changes: Mapping[str, Any]) -> 
     user.updated_at = clock.now()
     _check_and_save(user)
     _tell_changes(caller, user, before, changed)
+    return user
+
+
+@transaction.atomic
+def read_user(*, caller: Caller, user_id: int) -> User:
+    """One user, and an audit entry that they were read. Raises UserNotFound."""
+    user = get_user(caller, user_id)
+    _tell(caller, Action.USER_READ, user, {})
     return user
 
 

@@ -1,0 +1,10 @@
+"""The paths of the audit app."""
+
+from django.urls import path
+
+from audit.api.views import AlertViewSet, EntryViewSet
+
+urlpatterns = [
+    path("audit/events", EntryViewSet.as_view({"get": "list"}), name="audit-event-list"),
+    path("alerts", AlertViewSet.as_view({"get": "list"}), name="alert-list"),
+]
