@@ -1,0 +1,165 @@
+"""The chart of accounts and which kinds of account each posting may touch.
+
+An account is named by its purpose and owner; there is one per currency. Seen from the operator's
+books: money at a PSP or a collector is an asset, what is owed to parties is a liability.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class AccountKind(StrEnum):
+    """What the money on an account is."""
+
+    PSP = "psp"
+    COLLECTOR = "collector"
+    ESCROW_HELD = "escrow_held"
+    USER_PAYABLE = "user_payable"
+    USER_FUNDS = "user_funds"
+    IN_TRANSIT = "in_transit"
+    PLATFORM_FEE = "platform_fee"
+    PSP_FEE = "psp_fee"
+
+
+class Side(StrEnum):
+    """The side on which an account grows."""
+
+    DEBIT = "debit"
+    CREDIT = "credit"
+
+
+NORMAL_SIDE: Mapping[AccountKind, Side] = {
+    AccountKind.PSP: Side.DEBIT,
+    AccountKind.COLLECTOR: Side.DEBIT,
+    AccountKind.PSP_FEE: Side.DEBIT,
+    AccountKind.ESCROW_HELD: Side.CREDIT,
+    AccountKind.USER_PAYABLE: Side.CREDIT,
+    AccountKind.USER_FUNDS: Side.CREDIT,
+    AccountKind.IN_TRANSIT: Side.CREDIT,
+    AccountKind.PLATFORM_FEE: Side.CREDIT,
+}
+
+# What is owed to somebody can never be less than nothing. PSP and collector accounts may: a payout
+# can leave from a PSP while its deposit lies with a collector (coverage is watched apart).
+GUARDED = frozenset(
+    {
+        AccountKind.ESCROW_HELD,
+        AccountKind.USER_PAYABLE,
+        AccountKind.USER_FUNDS,
+        AccountKind.IN_TRANSIT,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRef:
+    """One account of the chart, in every currency. `guarded`: its balance never falls below 0."""
+
+    code: str
+    kind: AccountKind
+    guarded: bool
+
+    @property
+    def normal_side(self) -> Side:
+        """The side on which its balance grows."""
+        return NORMAL_SIDE[self.kind]
+
+
+def _account(code: str, kind: AccountKind) -> AccountRef:
+    return AccountRef(code, kind, kind in GUARDED)
+
+
+def psp(name: str) -> AccountRef:
+    """Our money at the PSP `name`; what support confirms by hand is at `manual`."""
+    return _account(f"psp:{name}", AccountKind.PSP)
+
+
+def collector(user_id: int) -> AccountRef:
+    """Money that this client system collected itself and reported as received."""
+    return _account(f"collector:{user_id}", AccountKind.COLLECTOR)
+
+
+def escrow_held(escrow_id: int) -> AccountRef:
+    """What an escrow holds until it is decided."""
+    return _account(f"escrow:{escrow_id}:held", AccountKind.ESCROW_HELD)
+
+
+def user_payable(user_id: int) -> AccountRef:
+    """What was released to a provider and has not been sent yet."""
+    return _account(f"user:{user_id}:payable", AccountKind.USER_PAYABLE)
+
+
+def user_funds(user_id: int) -> AccountRef:
+    """A sender's own money: refunds on their way, and what no escrow could take."""
+    return _account(f"user:{user_id}:funds", AccountKind.USER_FUNDS)
+
+
+def in_transit(payment_id: int) -> AccountRef:
+    """Money of one payment that was handed to a PSP and whose outcome is not known."""
+    return _account(f"payment:{payment_id}:in_transit", AccountKind.IN_TRANSIT)
+
+
+def platform_fee() -> AccountRef:
+    """What the platform earned."""
+    return _account("income:platform_fee", AccountKind.PLATFORM_FEE)
+
+
+def psp_fee() -> AccountRef:
+    """What PSPs cost."""
+    return _account("expense:psp_fee", AccountKind.PSP_FEE)
+
+
+class PostingCode(StrEnum):
+    """What a transfer is about."""
+
+    DEPOSIT = "deposit"
+    SURPLUS = "surplus"
+    RELEASE = "release"
+    REFUND = "refund"
+    PAYMENT_SENT = "payment.sent"
+    PAYMENT_SETTLED = "payment.settled"
+    PAYMENT_FAILED = "payment.failed"
+    PAYMENT_RETURNED = "payment.returned"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The kinds of account that one posting may debit and credit."""
+
+    debit: frozenset[AccountKind]
+    credit: frozenset[AccountKind]
+
+
+def _template(debit: set[AccountKind], credit: set[AccountKind]) -> Template:
+    return Template(frozenset(debit), frozenset(credit))
+
+
+_SOURCES = {AccountKind.PSP, AccountKind.COLLECTOR}
+_OWED = {AccountKind.USER_PAYABLE, AccountKind.USER_FUNDS}
+
+TEMPLATES: Mapping[PostingCode, Template] = {
+    PostingCode.DEPOSIT: _template(_SOURCES, {AccountKind.ESCROW_HELD}),
+    PostingCode.SURPLUS: _template(_SOURCES, {AccountKind.USER_FUNDS}),
+    PostingCode.RELEASE: _template(
+        {AccountKind.ESCROW_HELD}, {AccountKind.USER_PAYABLE, AccountKind.PLATFORM_FEE}
+    ),
+    PostingCode.REFUND: _template({AccountKind.ESCROW_HELD}, {AccountKind.USER_FUNDS}),
+    PostingCode.PAYMENT_SENT: _template(_OWED, {AccountKind.IN_TRANSIT}),
+    PostingCode.PAYMENT_SETTLED: _template({AccountKind.IN_TRANSIT}, _SOURCES),
+    PostingCode.PAYMENT_FAILED: _template({AccountKind.IN_TRANSIT}, _OWED),
+    PostingCode.PAYMENT_RETURNED: _template(_SOURCES, _OWED),
+}
+
+
+def source(name: str) -> AccountRef:
+    """The account of a deposit's source: `psp:fake`, `psp:manual` or `collector:7`.
+
+    Raises ValueError for anything else.
+    """
+    family, _, owner = name.partition(":")
+    if family == "psp" and owner:
+        return psp(owner)
+    if family == "collector" and owner.isdigit():
+        return collector(int(owner))
+    raise ValueError(f"{name!r} is not a source of money.")
