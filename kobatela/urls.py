@@ -19,5 +19,6 @@ def _has_urls(app: str) -> bool:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *(path("", include(f"{app}.api.urls")) for app in _APPS if _has_urls(app)),
+    path("", include("kobatela.api.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -8,7 +8,6 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from psycopg import errors as postgres
-from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf_errors
 
 from kobatela.kernel.errors import Busy, DomainError, ValidationFailed
@@ -54,7 +53,7 @@ def as_domain_error(error: BaseException) -> DomainError:
     for foreign, ours in _TRANSLATIONS.items():
         if isinstance(error, foreign):
             return ours()
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+    if isinstance(error, OperationalError | InterfaceError):
         return _database_error(error)
     _logger.error("Unhandled exception", exc_info=error)
     return errors.InternalError()

@@ -158,7 +158,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT = Path(env.str("KOBATELA_STATIC_DIR", default=str(VAR_DIR / "static"))).resolve()
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     # Names with a hash of the content: a browser never shows yesterday's style sheet.
@@ -214,6 +214,13 @@ CORS_ALLOW_HEADERS = [
 ]
 CORS_EXPOSE_HEADERS = ["Idempotent-Replayed", "Retry-After", "X-Request-ID"]
 CORS_ALLOW_METHODS = ["DELETE", "GET", "PATCH", "POST", "PUT"]
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Kobatela",
+    "DESCRIPTION": "Money is held until there is proof.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
 
 # --- Ground: audit and accounts -----------------------------------------------------------------
 # What must survive a rollback (refusals, denials) is written over a connection of its own. Tests
