@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ScheduledJob:
-    """A task that beat starts every `every_s` seconds.
+    """A task that the scheduler starts every `every_s` seconds.
 
-    `name` is shown in the admin, is the name of the job's lock, and never changes.
+    `name` is shown in the admin, is the name that the task gives to `run_exclusively`, and never
+    changes: by it a late job is recognised.
     """
 
     name: str
@@ -15,4 +16,8 @@ class ScheduledJob:
     every_s: int
 
 
-SCHEDULE: list[ScheduledJob] = []
+SCHEDULE: list[ScheduledJob] = [
+    ScheduledJob("idempotency_purge", "audit.tasks.purge_idempotency", every_s=3600),
+    ScheduledJob("job_run_purge", "audit.tasks.purge_job_runs", every_s=24 * 3600),
+    ScheduledJob("job_watch", "audit.tasks.watch_jobs", every_s=300),
+]

@@ -1,15 +1,23 @@
 """Reading the audit trail, alerts and jobs."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
+from django_celery_beat.models import PeriodicTask
 
 from audit.actions import Action
 from audit.models import Alert, AuditEntry, JobLock, JobRun, OutboxEvent, Switch
+from kobatela.kernel import clock
 
 _APART_PREFIX = "apart:"
+
+# Marks the periodic tasks that come from the code; others are staff's own and are left alone.
+KEPT_BY_THE_CODE = (
+    "Kept by the code: task and interval are set at every start; only `enabled` is yours."
+)
 
 _BROKEN_STREAMS = """
 SELECT coalesce(counter.stream, found.stream)
@@ -78,6 +86,42 @@ def alerts(
     """Alerts by the filters of `GET /alerts`."""
     wanted = {"type": type, "status": status, "severity": severity}
     return Alert.objects.filter(**{name: value for name, value in wanted.items() if value})
+
+
+@dataclass(frozen=True, slots=True)
+class LateJob:
+    """A scheduled job that should have begun `late_s` seconds ago."""
+
+    name: str
+    every_s: int
+    late_s: int
+
+
+def late_jobs() -> list[LateJob]:
+    """The enabled jobs of the schedule that did not begin within two of their periods.
+
+    One that never began is late once the scheduler has called it three times: its own row says
+    when it was last called, not since when it waits.
+    """
+    latest = JobRun.objects.filter(name=OuterRef("name")).order_by("-started_at")
+    scheduled = (
+        PeriodicTask.objects.filter(enabled=True, description=KEPT_BY_THE_CODE)
+        .exclude(interval=None)
+        .select_related("interval")
+        .annotate(began_at=Subquery(latest.values("started_at")[:1]))
+        .order_by("name")
+    )
+    found = []
+    for job in scheduled:
+        every = job.interval.schedule.run_every
+        if job.began_at is not None:
+            late = clock.now() - job.began_at - every
+        else:
+            late = every * (job.total_run_count - 1)
+        if late > every:
+            every_s, late_s = int(every.total_seconds()), int(late.total_seconds())
+            found.append(LateJob(name=job.name, every_s=every_s, late_s=late_s))
+    return found
 
 
 def latest_run(name: str) -> JobRun | None:

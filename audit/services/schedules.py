@@ -6,9 +6,7 @@ from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from audit.schedule import ScheduledJob
-
-# Marks the rows that come from the code; others are staff's own and are left alone.
-_OURS = "Kept by the code: task and interval are set at every start; only `enabled` is yours."
+from audit.selectors import KEPT_BY_THE_CODE
 
 
 @transaction.atomic
@@ -22,7 +20,7 @@ def ensure_schedule(jobs: Sequence[ScheduledJob]) -> int:
         interval, _ = IntervalSchedule.objects.get_or_create(
             every=job.every_s, period=IntervalSchedule.SECONDS
         )
-        wanted = {"task": job.task, "interval": interval, "description": _OURS}
+        wanted = {"task": job.task, "interval": interval, "description": KEPT_BY_THE_CODE}
         row = PeriodicTask.objects.filter(name=job.name).first()
         if row is None:
             PeriodicTask.objects.create(name=job.name, **wanted)
@@ -32,7 +30,7 @@ def ensure_schedule(jobs: Sequence[ScheduledJob]) -> int:
                 setattr(row, field, value)
             row.save()
             changed += 1
-    gone = PeriodicTask.objects.filter(description=_OURS).exclude(
+    gone = PeriodicTask.objects.filter(description=KEPT_BY_THE_CODE).exclude(
         name__in=[job.name for job in jobs]
     )
     for row in gone:

@@ -1,6 +1,7 @@
 """Who is who, and whom a caller may act for."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -110,6 +111,16 @@ def live_keys_of(user_id: int) -> QuerySet[ApiKey]:
     """The keys of a user that are neither revoked nor expired."""
     unexpired = Q(expires_at=None) | Q(expires_at__gt=clock.now())
     return ApiKey.objects.filter(unexpired, user=user_id, revoked_at=None)
+
+
+def keys_expiring_before(moment: datetime) -> QuerySet[ApiKey]:
+    """The live keys that have been used and expire before `moment`, soonest first."""
+    return ApiKey.objects.filter(
+        revoked_at=None,
+        last_used_at__isnull=False,
+        expires_at__gt=clock.now(),
+        expires_at__lt=moment,
+    ).order_by("expires_at", "pk")
 
 
 def _unknown(field: str) -> ValidationFailed:

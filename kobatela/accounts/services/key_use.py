@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -10,6 +11,7 @@ from django.db.models import Q
 
 from audit.actions import Action
 from audit.services.entries import record
+from audit.services.jobs import Heartbeat
 from kobatela.accounts.models import ApiKey, ApiKeyUse
 from kobatela.kernel import clock
 
@@ -42,15 +44,16 @@ def note_use(*, key: ApiKey, address: str) -> None:
     _remembered.add(use)
 
 
-def purge_uses() -> int:
+def purge_uses(heartbeat: Heartbeat) -> dict[str, Any]:
     """Forget uses that no hour will ask for again; how many there were."""
     purged = 0
     old = ApiKeyUse.objects.filter(hour__lt=clock.now() - _KEPT_FOR)
     while True:
+        heartbeat.beat()
         count, _ = ApiKeyUse.objects.filter(pk__in=old.values("pk")[:_PURGE_BATCH_ROWS]).delete()
         purged += count
         if count < _PURGE_BATCH_ROWS:
-            return purged
+            return {"purged": purged}
 
 
 @transaction.atomic

@@ -1,0 +1,24 @@
+"""Doors for the worker: housekeeping, and looking for jobs that do not run."""
+
+from celery import shared_task
+
+from audit.services import housekeeping
+from audit.services.jobs import run_exclusively
+
+
+@shared_task(ignore_result=True)
+def purge_idempotency() -> None:
+    """Forget answers whose time is over."""
+    run_exclusively("idempotency_purge", housekeeping.purge_idempotency)
+
+
+@shared_task(ignore_result=True)
+def purge_job_runs() -> None:
+    """Forget old runs of jobs."""
+    run_exclusively("job_run_purge", housekeeping.purge_job_runs)
+
+
+@shared_task(ignore_result=True)
+def watch_jobs() -> None:
+    """Raise an alert for each job that should have run and has not."""
+    run_exclusively("job_watch", housekeeping.alert_late_jobs)
