@@ -1,0 +1,1 @@
+"""`python -m scripts.demo`: the main journey, played through the public API."""
