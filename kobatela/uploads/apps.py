@@ -1,6 +1,7 @@
 """The uploads app."""
 
 from django.apps import AppConfig
+from django.core import checks
 
 
 class UploadsConfig(AppConfig):
@@ -8,3 +9,10 @@ class UploadsConfig(AppConfig):
 
     name = "kobatela.uploads"
     label = "uploads"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from kobatela.uploads.checks import check_inspector, check_limits
+
+        checks.register(check_inspector)
+        checks.register(check_limits)

@@ -1,0 +1,60 @@
+"""POST /files/proofs."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.http import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from kobatela.kernel.caller import Scope
+from kobatela.rest.viewsets import KobatelaViewSet
+from kobatela.uploads.api.parsers import FileFormParser
+from kobatela.uploads.api.serializers import FileIn, UploadOut
+from kobatela.uploads.services import files
+from kobatela.uploads.services.files import StoredFile
+
+
+class KeepsFiles:
+    """For views that keep a file before their transaction: what no row refers to is removed.
+
+    `prepare` sets `stored`; whatever happens then (a refusal, a rollback, a replay by another
+    request), the file stays exactly if a row names it.
+    """
+
+    stored: StoredFile | None = None
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer the request, then look whether its file was used."""
+        try:
+            response: HttpResponseBase = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # of the view
+        finally:
+            if self.stored is not None:
+                files.discard_unregistered(stored=self.stored)
+        return response
+
+
+class FileViewSet(KeepsFiles, KobatelaViewSet):
+    """Files sent ahead of the command that uses them."""
+
+    parser_classes = (FileFormParser,)
+    scopes: ClassVar[Mapping[str, frozenset[Scope]]] = {
+        "create": frozenset({Scope.SENDER, Scope.PROVIDER})
+    }
+
+    def prepare(self, request: Request, **kwargs: Any) -> None:
+        """Judge and keep the file before the transaction."""
+        file = self.valid(FileIn)["file"]
+        self.stored = files.receive(stream=file, name=file.name)
+
+    def create(self, request: Request) -> Response:
+        """Remember the file as the caller's, usable once within 24 hours."""
+        assert self.stored is not None
+        assert self.caller.party_id is not None
+        upload = files.register(
+            stored=self.stored,
+            owner_id=self.caller.party_id,
+            actor=self.caller.actor,
+            on_behalf_of=self.caller.on_behalf_of,
+        )
+        return Response(UploadOut(upload).data, status=201)

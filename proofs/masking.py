@@ -1,0 +1,165 @@
+"""What of a proof each side may read. Pure: values in, values out."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+MASK = "***masked***"
+DISTANCE_STEP_M = 100
+
+
+class Relation(StrEnum):
+    """How a reader stands to a proof."""
+
+    STAFF = "staff"
+    SENDER = "sender"
+    PROVIDER = "provider"
+
+
+# Codes that tell of other parties' proofs, of what a device betrayed, or of the advisor.
+_HIDDEN_PREFIXES = ("REUSED_", "AI_")
+_HIDDEN_CODES = frozenset({"DEVICE_POSITION_DIFFERS"})
+# Figures that a provider may read: what the photo says, and the age limit that its terms state.
+_PROVIDER_FIGURES = frozenset(
+    {
+        "age_minutes",
+        "age_minutes_min",
+        "age_minutes_max",
+        "max_age_minutes",
+        "minutes_ahead",
+        "tolerance_minutes",
+        "positioning_error_m",
+    }
+)
+_EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9.\-]{1,255}\.[A-Za-z]{2,24}")
+_IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}(?:[ \-]?[A-Z0-9]){10,30}\b", re.IGNORECASE)
+# International, local with a leading zero, or groups of figures; not dates, not coordinates.
+_PHONE = re.compile(
+    r"(?<![\w.+])(?:(?:\+|00)[1-9](?:[ .()\-/]{0,2}[0-9]){6,13}"
+    r"|0[1-9](?:[ .\-/]?[0-9]){7,9}"
+    r"|[1-9][0-9]{0,2}(?: [0-9]{2,4}){3,5})(?![0-9])"
+)
+
+_NAME_WORDS = frozenset(
+    {
+        "address",
+        "artist",
+        "author",
+        "beneficiary",
+        "buyer",
+        "client",
+        "contact",
+        "customer",
+        "firstname",
+        "fullname",
+        "holder",
+        "lastname",
+        "name",
+        "names",
+        "owner",
+        "payee",
+        "person",
+        "recipient",
+        "seller",
+        "supplier",
+        "surname",
+    }
+)
+_NAME_IS_NOT_A_PERSON = frozenset({"app", "camera", "device", "file", "model", "product"})
+_CONTACT_WORDS = frozenset(
+    {"email", "mail", "mobile", "msisdn", "phone", "tel", "telephone", "whatsapp"}
+)
+_ACCOUNT_WORDS = frozenset({"account", "bic", "card", "iban", "pan", "rib"})
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+
+
+def hides(relation: Relation, code: str, *, own: bool) -> bool:
+    """Whether a finding or review reason of this code is not said at all.
+
+    `own`: the reader submitted the proof, or stands in for who did.
+    """
+    if relation is Relation.STAFF:
+        return False
+    if relation is Relation.SENDER and not own:
+        return False
+    return code.startswith(_HIDDEN_PREFIXES) or code in _HIDDEN_CODES
+
+
+def mask_findings(
+    findings: Sequence[Mapping[str, Any]], relation: Relation, *, own: bool
+) -> list[dict[str, Any]]:
+    """The findings as this reader may see them.
+
+    Staff see all. A sender sees all but whose the matches of a reused picture are. A provider sees
+    codes, messages and hints, the photo's own figures, and a distance in whole 100 m only.
+    """
+    return [
+        {**finding, "data": mask_figures(finding.get("data") or {}, relation)}
+        for finding in findings
+        if not hides(relation, finding["code"], own=own)
+    ]
+
+
+def mask_figures(data: Mapping[str, Any], relation: Relation) -> dict[str, Any]:
+    """The figures of one finding as this reader may see them."""
+    if relation is Relation.STAFF:
+        return dict(data)
+    if relation is Relation.SENDER:
+        return {name: value for name, value in data.items() if name != "matches"}
+    shown = {name: value for name, value in data.items() if name in _PROVIDER_FIGURES}
+    if data.get("distance_m") is not None and "radius_m" in data:
+        shown["distance_m"] = coarse_distance_m(data["distance_m"])
+    return shown
+
+
+def coarse_distance_m(distance_m: float | str | Decimal) -> int:
+    """A distance in whole 100 m, upwards, so that it is never said to be nothing."""
+    return math.ceil(Decimal(str(distance_m)) / DISTANCE_STEP_M) * DISTANCE_STEP_M
+
+
+def mask_metadata(value: Any, key: str = "") -> Any:
+    """Metadata without names, e-mails, phones and IBANs, wherever they stand in it."""
+    if isinstance(value, Mapping):
+        return {name: mask_metadata(item, str(name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [mask_metadata(item, key) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    words = {word.lower() for word in _WORDS.findall(key)}
+    if _names_a_person(words) or words & _CONTACT_WORDS:
+        return MASK
+    if words & _ACCOUNT_WORDS and not words & {"check", "match", "country"}:
+        return _last_four(str(value))
+    return mask_text(value) if isinstance(value, str) else value
+
+
+def mask_text(text: str) -> str:
+    """A text with the e-mails, IBANs and phone numbers in it masked."""
+    masked = _EMAIL.sub(MASK, text)
+    masked = _IBAN.sub(lambda found: _masked_iban(found.group()), masked)
+    return _PHONE.sub(MASK, masked)
+
+
+def _names_a_person(words: set[str]) -> bool:
+    return bool(words & _NAME_WORDS) and not words & _NAME_IS_NOT_A_PERSON
+
+
+def _masked_iban(text: str) -> str:
+    return _last_four(text) if is_iban(text) else text
+
+
+def is_iban(text: str) -> bool:
+    """Whether the check digits of an IBAN (ISO 13616, mod 97) hold."""
+    plain = re.sub(r"[ \-]", "", text).upper()
+    if not plain.isascii() or not plain.isalnum() or not 15 <= len(plain) <= 34:
+        return False
+    rearranged = plain[4:] + plain[:4]
+    return int("".join(str(int(character, 36)) for character in rearranged)) % 97 == 1
+
+
+def _last_four(text: str) -> str:
+    plain = re.sub(r"[ \-]", "", text)
+    return "***" + plain[-4:] if len(plain) > 8 else "***"

@@ -1,0 +1,252 @@
+"""Evidence for milestones, and what was found and decided about it."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+
+from kobatela.kernel.transitions import check_transition
+from proofs.states import (
+    DERIVATIVE_TRANSITIONS,
+    MACHINE_ACTOR,
+    PROCESSING_TRANSITIONS,
+    STATUS_TRANSITIONS,
+    Derivative,
+    Processing,
+    ProofStatus,
+    ProofType,
+)
+
+
+class Proof(models.Model):
+    """What was sent for one milestone. The evidence in it never changes after it was stored.
+
+    client, provider, milestone_kind, milestone_idx, amount_minor and currency are the milestone's
+    and its escrow's, which do not change: they stand here so that queues and lists need no joins.
+    upload is the file; a proof without one is a claim, whose address and hash are claimed_url and
+    claimed_sha256. file_sha256 was computed by the server and is empty for a claim. metadata is
+    what the sender said. facts are what was read from the file. received_at is the arrival of the
+    last byte.
+    """
+
+    TRANSITIONS: ClassVar[Mapping[ProofStatus, frozenset[ProofStatus]]] = STATUS_TRANSITIONS
+    PROCESSING: ClassVar[Mapping[Processing, frozenset[Processing]]] = PROCESSING_TRANSITIONS
+    DERIVATIVE: ClassVar[Mapping[Derivative, frozenset[Derivative]]] = DERIVATIVE_TRANSITIONS
+
+    escrow = models.ForeignKey("escrow.Escrow", on_delete=models.PROTECT, related_name="proofs")
+    milestone = models.ForeignKey(
+        "escrow.Milestone", on_delete=models.PROTECT, related_name="proofs"
+    )
+    client = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    provider = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    milestone_kind = models.CharField(max_length=20)
+    milestone_idx = models.PositiveIntegerField()
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+
+    type = models.CharField(max_length=20, choices=[(item, item.title()) for item in ProofType])
+    status = models.CharField(
+        max_length=20,
+        choices=[(item, item.title()) for item in ProofStatus],
+        default=ProofStatus.PENDING,
+    )
+    processing = models.CharField(
+        max_length=20,
+        choices=[(item, item) for item in Processing],
+        default=Processing.QUEUED,
+    )
+    processing_since = models.DateTimeField()
+
+    upload = models.OneToOneField(
+        "uploads.Upload", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    file_sha256 = models.CharField(max_length=64, blank=True)
+    claimed_url = models.CharField(max_length=1024, blank=True)
+    claimed_sha256 = models.CharField(max_length=128, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    facts = models.JSONField(null=True, blank=True)
+    captured_at = models.DateTimeField(null=True, blank=True)
+    distance_m = models.DecimalField(max_digits=12, decimal_places=3, null=True, blank=True)
+    findings = models.JSONField(default=list, blank=True)
+    review_reasons = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    derivative = models.CharField(
+        max_length=10,
+        choices=[(item, item) for item in Derivative],
+        default=Derivative.NONE,
+    )
+    derivative_attempts = models.PositiveSmallIntegerField(default=0)
+
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    submitted_for = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    submitted_actor = models.CharField(max_length=80)
+    came_by_link = models.BooleanField(default=False)
+    received_at = models.DateTimeField()
+
+    decided_by = models.CharField(max_length=80, blank=True)
+    decided_for = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decision_note = models.TextField(blank=True)
+    info_requested_at = models.DateTimeField(null=True, blank=True)
+    info_note = models.TextField(blank=True)
+
+    ai_risk_level = models.CharField(max_length=20, blank=True)
+    ai_score = models.DecimalField(max_digits=4, decimal_places=3, null=True, blank=True)
+    ai_flags = models.JSONField(default=list, blank=True)
+    ai_explanation = models.TextField(blank=True)
+    ai_checked_at = models.DateTimeField(null=True, blank=True)
+
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(status__in=[item.value for item in ProofStatus]),
+                name="proof_status_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(processing__in=[item.value for item in Processing]),
+                name="proof_processing_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status=ProofStatus.PENDING, decided_at__isnull=True)
+                | ~models.Q(status=ProofStatus.PENDING)
+                & models.Q(decided_at__isnull=False)
+                & ~models.Q(decided_by=""),
+                name="proof_decided_by_someone",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(upload__isnull=False, claimed_url="", claimed_sha256="")
+                & ~models.Q(file_sha256="")
+                | models.Q(upload__isnull=True, file_sha256=""),
+                name="proof_file_or_claim",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(decided_by=MACHINE_ACTOR)
+                | models.Q(status=ProofStatus.APPROVED, upload__isnull=False),
+                name="proof_machine_approves_files_only",
+            ),
+            models.UniqueConstraint(
+                fields=["milestone"],
+                condition=models.Q(status=ProofStatus.PENDING),
+                name="proof_one_pending_per_milestone",
+            ),
+            models.UniqueConstraint(
+                fields=["milestone"],
+                condition=models.Q(status=ProofStatus.APPROVED),
+                name="proof_one_approved_per_milestone",
+            ),
+        ]
+        indexes = [
+            # The queue: waiting longest first, and the same by what staff filter on.
+            models.Index(
+                fields=["created_at", "id"],
+                condition=models.Q(status=ProofStatus.PENDING),
+                name="proof_queue",
+            ),
+            models.Index(
+                fields=["milestone_kind", "created_at", "id"],
+                condition=models.Q(status=ProofStatus.PENDING),
+                name="proof_queue_by_kind",
+            ),
+            models.Index(
+                fields=["currency", "amount_minor"],
+                condition=models.Q(status=ProofStatus.PENDING),
+                name="proof_queue_by_amount",
+            ),
+            GinIndex(
+                fields=["review_reasons"],
+                condition=models.Q(status=ProofStatus.PENDING),
+                name="proof_queue_by_reason",
+            ),
+            models.Index(fields=["escrow", "-id"], name="proof_of_escrow"),
+            models.Index(fields=["milestone", "-id"], name="proof_of_milestone"),
+            models.Index(fields=["client", "-id"], name="proof_of_client"),
+            models.Index(fields=["provider", "-id"], name="proof_of_provider"),
+            models.Index(fields=["status", "-id"], name="proof_by_status"),
+            models.Index(
+                fields=["file_sha256"],
+                condition=~models.Q(file_sha256=""),
+                name="proof_by_file",
+            ),
+            models.Index(
+                fields=["provider", "decided_at"],
+                condition=models.Q(decided_by=MACHINE_ACTOR),
+                name="proof_machine_by_provider",
+            ),
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(derivative=Derivative.WANTED),
+                name="proof_derivative_wanted",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Proof {self.pk}"
+
+    def transition_to(self, target: ProofStatus) -> None:
+        """Decide it. Raises InvalidState when it is decided already."""
+        check_transition(
+            self.TRANSITIONS, ProofStatus(self.status), target, subject=f"proof:{self.pk}"
+        )
+        self.status = target
+
+    def processing_to(self, target: Processing) -> None:
+        """Move the machine's part on. Raises InvalidState for a step that the table lacks."""
+        check_transition(
+            self.PROCESSING, Processing(self.processing), target, subject=f"proof:{self.pk}"
+        )
+        self.processing = target
+
+    def derivative_to(self, target: Derivative) -> None:
+        """Say what became of the picture for showing. Raises InvalidState as the table says."""
+        check_transition(
+            self.DERIVATIVE, Derivative(self.derivative), target, subject=f"proof:{self.pk}"
+        )
+        self.derivative = target
+
+    @property
+    def sha256(self) -> str:
+        """The hash that the server computed, else the one that was claimed."""
+        return self.file_sha256 or self.claimed_sha256
+
+    @property
+    def storage_url(self) -> str:
+        """The address of the upload, else the one that was claimed."""
+        return self.claimed_url if self.upload is None else self.upload.storage_url
+
+    @property
+    def is_machine_approved(self) -> bool:
+        """Whether no person looked at it."""
+        return self.decided_by == MACHINE_ACTOR
+
+
+class PerceptualHashField(models.Field):  # type: ignore[type-arg]  # has no Python-side conversions
+    """A PDQ hash as PostgreSQL's bit(256), so that differing bits are counted in SQL."""
+
+    def db_type(self, connection: object) -> str:
+        """The column's type."""
+        return "bit(256)"
+
+
+class ImageHash(models.Model):
+    """The perceptual hash of one proof's picture, apart from the proof so that a scan is short."""
+
+    proof = models.OneToOneField(
+        Proof, on_delete=models.PROTECT, primary_key=True, related_name="image_hash"
+    )
+    bits = PerceptualHashField()
+
+    def __str__(self) -> str:
+        return f"Image of proof {self.proof_id}"

@@ -1,0 +1,7 @@
+"""When the jobs of proofs run."""
+
+from audit.schedule import ScheduledJob
+
+SCHEDULE: list[ScheduledJob] = [
+    ScheduledJob(name="sweep_derivatives", task="proofs.tasks.sweep_derivatives", every_s=60),
+]

@@ -1,0 +1,158 @@
+"""Reads of proofs."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.db.models import Q, QuerySet, Sum
+
+from kobatela.accounts.visible import visible_to
+from kobatela.kernel import clock
+from kobatela.kernel.caller import Caller
+from proofs.checks.duplicates import HASH_BITS, NEAR_DUPLICATE_BITS, KnownImage
+from proofs.errors import ProofNotFound
+from proofs.masking import Relation
+from proofs.models import Proof
+from proofs.states import LIVE_STATUSES, MACHINE_ACTOR, Derivative, Processing, ProofStatus
+
+# Nobody waits longer for a machine that does not come back.
+PROCESSING_HOLDS_FOR = timedelta(minutes=10)
+DAY = timedelta(hours=24)
+MAX_MATCHES = 20
+PROCESSED = frozenset({Processing.DONE, Processing.FAILED})
+
+_NEAR = """
+SELECT proof_id, bits::text FROM proofs_imagehash
+WHERE bit_count(bits # %s::bit(256)) <= %s AND NOT proof_id = ANY(%s)
+ORDER BY bit_count(bits # %s::bit(256)), proof_id LIMIT %s
+"""
+
+
+def visible_proofs(caller: Caller) -> QuerySet[Proof]:
+    """The proofs of escrows in which the caller acts for a party; all of them for staff."""
+    return Proof.objects.filter(visible_to(caller, "client", "provider")).select_related("upload")
+
+
+def get_proof(caller: Caller, proof_id: int) -> Proof:
+    """One proof. Raises ProofNotFound, also for one that the caller may not see."""
+    proof = visible_proofs(caller).filter(pk=proof_id).first()
+    if proof is None:
+        raise ProofNotFound
+    return proof
+
+
+def lock_proof(proof_id: int) -> Proof:
+    """The proof, locked to the end of the transaction; after its escrow and its milestone."""
+    return Proof.objects.select_for_update(of=("self",)).select_related("upload").get(pk=proof_id)
+
+
+def lock_pending(*, escrow_id: int, milestone_id: int | None = None) -> list[Proof]:
+    """The undecided proofs of an escrow, or of one of its milestones, locked; escrow first."""
+    pending = Proof.objects.select_for_update().filter(
+        escrow_id=escrow_id, status=ProofStatus.PENDING
+    )
+    if milestone_id is not None:
+        pending = pending.filter(milestone_id=milestone_id)
+    return list(pending.order_by("pk"))
+
+
+def relation_of(caller: Caller, *, provider_id: int) -> Relation:
+    """How the caller stands to an escrow that it may see.
+
+    Whoever acts for the provider reads as one, also where the same key acts for the sender.
+    """
+    if caller.is_staff:
+        return Relation.STAFF
+    return Relation.PROVIDER if caller.may_act_for(provider_id) else Relation.SENDER
+
+
+def review_queue() -> QuerySet[Proof]:
+    """What waits for a person, waiting longest first; without what the machine still works on."""
+    return (
+        Proof.objects.filter(status=ProofStatus.PENDING)
+        .filter(
+            Q(processing__in=PROCESSED)
+            | Q(processing_since__lte=clock.now() - PROCESSING_HOLDS_FOR)
+        )
+        .order_by("created_at", "pk")
+    )
+
+
+def is_processing(proof: Proof) -> bool:
+    """Whether a decision must wait for the machine; 10 minutes at most."""
+    return (
+        proof.processing not in PROCESSED
+        and clock.now() - proof.processing_since < PROCESSING_HOLDS_FOR
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SameFile:
+    """An earlier proof with the same bytes."""
+
+    proof_id: int
+    client_id: int
+    provider_id: int
+    is_live: bool
+
+
+def same_file(file_sha256: str) -> list[SameFile]:
+    """Every proof with these bytes, newest first. Hashes that callers claimed do not count."""
+    rows = (
+        Proof.objects.filter(file_sha256=file_sha256)
+        .order_by("-pk")
+        .values_list("pk", "client_id", "provider_id", "status")
+    )
+    return [
+        SameFile(pk, client, provider, status in LIVE_STATUSES)
+        for pk, client, provider, status in rows
+    ]
+
+
+def near_images(perceptual_hash: str, *, but: Collection[int] = ()) -> list[KnownImage]:
+    """The nearest pictures of other proofs within the distance of a near duplicate, at most 20.
+
+    Every hash is compared, in the database: at 100,000 that takes some tens of milliseconds.
+    """
+    bits = to_bits(perceptual_hash)
+    with connection.cursor() as cursor:
+        cursor.execute(_NEAR, [bits, NEAR_DUPLICATE_BITS, list(but), bits, MAX_MATCHES])
+        rows = cursor.fetchall()
+    return [
+        KnownImage(reference=proof_id, perceptual_hash=_from_bits(found))
+        for proof_id, found in rows
+    ]
+
+
+def to_bits(perceptual_hash: str) -> str:
+    """64 hexadecimal digits as the text of a bit(256)."""
+    return f"{int(perceptual_hash, 16):0{HASH_BITS}b}"
+
+
+def _from_bits(bits: str) -> str:
+    return f"{int(bits, 2):0{HASH_BITS // 4}x}"
+
+
+def machine_approved_minor(*, provider_id: int, escrow_id: int, currency: str) -> tuple[int, int]:
+    """What machines approved in the last 24 hours in one currency: for the escrow, the provider."""
+    of_day = Proof.objects.filter(
+        provider_id=provider_id,
+        decided_by=MACHINE_ACTOR,
+        decided_at__gt=clock.now() - DAY,
+        currency=currency,
+    )
+    # One escrow has one provider, so its sum is a part of the provider's.
+    sums = of_day.aggregate(
+        escrow=Sum("amount_minor", filter=Q(escrow_id=escrow_id)), provider=Sum("amount_minor")
+    )
+    return sums["escrow"] or 0, sums["provider"] or 0
+
+
+def derivatives_wanted(*, older_than: datetime, limit: int) -> list[int]:
+    """The proofs whose picture for showing nobody made yet, oldest first."""
+    return list(
+        Proof.objects.filter(derivative=Derivative.WANTED, created_at__lte=older_than)
+        .order_by("created_at")
+        .values_list("pk", flat=True)[:limit]
+    )

@@ -1,0 +1,92 @@
+"""Whether the same file, or nearly the same picture, was sent before."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from kobatela.kernel.caller import Caller
+from proofs.checks.duplicates import check_reuse
+from proofs.checks.findings import Finding, Severity
+from proofs.errors import DuplicateProof
+from proofs.selectors import MAX_MATCHES, SameFile, near_images, same_file
+from proofs.states import ReviewReason
+
+# Locks of this application's own, apart from those of other parts.
+_FILE_LOCKS = 7101
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """Earlier proofs with the same bytes that do not forbid this one."""
+
+    proof_ids: tuple[int, ...] = ()
+    reasons: tuple[ReviewReason, ...] = ()
+    findings: tuple[dict[str, Any], ...] = ()
+
+
+def look_for_file(*, caller: Caller, file_sha256: str) -> Reuse:
+    """Look for the same bytes in other proofs; the answer holds to the end of the transaction.
+
+    Raises DuplicateProof where a live proof that the caller may see has them. Other proofs with
+    them are a reason for a person to look: REUSED_FILE for those of other parties, of which the
+    caller is not told, and RESUBMITTED_FILE for rejected ones that the caller may see.
+    """
+    if not file_sha256:
+        return Reuse()
+    _lock_file(file_sha256)
+    earlier = same_file(file_sha256)
+    own = [proof for proof in earlier if _may_see(caller, proof)]
+    foreign = [proof for proof in earlier if not _may_see(caller, proof)]
+    live = next((proof for proof in own if proof.is_live), None)
+    if live is not None:
+        raise DuplicateProof(proof_id=live.proof_id)
+    reasons = []
+    findings = []
+    if foreign:
+        reasons.append(ReviewReason.REUSED_FILE)
+        findings.append(_finding(ReviewReason.REUSED_FILE, foreign))
+    if own:
+        reasons.append(ReviewReason.RESUBMITTED_FILE)
+        findings.append(_finding(ReviewReason.RESUBMITTED_FILE, own))
+    return Reuse(tuple(proof.proof_id for proof in earlier), tuple(reasons), tuple(findings))
+
+
+def look_for_picture(*, perceptual_hash: str | None, but: tuple[int, ...]) -> list[Finding]:
+    """Look for nearly the same picture in other proofs than `but`: at most one finding."""
+    if perceptual_hash is None:
+        return []
+    return check_reuse(
+        perceptual_hash=perceptual_hash, known_images=near_images(perceptual_hash, but=but)
+    )
+
+
+_MESSAGES = {
+    ReviewReason.REUSED_FILE: "The same file is in a proof of other parties.",
+    ReviewReason.RESUBMITTED_FILE: "The same file was rejected before.",
+}
+
+
+def _finding(code: ReviewReason, proofs: list[SameFile]) -> dict[str, Any]:
+    return {
+        "code": code.value,
+        "severity": Severity.SOFT.value,
+        "message": _MESSAGES[code],
+        "hint": "Compare both proofs before you decide.",
+        "data": {"matches": [{"reference": proof.proof_id} for proof in proofs[:MAX_MATCHES]]},
+    }
+
+
+def _may_see(caller: Caller, proof: SameFile) -> bool:
+    return (
+        caller.is_staff
+        or caller.may_act_for(proof.client_id)
+        or caller.may_act_for(proof.provider_id)
+    )
+
+
+def _lock_file(file_sha256: str) -> None:
+    """Let two proofs with the same bytes be stored one after the other, on whatever escrows."""
+    key = int(file_sha256[:8], 16) - 2**31
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_FILE_LOCKS, key])

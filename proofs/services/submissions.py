@@ -1,0 +1,157 @@
+"""Taking a proof in: stored under its escrow's lock, and at once approved or queued."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+
+from audit.actions import Action
+from audit.services import entries
+from escrow.services import evidence as escrow_evidence
+from kobatela.kernel import clock
+from kobatela.kernel.caller import Caller
+from kobatela.uploads.services import files
+from proofs import bells
+from proofs.masking import Relation, hides
+from proofs.models import ImageHash, Proof
+from proofs.selectors import to_bits
+from proofs.services import machine
+from proofs.services.evidence import Evidence
+from proofs.services.machine import Judgement
+from proofs.services.reuse import look_for_file
+from proofs.states import Derivative, Processing, ProofType
+
+if TYPE_CHECKING:
+    from escrow.models import Escrow, Milestone
+    from kobatela.uploads.models import Upload
+
+
+@transaction.atomic
+def submit_proof(
+    *,
+    caller: Caller,
+    escrow_id: int,
+    milestone_idx: int,
+    proof_type: str,
+    evidence: Evidence,
+    metadata: Mapping[str, Any],
+) -> Proof:
+    """Store evidence for the current milestone of an escrow.
+
+    `evidence` was judged for this milestone beforehand (`services.evidence.gather`). What nothing
+    speaks against is approved, and its milestone released, in the same transaction; anything else
+    waits for a person with its `review_reasons`.
+
+    Raises what the escrow refuses (state, sequence, balance, deadline), DuplicateProof, and the
+    refusals of uploads.
+    """
+    escrow, milestone = escrow_evidence.lock_open_milestone(
+        escrow_id=escrow_id, milestone_idx=milestone_idx
+    )
+    assert milestone.pk == evidence.milestone_id, "evidence is judged for one milestone"
+    reuse = look_for_file(caller=caller, file_sha256=evidence.sha256)
+    judgement = machine.judge(escrow=escrow, milestone=milestone, evidence=evidence, reuse=reuse)
+    proof = _store(escrow, milestone, caller, proof_type, metadata, evidence, judgement)
+    _record(proof, caller)
+    escrow_evidence.begin_review(
+        escrow=escrow,
+        milestone=milestone,
+        has_file=evidence.has_file,
+        submitted_at=evidence.received_at,
+        actor=caller.actor,
+    )
+    if not judgement.reasons:
+        machine.approve(proof=proof, escrow=escrow, milestone=milestone)
+    if proof.derivative == Derivative.WANTED:
+        bells.ring_for_derivative(proof.pk)
+    return proof
+
+
+def _store(
+    escrow: "Escrow",
+    milestone: "Milestone",
+    caller: Caller,
+    proof_type: str,
+    metadata: Mapping[str, Any],
+    evidence: Evidence,
+    judgement: Judgement,
+) -> Proof:
+    now = clock.now()
+    facts = evidence.facts
+    proof = Proof.objects.create(
+        escrow_id=escrow.pk,
+        milestone_id=milestone.pk,
+        client_id=escrow.client_id,
+        provider_id=escrow.provider_id,
+        milestone_kind=milestone.proof_kind,
+        milestone_idx=milestone.sequence_index,
+        amount_minor=milestone.amount_minor,
+        currency=milestone.currency,
+        type=proof_type,
+        # Photos were read and checked before; documents wait unread for a person.
+        processing=Processing.DONE,
+        processing_since=now,
+        upload=_take_upload(evidence, milestone, caller),
+        file_sha256=evidence.sha256,
+        claimed_url=evidence.claimed_url,
+        claimed_sha256=evidence.claimed_sha256,
+        metadata=dict(metadata),
+        facts=None if facts is None else facts.to_json(),
+        captured_at=evidence.captured_at,
+        distance_m=evidence.distance_m,
+        findings=judgement.findings,
+        review_reasons=judgement.reasons,
+        derivative=Derivative.NONE if facts is None else Derivative.WANTED,
+        submitted_by_id=caller.user_id,
+        submitted_for_id=caller.party_id,
+        submitted_actor=caller.actor,
+        received_at=evidence.received_at,
+        created_at=now,
+        updated_at=now,
+    )
+    if proof_type == ProofType.PHOTO and facts is not None and facts.perceptual_hash is not None:
+        ImageHash.objects.create(proof=proof, bits=to_bits(facts.perceptual_hash))
+    return proof
+
+
+def _take_upload(evidence: Evidence, milestone: "Milestone", caller: Caller) -> "Upload | None":
+    """The row of the file: of this request, registered and used at once, or made ahead."""
+    used_for = f"milestone:{milestone.pk}"
+    if evidence.upload_id is not None:
+        return files.claim_upload(upload_id=evidence.upload_id, caller=caller, used_for=used_for)
+    if evidence.stored is None:
+        return None
+    assert caller.party_id is not None, "only parties submit proofs"
+    return files.register(
+        stored=evidence.stored,
+        owner_id=caller.party_id,
+        actor=caller.actor,
+        on_behalf_of=caller.on_behalf_of,
+        used_for=used_for,
+    )
+
+
+def _record(proof: Proof, caller: Caller) -> None:
+    entries.record(
+        actor=caller.actor,
+        action=Action.PROOF_SUBMITTED,
+        subject=f"proof:{proof.pk}",
+        stream=f"escrow:{proof.escrow_id}",
+        body={
+            "milestone_id": proof.milestone_id,
+            "type": proof.type,
+            "status": proof.status,
+            "file_sha256": proof.file_sha256,
+            "upload_id": proof.upload_id,
+            # Both sides read this on the timeline, so what is staff's alone is not in it.
+            "review_reasons": [
+                code
+                for code in proof.review_reasons
+                if not hides(Relation.PROVIDER, code, own=True)
+            ],
+            "needs_person": bool(proof.review_reasons),
+        },
+        on_behalf_of=caller.on_behalf_of,
+        event=Action.PROOF_SUBMITTED.value,
+        audience=sorted({proof.client_id, proof.provider_id}),
+    )
