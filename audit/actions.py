@@ -23,6 +23,8 @@ class Action(StrEnum):
     ACCESS_REFUSED = "access.refused"
     STAFF_LOGGED_IN = "staff.logged_in"
     STAFF_LOGIN_REFUSED = "staff.login_refused"
+    STAFF_ROLE_SET = "staff.role_set"
+    STAFF_PASSWORD_SET = "staff.password_set"  # noqa: S105 - an action, not a password
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"
     USER_DEACTIVATED = "user.deactivated"

@@ -245,9 +245,7 @@ KOBATELA_FOUR_EYES_MIN_MINOR = amounts_minor(
 
 # --- Uploads and proofs -------------------------------------------------------------------------
 # Private: no web server shows this folder. Web and worker share it, on one file system.
-KOBATELA_FILES_DIR = Path(
-    env.str("KOBATELA_FILES_DIR", default=str(VAR_DIR / "private"))
-).resolve()
+KOBATELA_FILES_DIR = Path(env.str("KOBATELA_FILES_DIR", default=str(VAR_DIR / "private"))).resolve()
 KOBATELA_FILE_MAX_BYTES = env.int("KOBATELA_FILE_MAX_BYTES", default=25 * 1_048_576)
 KOBATELA_FILE_MAX_IMAGE_BYTES = env.int("KOBATELA_FILE_MAX_IMAGE_BYTES", default=15 * 1_048_576)
 # Every uploaded file goes to disk and through the hash, piece by piece.
@@ -262,3 +260,9 @@ KOBATELA_AUTO_APPROVE_DAY_MAX_MINOR = {
 } | amounts_minor("KOBATELA_AUTO_APPROVE_DAY_MAX", "")
 # The share (0 to 1) of what a machine could approve that is drawn for a person all the same.
 KOBATELA_REVIEW_SAMPLE = env.float("KOBATELA_REVIEW_SAMPLE", default=0.0)
+
+# --- Escrow -------------------------------------------------------------------------------------
+# The platform's fee on every release, in hundredths of a percent.
+KOBATELA_FEE_BPS = env.int("KOBATELA_FEE_BPS", default=0)
+# How long a PSP may hold money before a person has to look at it.
+KOBATELA_PSP_HOLD_DAYS = env.int("KOBATELA_PSP_HOLD_DAYS", default=90)

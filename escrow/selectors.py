@@ -1,0 +1,238 @@
+"""Reading escrows: what a caller may see, and rows under their locks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q, QuerySet, Sum
+
+from audit import selectors as audit_selectors
+from audit.actions import Action
+from escrow import deadlines, rules
+from escrow.deadlines import Deadline
+from escrow.errors import DepositNotFound, EscrowNotFound, MilestoneNotFound
+from escrow.fees import fee_on_all_held_minor
+from escrow.models import Deposit, DepositStatus, Escrow, EscrowStatus, Milestone, Note
+from escrow.rules import Standing
+from kobatela.accounts.selectors import parties_of
+from kobatela.accounts.visible import visible_to
+from kobatela.kernel import clock
+from kobatela.kernel.caller import Caller, Scope
+from payments import selectors as payment_selectors
+
+# What the parties read as the story of an escrow: all that happened to it, no reads, no approvals.
+TIMELINE_NOUNS = ("escrow", "milestone", "deposit", "proof", "payment", "funding")
+TIMELINE_ACTIONS = frozenset(
+    action
+    for action in Action
+    if action.partition(".")[0] in TIMELINE_NOUNS and not action.endswith((".read", ".listed"))
+)
+
+held_minor = rules.held_minor
+
+
+def visible_escrows(caller: Caller) -> QuerySet[Escrow]:
+    """The escrows that the caller may see: all for staff, else those of its parties."""
+    return Escrow.objects.filter(visible_to(caller, "client", "provider"))
+
+
+def get_escrow(caller: Caller, escrow_id: int) -> Escrow:
+    """One escrow. Raises EscrowNotFound, also for one that the caller may not see."""
+    escrow = visible_escrows(caller).filter(pk=escrow_id).first()
+    if escrow is None:
+        raise EscrowNotFound
+    return escrow
+
+
+def find_escrows(
+    caller: Caller,
+    *,
+    status: str | None = None,
+    role: str | None = None,
+    deadline_before: datetime | None = None,
+    q: str | None = None,
+) -> QuerySet[Escrow]:
+    """Visible escrows by the filters of `GET /escrows`.
+
+    role: `client` or `provider`, the caller's own part. q: an escrow's id, or part of the
+    username of a party.
+    """
+    found = visible_escrows(caller)
+    if status is not None:
+        found = found.filter(status=status)
+    if role is not None:
+        found = found.filter(**{f"{role}__in": parties_of(caller)})
+    if deadline_before is not None:
+        found = found.filter(deadline_at__lt=deadline_before)
+    if q:
+        found = found.filter(matching(q))
+    return found
+
+
+def matching(q: str) -> Q:
+    """Escrows of a party whose username holds `q`, and the one whose id it is."""
+    wanted = Q(client__username__icontains=q) | Q(provider__username__icontains=q)
+    if q.isascii() and q.isdigit() and len(q) <= 18:
+        wanted |= Q(pk=int(q))
+    return wanted
+
+
+def lock_escrow(escrow_id: int) -> Escrow:
+    """One escrow, locked until the transaction ends. Raises EscrowNotFound.
+
+    The lock lets others insert rows that refer to the escrow; two holders exclude each other.
+    """
+    escrow = Escrow.objects.select_for_update(no_key=True).filter(pk=escrow_id).order_by().first()
+    if escrow is None:
+        raise EscrowNotFound
+    return escrow
+
+
+def lock_visible_escrow(caller: Caller, escrow_id: int) -> Escrow:
+    """As lock_escrow, for an escrow that the caller may see: one statement does both."""
+    visible = visible_escrows(caller).select_for_update(of=("self",), no_key=True)
+    escrow = visible.filter(pk=escrow_id).order_by().first()
+    if escrow is None:
+        raise EscrowNotFound
+    return escrow
+
+
+def lock_milestone(milestone_id: int) -> Milestone:
+    """One milestone, locked; its escrow must be locked already. Raises MilestoneNotFound."""
+    milestones = Milestone.objects.select_for_update(no_key=True)
+    milestone = milestones.filter(pk=milestone_id).order_by().first()
+    if milestone is None:
+        raise MilestoneNotFound
+    return milestone
+
+
+def milestones_of(escrow: Escrow) -> list[Milestone]:
+    """All milestones of an escrow in their sequence."""
+    return list(Milestone.objects.filter(escrow=escrow).order_by("sequence_index"))
+
+
+def visible_milestones(caller: Caller) -> QuerySet[Milestone]:
+    """The milestones of the escrows that the caller may see, with their escrow."""
+    visible = visible_to(caller, "escrow__client", "escrow__provider")
+    return Milestone.objects.filter(visible).select_related("escrow")
+
+
+def get_milestone(caller: Caller, milestone_id: int) -> Milestone:
+    """One milestone. Raises MilestoneNotFound, also for one that the caller may not see."""
+    milestone = visible_milestones(caller).filter(pk=milestone_id).first()
+    if milestone is None:
+        raise MilestoneNotFound
+    return milestone
+
+
+def deposits_of(escrow: Escrow) -> QuerySet[Deposit]:
+    """The deposits of one escrow."""
+    return Deposit.objects.filter(escrow=escrow)
+
+
+def lock_deposit(escrow: Escrow, deposit_id: int) -> Deposit:
+    """One deposit of a locked escrow. Raises DepositNotFound."""
+    deposit = deposits_of(escrow).select_for_update(no_key=True).filter(pk=deposit_id).first()
+    if deposit is None:
+        raise DepositNotFound
+    return deposit
+
+
+def free_minor(escrow: Escrow) -> int:
+    """What may be taken out of the escrow without touching an open milestone."""
+    promised = Milestone.objects.filter(escrow=escrow, status__in=rules.OPEN_MILESTONE)
+    return rules.free_of(escrow, promised.aggregate(sum=Sum("amount_minor"))["sum"] or 0)
+
+
+def has_open_escrow(user_id: int) -> bool:
+    """Whether the user is a party of an escrow that is not closed."""
+    party = Q(client=user_id) | Q(provider=user_id)
+    return Escrow.objects.filter(party).exclude(status__in=rules.TERMINAL).exists()
+
+
+def is_due(escrow_id: int, at: datetime) -> bool:
+    """Whether a deadline of the escrow acts by `at`. One look, no lock."""
+    return Escrow.objects.filter(pk=escrow_id, next_deadline_at__lte=at).exists()
+
+
+def due_escrow_ids(at: datetime, limit: int) -> list[int]:
+    """The escrows on which a deadline acts by `at`, the longest overdue first."""
+    due = Escrow.objects.filter(next_deadline_at__lte=at).order_by("next_deadline_at")
+    return list(due.values_list("pk", flat=True)[:limit])
+
+
+def deposits_waiting_since(before: datetime, limit: int) -> list[tuple[int, int]]:
+    """(escrow id, deposit id) of pending deposits reported before `before`, oldest first."""
+    waiting = Deposit.objects.filter(status=DepositStatus.PENDING, created_at__lt=before)
+    return list(waiting.order_by("created_at").values_list("escrow_id", "pk")[:limit])
+
+
+def notes_by_id(note_ids: Sequence[int]) -> dict[int, Note]:
+    """Notes by their id, for the timeline."""
+    return Note.objects.in_bulk(note_ids)
+
+
+def timeline(escrow: Escrow) -> QuerySet[Any]:
+    """The audit entries that tell the escrow's story."""
+    return audit_selectors.timeline(escrow.reference, TIMELINE_ACTIONS)
+
+
+def standing(caller: Caller, escrow: Escrow) -> Standing:
+    """The escrow as this caller meets it now, with all that its rules look at."""
+    pending = 0
+    if caller.is_staff:
+        pending = deposits_of(escrow).filter(status=DepositStatus.PENDING).count()
+    return Standing(escrow, caller, clock.now(), milestones_of(escrow), pending)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All that one page about an escrow shows."""
+
+    escrow: Escrow
+    milestones: Sequence[Milestone]
+    free_minor: int
+    in_transit_minor: int
+    current_milestone: Milestone | None
+    allowed_actions: Sequence[str]
+    deadlines: Sequence[Deadline]
+    platform_fee_bps: int
+    platform_fee_minor: int
+
+
+def summary(
+    caller: Caller, escrow: Escrow, passes_gate: Callable[[Caller, frozenset[Scope]], bool]
+) -> Summary:
+    """The state of an escrow, what this caller may do, and what happens if nobody acts.
+
+    passes_gate: whether the caller's key passes an endpoint of these scopes.
+    """
+    met = standing(caller, escrow)
+    return Summary(
+        escrow=escrow,
+        milestones=met.milestones,
+        free_minor=met.free_minor,
+        in_transit_minor=payment_selectors.in_transit_minor(escrow.pk),
+        current_milestone=rules.current_milestone(met.milestones),
+        allowed_actions=rules.allowed_actions(met, passes_gate),
+        deadlines=running_deadlines(escrow, has_milestones=bool(met.milestones)),
+        platform_fee_bps=settings.KOBATELA_FEE_BPS,
+        platform_fee_minor=fee_on_all_held_minor(escrow, met.milestones),
+    )
+
+
+def running_deadlines(escrow: Escrow, *, has_milestones: bool) -> list[Deadline]:
+    """Every deadline of the escrow with its outcome, as of now."""
+    return deadlines.running(
+        escrow,
+        has_milestones=has_milestones,
+        psp_hold=timedelta(days=settings.KOBATELA_PSP_HOLD_DAYS),
+        at=clock.now(),
+    )
+
+
+def is_open(escrow: Escrow) -> bool:
+    """Whether the escrow has not ended."""
+    return EscrowStatus(escrow.status) not in rules.TERMINAL

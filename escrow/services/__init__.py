@@ -1,0 +1,1 @@
+"""Use cases of the escrow app: one public function each."""

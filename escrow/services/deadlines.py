@@ -1,0 +1,158 @@
+"""Applying deadlines: by the job, by check-deadline, and before every command."""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import DatabaseError, transaction
+
+from audit.actions import Action
+from audit.services.alerts import AlertType, Severity, raise_alert
+from audit.services.jobs import Heartbeat
+from escrow import deadlines, selectors
+from escrow.deadlines import EVIDENCE_DEFERS_FOR, Act, Deadline, Step
+from escrow.models import Escrow, EscrowStatus, Milestone
+from escrow.rules import held_minor
+from escrow.services.journal import Acting, record, save_escrow
+from escrow.services.outcomes import freeze, settle
+from kobatela.kernel import clock
+from kobatela.kernel.caller import Caller
+from kobatela.kernel.errors import DomainError
+
+BY_DEADLINE = Acting("system:deadline")
+_AT_ONCE = 500
+_log = logging.getLogger(__name__)
+
+
+def apply_due(*, escrow_id: int) -> bool:
+    """Apply what is due on an escrow in a transaction of its own; whether anything was.
+
+    Views call it before the transaction of their command, so that a refusal of the command undoes
+    nothing of it. Costs one indexed look when nothing is due, as for an id that does not exist.
+    """
+    if not selectors.is_due(escrow_id, clock.now()):
+        return False
+    with transaction.atomic():
+        return apply_locked(selectors.lock_escrow(escrow_id))
+
+
+def apply_locked(escrow: Escrow) -> bool:
+    """Apply what is due on a locked escrow, in the order of the moments; whether anything was."""
+    applied = False
+    now = clock.now()
+    # Every act ends the escrow, freezes it or leaves its mark, so this comes to an end.
+    while (step := deadlines.next_step(escrow)) is not None and step.at <= now:
+        _ACTS[step.act](escrow, step)
+        applied = True
+    return applied
+
+
+@transaction.atomic
+def check_deadline(*, caller: Caller, escrow_id: int) -> Escrow:
+    """Apply what is due now and give the escrow as it then stands. Raises EscrowNotFound."""
+    escrow = selectors.lock_visible_escrow(caller, escrow_id)
+    apply_locked(escrow)
+    return escrow
+
+
+def preview(escrow: Escrow) -> list[Deadline]:
+    """Every running deadline of an escrow and what it does if nobody acts, soonest first."""
+    has_milestones = Milestone.objects.filter(escrow=escrow).exists()
+    return selectors.running_deadlines(escrow, has_milestones=has_milestones)
+
+
+def apply_all_due(heartbeat: Heartbeat) -> dict[str, Any]:
+    """The job: apply every due deadline, each in a transaction of its own.
+
+    One escrow that fails does not hold up the others; the run fails in the end and says which.
+    """
+    applied, failed = 0, []
+    for escrow_id in selectors.due_escrow_ids(clock.now(), _AT_ONCE):
+        heartbeat.beat()
+        try:
+            applied += apply_due(escrow_id=escrow_id)
+        except (DomainError, DatabaseError):
+            _log.exception("The deadline of escrow %s could not be applied.", escrow_id)
+            failed.append(escrow_id)
+    if failed:
+        raise DeadlinesFailed(failed)
+    return {"applied": applied}
+
+
+class DeadlinesFailed(Exception):
+    """Some deadlines could not be applied; the run of the job is marked as failed."""
+
+    def __init__(self, escrow_ids: list[int]) -> None:
+        super().__init__(f"Not applied: escrows {escrow_ids}.")
+
+
+def _cancel(escrow: Escrow, step: Step) -> None:
+    _end(escrow, EscrowStatus.CANCELLED, 0, step)
+
+
+def _refund(escrow: Escrow, step: Step) -> None:
+    _end(escrow, EscrowStatus.REFUNDED, 0, step)
+
+
+def _release(escrow: Escrow, step: Step) -> None:
+    _end(escrow, EscrowStatus.RELEASED, held_minor(escrow), step)
+
+
+def _end(escrow: Escrow, status: EscrowStatus, release_minor: int, step: Step) -> None:
+    settle(
+        escrow=escrow,
+        status=status,
+        release_minor=release_minor,
+        by=BY_DEADLINE,
+        accepts_proofs=True,
+        deadline=step.deadline,
+    )
+
+
+def _review(escrow: Escrow, step: Step) -> None:
+    freeze(
+        escrow=escrow,
+        by=BY_DEADLINE,
+        message=f"The deadline {step.deadline!r} of the escrow has passed; it needs a decision.",
+        deadline=step.deadline,
+    )
+
+
+def _pause(escrow: Escrow, _step: Step) -> None:
+    escrow.deadline_paused_at = clock.now()
+    save_escrow(escrow)
+    until = (escrow.deadline_at + EVIDENCE_DEFERS_FOR).isoformat()
+    record(escrow, Action.ESCROW_DEADLINE_PAUSED, BY_DEADLINE, until=until)
+    raise_alert(
+        type=AlertType.DEADLINE_PAUSED,
+        severity=Severity.WARNING,
+        subject=escrow.reference,
+        message="A passed deadline waits for the decision on evidence that came in time.",
+        payload={"until": until, "days": EVIDENCE_DEFERS_FOR // timedelta(days=1)},
+    )
+
+
+def _warn(escrow: Escrow, _step: Step) -> None:
+    assert escrow.psp_hold_ends_at is not None, "only a running hold can end"
+    escrow.psp_hold_warned_at = clock.now()
+    save_escrow(escrow)
+    ends_at = escrow.psp_hold_ends_at.isoformat()
+    record(escrow, Action.ESCROW_HOLD_ENDING, BY_DEADLINE, ends_at=ends_at)
+    raise_alert(
+        type=AlertType.PSP_HOLD_ENDING,
+        severity=Severity.WARNING,
+        subject=escrow.reference,
+        message="The time for which the PSP may hold this money is nearly over.",
+        payload={"ends_at": ends_at},
+    )
+
+
+_ACTS: Mapping[Act, Callable[[Escrow, Step], None]] = {
+    Act.CANCEL: _cancel,
+    Act.REFUND: _refund,
+    Act.RELEASE: _release,
+    Act.REVIEW: _review,
+    Act.PAUSE: _pause,
+    Act.WARN: _warn,
+}

@@ -1,0 +1,153 @@
+"""What the keepers of the evidence do to an escrow: review begins, is refused, or pays.
+
+The judgement on a proof is theirs; here it only moves milestones and money. Save the proof's own
+new state before calling `reject_evidence` or `release_milestone`: both may end the escrow, and
+its end rejects every proof that is still pending.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from audit.actions import Action
+from escrow import rules, selectors
+from escrow.errors import MilestoneNotFound
+from escrow.models import Escrow, EscrowStatus, Milestone, MilestoneStatus
+from escrow.rules import OPEN_MILESTONE, Standing
+from escrow.services import deadlines
+from escrow.services.journal import Acting, move_milestone, save_escrow
+from escrow.services.outcomes import pay, settle
+from kobatela.kernel import clock
+from kobatela.kernel.caller import Caller
+
+if TYPE_CHECKING:
+    from payments.models import Payment
+
+
+def open_milestone(*, caller: Caller, escrow_id: int, milestone_idx: int) -> Milestone:
+    """The milestone that can take a proof now, without a lock: asked before a file is read.
+
+    Its `escrow` is loaded. Raises EscrowNotFound, MilestoneNotFound, EscrowRoleForbidden,
+    DeadlinePassed, InvalidState (disputed), NoOpenMilestone, MilestoneSequenceError,
+    MilestoneNotWaiting and InsufficientEscrowBalance.
+    """
+    escrow = selectors.get_escrow(caller, escrow_id)
+    milestone = _provable(escrow, milestone_idx)
+    rules.require_party(Standing(escrow, caller, clock.now()))
+    return milestone
+
+
+def lock_open_milestone(*, escrow_id: int, milestone_idx: int) -> tuple[Escrow, Milestone]:
+    """The same milestone again, under the locks of the escrow and the milestone.
+
+    Who the caller is was asked by open_milestone; everything else is asked again.
+    """
+    escrow = selectors.lock_escrow(escrow_id)
+    milestone = selectors.lock_milestone(_provable(escrow, milestone_idx).pk)
+    milestone.escrow = escrow
+    return escrow, milestone
+
+
+def lock_for_decision(*, escrow_id: int, milestone_id: int) -> tuple[Escrow, Milestone]:
+    """The escrow and its milestone, locked in order, whatever their states.
+
+    Raises EscrowNotFound and MilestoneNotFound.
+    """
+    escrow = selectors.lock_escrow(escrow_id)
+    milestone = selectors.lock_milestone(milestone_id)
+    if milestone.escrow_id != escrow.pk:
+        raise MilestoneNotFound
+    milestone.escrow = escrow
+    return escrow, milestone
+
+
+@transaction.atomic
+def begin_review(
+    *, escrow: Escrow, milestone: Milestone, has_file: bool, submitted_at: datetime, actor: str
+) -> None:
+    """A proof came for the locked milestone: PENDING_REVIEW.
+
+    has_file: a file that the server read; such evidence, when it arrived in time, holds a passed
+    deadline back until it is decided. Raises InvalidState.
+    """
+    move_milestone(
+        escrow,
+        milestone,
+        MilestoneStatus.PENDING_REVIEW,
+        Action.MILESTONE_SUBMITTED,
+        Acting(actor),
+    )
+    if has_file:
+        escrow.evidence_at = submitted_at
+        save_escrow(escrow)
+
+
+@transaction.atomic
+def reject_evidence(*, escrow: Escrow, milestone: Milestone, actor: str) -> None:
+    """The proof was refused: the locked milestone waits for a new one, or a passed deadline acts.
+
+    Raises InvalidState, also while the escrow is disputed.
+    """
+    rules.require_decidable(escrow, milestone)
+    move_milestone(
+        escrow,
+        milestone,
+        MilestoneStatus.REJECTED,
+        Action.MILESTONE_REJECTED,
+        Acting(actor),
+    )
+    _evidence_decided(escrow)
+    save_escrow(escrow)
+    deadlines.apply_locked(escrow)
+
+
+@transaction.atomic
+def release_milestone(
+    *, escrow: Escrow, milestone: Milestone, proof_id: int, actor: str
+) -> "Payment":
+    """The proof was accepted: the locked milestone is APPROVED and its payout requested.
+
+    The last milestone ends the escrow as RELEASED and what is left over goes back to the client;
+    before that, a passed deadline acts on what is still open.
+
+    Raises InvalidState, also while the escrow is disputed, and InsufficientEscrowBalance.
+    """
+    rules.require_decidable(escrow, milestone)
+    rules.require_held(escrow, milestone.amount_minor)
+    by = Acting(actor)
+    move_milestone(
+        escrow,
+        milestone,
+        MilestoneStatus.APPROVED,
+        Action.MILESTONE_APPROVED,
+        by,
+        event="milestone.released",
+        proof_id=proof_id,
+    )
+    payment = pay(
+        escrow, milestone, milestone.amount_minor, by, business_key=f"proof:{proof_id}:release"
+    )
+    _evidence_decided(escrow)
+    still_open = Milestone.objects.filter(escrow=escrow, status__in=OPEN_MILESTONE).exists()
+    if still_open:
+        save_escrow(escrow)
+        deadlines.apply_locked(escrow)
+    else:
+        settle(escrow=escrow, status=EscrowStatus.RELEASED, release_minor=0, by=by)
+    return payment
+
+
+def _provable(escrow: Escrow, milestone_idx: int) -> Milestone:
+    milestones = selectors.milestones_of(escrow)
+    wanted = next((item for item in milestones if item.sequence_index == milestone_idx), None)
+    if wanted is None:
+        raise MilestoneNotFound
+    milestone = rules.require_provable(escrow, milestones, clock.now(), wanted=wanted)
+    milestone.escrow = escrow
+    return milestone
+
+
+def _evidence_decided(escrow: Escrow) -> None:
+    escrow.evidence_at = None
+    escrow.deadline_paused_at = None

@@ -1,0 +1,32 @@
+"""From which deposits a refund is taken. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from escrow.models import Deposit
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a refund and the deposit that it gives back."""
+
+    deposit: Deposit
+    amount_minor: int
+
+
+def allocate(deposits: Iterable[Deposit], amount_minor: int) -> list[Share]:
+    """Cut a refund into shares, from the newest deposit back, none above what is left of it.
+
+    deposits: the confirmed ones. Raises ValueError when they do not hold that much, which the
+    escrow's own totals make impossible.
+    """
+    shares: list[Share] = []
+    wanted = amount_minor
+    for deposit in sorted(deposits, key=lambda item: item.pk, reverse=True):
+        part = min(wanted, deposit.amount_minor - deposit.refunded_minor)
+        if part > 0:
+            shares.append(Share(deposit, part))
+            wanted -= part
+    if wanted:
+        raise ValueError(f"The deposits are {wanted} short of a refund of {amount_minor}.")
+    return shares
