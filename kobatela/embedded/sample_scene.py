@@ -1,7 +1,7 @@
 """Draws a building site from a seed: another seed, another site, seen from another place.
 
-Nothing here is a photograph of anything. The scene is made to look plausible at a glance, and to differ
-from seed to seed in its large shapes, which is what perceptual hashes compare.
+Nothing here is a photograph of anything. The scene is made to look plausible at a glance, and to
+differ from seed to seed in its large shapes, which is what perceptual hashes compare.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,10 @@ from PIL import Image, ImageDraw, ImageFilter
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
 Choice = TypeVar("Choice")
+
+# Larger pictures are drawn at this size and enlarged; their grain is made for each pixel.
+MAX_DRAWN_PX = 1600
+GRAIN = 7
 
 _SKIES: Sequence[tuple[Colour, Colour]] = (
     ((74, 126, 190), (188, 210, 228)),
@@ -56,6 +60,12 @@ class _Face:
 def draw_building_site(*, seed: int, width: int, height: int) -> Image.Image:
     """Give a picture of a building site in RGB. The same arguments give the same picture."""
     random = np.random.default_rng(seed)
+    scale = min(1.0, MAX_DRAWN_PX / max(width, height))
+    drawn = _draw_scene(random, max(1, round(width * scale)), max(1, round(height * scale)))
+    return _with_grain(_photographed(drawn, random).resize((width, height)), random)
+
+
+def _draw_scene(random: np.random.Generator, width: int, height: int) -> Image.Image:
     horizon = float(random.uniform(0.48, 0.72)) * height
     picture = _draw_sky(random, width, height)
     draw = ImageDraw.Draw(picture)
@@ -69,7 +79,7 @@ def draw_building_site(*, seed: int, width: int, height: int) -> Image.Image:
         _draw_tree(draw, random, width, height, horizon)
     if random.random() < 0.5:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return _photographed(picture, random)
+    return picture
 
 
 def _draw_sky(random: np.random.Generator, width: int, height: int) -> Image.Image:
@@ -124,12 +134,19 @@ def _draw_building(
     side = _Face(
         (left_x, toward_eye(foot)), (left_x, toward_eye(top)), (corner_x, top), (corner_x, foot)
     )
-    shadow = [front.at(0, 0), front.at(1, 0), (right_x + 0.08 * width, foot), (corner_x, foot * 1.05)]
+    shadow = [
+        front.at(0, 0),
+        front.at(1, 0),
+        (right_x + 0.08 * width, foot),
+        (corner_x, foot * 1.05),
+    ]
     draw.polygon(shadow, fill=_shaded(_SHADE, 1.6))
     brick = _pick(random, _BRICKS)
     plaster = _pick(random, _PLASTER)
     unit = max(1.0, width / 800)
-    _draw_wall(draw, random, side, (floors, int(random.integers(1, 3))), (brick, plaster), unit, 0.62)
+    _draw_wall(
+        draw, random, side, (floors, int(random.integers(1, 3))), (brick, plaster), unit, 0.62
+    )
     bays = int(random.integers(2, 7))
     _draw_wall(draw, random, front, (floors, bays), (brick, plaster), unit, 1.0)
     _draw_rebar(draw, random, front, bays, unit)
@@ -146,7 +163,7 @@ def _draw_wall(
     unit: float,
     light: float,
 ) -> None:
-    """Draw a concrete frame whose fields are open, bricked up or plastered, with windows or without."""
+    """Draw a concrete frame whose fields are open, bricked up or plastered, some with windows."""
     floors, bays = grid
     draw.polygon(face.patch(0, 0, 1, 1), fill=_shaded(_CONCRETE, light))
     progress = random.uniform(0.25, 1.0)
@@ -167,7 +184,10 @@ def _draw_wall(
                 draw.polygon(face.patch(left, low, right, high), fill=fill)
             if random.random() < 0.7:
                 window = face.patch(
-                    left + 0.24 / bays, low + 0.3 / floors, right - 0.24 / bays, high - 0.14 / floors
+                    left + 0.24 / bays,
+                    low + 0.3 / floors,
+                    right - 0.24 / bays,
+                    high - 0.14 / floors,
                 )
                 draw.polygon(window, fill=_shaded(_SHADE, light))
                 draw.line([window[0], window[3]], fill=_shaded(_CONCRETE, 1.2), width=int(3 * unit))
@@ -217,7 +237,9 @@ def _draw_scaffold(
     end = start + random.uniform(0.3, 0.5)
     lifts, poles = floors * 2, int(random.integers(4, 8))
     pole_width = max(1, int(3.2 * unit))
-    tint = _shaded(_pick(random, ((150, 152, 156), (186, 148, 92))), float(random.uniform(0.8, 1.1)))
+    tint = _shaded(
+        _pick(random, ((150, 152, 156), (186, 148, 92))), float(random.uniform(0.8, 1.1))
+    )
     columns = [start + (end - start) * index / (poles - 1) for index in range(poles)]
     for column in columns:
         draw.line([face.at(column, -0.04), face.at(column, 1.08)], fill=tint, width=pole_width)
@@ -245,7 +267,8 @@ def _draw_heaps(
             ridge += [
                 (
                     middle + reach * along,
-                    foot - reach * 0.55 * float(np.cos(along * 1.5)) * float(random.uniform(0.9, 1)),
+                    foot
+                    - reach * 0.55 * float(np.cos(along * 1.5)) * float(random.uniform(0.9, 1)),
                 )
                 for along in np.linspace(-0.9, 0.9, 24).tolist()
             ]
@@ -297,12 +320,14 @@ def _draw_tree(
     x, foot = random.uniform(0.72, 0.98) * width, horizon + random.uniform(0.02, 0.25) * height
     crown = foot - random.uniform(0.25, 0.5) * height
     radius = random.uniform(0.07, 0.15) * width
-    draw.line([(x, foot), (x - 0.1 * radius, crown)], fill=(84, 66, 50), width=int(radius * 0.14) + 1)
-    for _ in range(150):
+    draw.line(
+        [(x, foot), (x - 0.1 * radius, crown)], fill=(84, 66, 50), width=int(radius * 0.14) + 1
+    )
+    for _ in range(500):
         angle, away = random.uniform(0, 2 * np.pi), float(np.sqrt(random.random())) * radius
         leaf_x, leaf_y = x + away * float(np.cos(angle)), crown + 0.7 * away * float(np.sin(angle))
-        size = radius * float(random.uniform(0.08, 0.22))
-        light = float(random.uniform(0.6, 1.3)) * (1.15 if leaf_y < crown else 0.85)
+        size = radius * float(random.uniform(0.04, 0.12))
+        light = float(random.uniform(0.6, 1.3)) * (1.2 if leaf_y < crown else 0.8)
         draw.ellipse(
             (leaf_x - size, leaf_y - size, leaf_x + size, leaf_y + size),
             fill=_shaded(_LEAVES, light),
@@ -310,28 +335,35 @@ def _draw_tree(
 
 
 def _photographed(picture: Image.Image, random: np.random.Generator) -> Image.Image:
-    """Give the drawing the tilt, the light, the softness and the grain of a phone's photo."""
+    """Give the drawing the tilt, the light and the softness of a phone's photo."""
     width, height = picture.size
     tilted = picture.rotate(float(random.uniform(-3, 3)), Image.Resampling.BILINEAR)
     # What is left after the corners that the tilt has emptied.
     margin_x, margin_y = int(width * 0.05), int(height * 0.06)
     box = (margin_x, margin_y, width - margin_x, height - margin_y)
     framed = tilted.resize(picture.size, Image.Resampling.BILINEAR, box=box)
-    soft = framed.filter(ImageFilter.GaussianBlur(max(0.5, width / 3000)))
+    soft = framed.filter(ImageFilter.GaussianBlur(max(0.5, width / 2500)))
     pixels = np.asarray(soft).astype(np.float32)
-    pixels *= (0.86 + 0.28 * _noise(random, width, height, cells=(7, 60, 160)))[:, :, None]
+    pixels *= (0.94 + 0.18 * _noise(random, width, height, cells=(7, 60, 160)))[:, :, None]
     across = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     pixels *= (1.04 - 0.16 * (across**2 + down**2))[:, :, None]
     pixels *= np.array(random.uniform(0.93, 1.07, 3), dtype=np.float32)
-    pixels += random.integers(-7, 8, (height, width, 1), dtype=np.int8)
     return _as_image(pixels)
+
+
+def _with_grain(picture: Image.Image, random: np.random.Generator) -> Image.Image:
+    """Give the picture a sensor's noise, which makes most of the bytes of a real photo."""
+    width, height = picture.size
+    grain = random.integers(-GRAIN, GRAIN + 1, (height, width, 1), dtype=np.int16)
+    pixels = np.asarray(picture).astype(np.int16) + grain
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
 def _noise(
     random: np.random.Generator, width: int, height: int, *, cells: Sequence[int]
 ) -> NDArray[np.float32]:
-    """Give smooth noise from 0 to 1, made of grids of so many cells across, coarse ones strongest."""
+    """Give smooth noise from 0 to 1, made of grids of `cells` across, the first the strongest."""
     total = np.zeros((height, width), dtype=np.float32)
     weights = 0.0
     for order, count in enumerate(cells):
@@ -341,7 +373,8 @@ def _noise(
         weight = 0.62**order
         total += weight * np.asarray(layer)
         weights += weight
-    return np.clip(total / weights, 0, 1)
+    noise: NDArray[np.float32] = np.clip(total / weights, 0, 1)
+    return noise
 
 
 def _as_image(pixels: NDArray[np.float32]) -> Image.Image:

@@ -12,6 +12,7 @@ then answers one job after the other on its standard input and output. An answer
 It imports neither Django nor anything that holds a secret.
 """
 
+import gc
 import json
 import math
 import os
@@ -39,6 +40,8 @@ def serve(jobs: Mapping[str, Job], arguments: list[str]) -> None:
     limits = ChildLimits(**setup["limits"])
     _apply(limits)
     requests, answers = _take_over_pipes()
+    # What is loaded now stays, so a collection after each job looks at that job's objects alone.
+    gc.freeze()
     try:
         write_frame(answers, {"ready": True})
         while _has_request(requests, parent_pid=setup["parent_pid"]):
@@ -48,6 +51,8 @@ def serve(jobs: Mapping[str, Job], arguments: list[str]) -> None:
             write_frame(answers, answer)
             if "exhausted" in answer:
                 return
+            # A decoded picture can hang in a cycle and take its memory from the next file.
+            gc.collect()
     except Closed:
         return
 

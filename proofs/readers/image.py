@@ -25,11 +25,12 @@ from proofs.readers.limits import DERIVATIVE_SIDE_PX, part_path
 from proofs.readers.sniff import SNIFF_BYTES, sniff
 
 MAX_PIXELS = 50_000_000
-# What the perceptual hash needs of a picture's shorter side. A JPEG is decoded at the smallest of
-# its four scales that has it, which saves a third of the time and most of the memory.
+# The shorter side of a picture when its perceptual hash is taken. A JPEG is decoded at the smallest
+# of its four scales that has it, which saves a third of the time and most of the memory.
 HASH_SIDE_PX = 512
-# The hash works on 64 by 64 fields.
+# The hash works on 64 by 64 fields; a strip of any length is cut to what one picture may cost.
 MIN_HASH_SIDE_PX = 64
+MAX_HASH_SIDE_PX = 4096
 # PDQ rates a picture's structure from 0 to 100 and calls hashes of less than half unreliable. Plain
 # colours and dark frames have the same hash whatever they show.
 MIN_HASH_QUALITY = 50
@@ -178,6 +179,9 @@ def _decoded(image: Image.Image, *, at_least: tuple[int, int], mode: str) -> Ima
         # A HEIC can turn out larger than its header said.
         raise image_too_large()
     small: Image.Image = image
+    if small.mode.startswith("I"):
+        # Sixteen bits of grey; Pillow's own conversion would cut off and not scale.
+        small = small.convert("I").point(lambda value: value / 256).convert("L")
     if small.mode in {"1", "P", "PA"}:
         small = small.convert("RGBA")
     factor = min(small.width // at_least[0], small.height // at_least[1])
@@ -210,11 +214,16 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def _perceptual_hash(image: Image.Image) -> str | None:
     """Give the PDQ hash of an upright picture in hexadecimal, None where it would mean nothing."""
-    pixels = image.convert("L").convert("RGB")
-    if min(pixels.size) < MIN_HASH_SIDE_PX:
-        width, height = (max(side, MIN_HASH_SIDE_PX) for side in pixels.size)
-        pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
-    bits, quality = pdqhash.compute(np.asarray(pixels))
+    grey = image.convert("L")
+    # Copies of one picture in different sizes come nearest to each other from one size.
+    scale = min(1.0, HASH_SIDE_PX / min(grey.size))
+    width, height = (
+        min(max(round(side * scale), MIN_HASH_SIDE_PX), MAX_HASH_SIDE_PX) for side in grey.size
+    )
+    if (width, height) != grey.size:
+        grey = grey.resize((width, height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(grey.convert("RGB"))
+    bits, quality = pdqhash.compute(pixels)
     if quality < MIN_HASH_QUALITY:
         return None
     return np.packbits(bits).tobytes().hex()
