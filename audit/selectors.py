@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django_celery_beat.models import PeriodicTask
 
 from audit.actions import Action
@@ -63,6 +63,12 @@ def entries(
     if since is not None:
         found = found.filter(at__gte=since)
     return found
+
+
+def matching_entries(among: QuerySet[AuditEntry], term: str) -> QuerySet[AuditEntry]:
+    """Those of `among` whose stream, subject, actor or action is `term`, each by its index."""
+    streams = [term, apart_stream(term)]
+    return among.filter(Q(stream__in=streams) | Q(subject=term) | Q(actor=term) | Q(action=term))
 
 
 def timeline(stream: str, actions: Collection[Action]) -> QuerySet[AuditEntry]:

@@ -4,12 +4,14 @@ from celery import shared_task
 
 from audit.services import housekeeping
 from audit.services.jobs import run_exclusively
+from kobatela.kernel import clock
+from kobatela.rest.idempotency import purge_expired
 
 
 @shared_task(ignore_result=True)
 def purge_idempotency() -> None:
     """Forget answers whose time is over."""
-    run_exclusively("idempotency_purge", housekeeping.purge_idempotency)
+    run_exclusively("idempotency_purge", lambda _heartbeat: {"purged": purge_expired(clock.now())})
 
 
 @shared_task(ignore_result=True)

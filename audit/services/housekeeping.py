@@ -9,15 +9,9 @@ from audit.selectors import late_jobs
 from audit.services.alerts import raise_alert
 from audit.services.jobs import Heartbeat
 from kobatela.kernel import clock
-from kobatela.rest.idempotency import purge_expired
 
 _RUNS_KEPT_FOR = timedelta(days=30)
 _BATCH_ROWS = 5_000
-
-
-def purge_idempotency(_heartbeat: Heartbeat) -> dict[str, Any]:
-    """Delete stored answers that expired; how many."""
-    return {"purged": purge_expired(clock.now())}
 
 
 def purge_job_runs(heartbeat: Heartbeat) -> dict[str, Any]:

@@ -1,0 +1,151 @@
+"""The audit trail, alerts, jobs, switches and the outbox in the console."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from audit import selectors
+from audit.models import Alert, AuditEntry, JobLock, JobRun, OutboxEvent, Switch
+from audit.services.switches import set_switch
+from kobatela.kernel.admin import ADMIN_GROUP, Command, ConsoleAdmin
+
+
+def _pretty(text: str) -> SafeString:
+    shown = json.dumps(json.loads(text), indent=2, sort_keys=True, ensure_ascii=False)
+    return format_html("<pre>{}</pre>", shown)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ConsoleAdmin):
+    """Read-only for everybody: triggers refuse any change.
+
+    A search is for an exact subject, actor or action, so that it costs the same with millions of
+    entries; an escrow's reference finds its whole stream.
+    """
+
+    list_display = ("at", "actor", "action", "subject", "stream_link", "request_id")
+    list_filter = ("at",)
+    search_fields = ("subject",)
+    search_help_text = "Subject, actor or action, exactly: escrow:12, staff:3, proof.approved"
+    ordering = ("-id",)
+    list_per_page = 100
+    fields = (
+        "id",
+        "at",
+        "actor",
+        "on_behalf_of",
+        "action",
+        "subject",
+        "stream_link",
+        "stream_seq",
+        "transaction_id",
+        "request_id",
+        "content",
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Entries whose subject, actor or action is what was typed."""
+        term = search_term.strip()
+        return (selectors.matching_entries(queryset, term) if term else queryset), False
+
+    @admin.display(description="stream")
+    def stream_link(self, entry: AuditEntry) -> SafeString:
+        """The whole stream of the entry."""
+        return format_html(
+            '<a href="{}?q={}">{} #{}</a>',
+            reverse("admin:audit_auditentry_changelist"),
+            entry.stream,
+            entry.stream,
+            entry.stream_seq,
+        )
+
+    @admin.display(description="body")
+    def content(self, entry: AuditEntry) -> SafeString:
+        """The body, laid out."""
+        return _pretty(entry.body)
+
+
+@admin.register(OutboxEvent)
+class OutboxEventAdmin(ConsoleAdmin):
+    """What somebody must hear of, and whether it was passed on."""
+
+    list_display = ("id", "created_at", "event", "subject", "relayed_at")
+    list_filter = ("event", "created_at")
+    search_fields = ("=subject",)
+    search_help_text = "Subject, as in escrow:12"
+    ordering = ("-id",)
+    raw_id_fields = ("entry",)
+
+
+@admin.register(Alert)
+class AlertAdmin(ConsoleAdmin):
+    """What a person must look at."""
+
+    list_display = ("last_seen_at", "severity", "type", "subject", "message", "count", "status")
+    list_filter = ("status", "severity", "type")
+    search_fields = ("=subject",)
+    search_help_text = "Subject, as in escrow:12"
+    ordering = ("-id",)
+
+
+@admin.register(JobLock)
+class JobLockAdmin(ConsoleAdmin):
+    """Which jobs run now, and where."""
+
+    list_display = ("name", "owner", "acquired_at", "heartbeat_at", "expires_at")
+    ordering = ("name",)
+
+
+@admin.register(JobRun)
+class JobRunAdmin(ConsoleAdmin):
+    """What jobs did."""
+
+    list_display = ("name", "status", "started_at", "finished_at", "result", "error")
+    list_filter = ("status", "name")
+    search_fields = ("=name",)
+    ordering = ("-id",)
+
+
+class SwitchForm(forms.Form):
+    """Why a switch is turned."""
+
+    reason = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+def _turn(request: HttpRequest, switch: Switch, data: Any) -> str:
+    turned = set_switch(
+        name=switch.name,
+        is_on=not switch.is_on,
+        reason=data["reason"],
+        actor=f"staff:{request.user.pk}",
+    )
+    return f"{turned.name} is now {'on' if turned.is_on else 'off'}."
+
+
+@admin.register(Switch)
+class SwitchAdmin(ConsoleAdmin):
+    """Decisions that hold until somebody takes another."""
+
+    list_display = ("name", "is_on", "set_by", "updated_at", "reason")
+    ordering = ("name",)
+    commands: ClassVar[Sequence[Command]] = (
+        Command(
+            "turn",
+            "Turn on or off",
+            _turn,
+            SwitchForm,
+            help_text="Everything that reads the switch follows at its next step.",
+            danger=True,
+            roles=frozenset({ADMIN_GROUP}),
+        ),
+    )
