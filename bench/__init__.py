@@ -1,0 +1,1 @@
+"""Named benchmarks: `python -m bench NAME [--json] [--data DIR]`."""

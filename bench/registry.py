@@ -1,0 +1,11 @@
+"""The named benchmarks. A new one is a module with `run(options) -> Report` and a line here."""
+
+from collections.abc import Callable, Mapping
+
+from bench import deposit, photo
+from bench.figures import Options, Report
+
+BENCHES: Mapping[str, Callable[[Options], Report]] = {
+    "deposit": deposit.run,
+    "photo": photo.run,
+}
