@@ -6,8 +6,9 @@ os.environ.setdefault("KOBATELA_ENV", "test")
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+import hypothesis
 import psycopg
 import pytest
 from django.test import TransactionTestCase
@@ -15,6 +16,12 @@ from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
 import kobatela.celery  # noqa: F401 - the tasks belong to our application, as in the web
+
+# How much the tests try: `ci` on every change, `soak` before a release.
+SCALE = os.environ.get("KOBATELA_TEST_SCALE") or "ci"
+hypothesis.settings.register_profile("ci", max_examples=50, deadline=None, database=None)
+hypothesis.settings.register_profile("soak", max_examples=2000, deadline=None, database=None)
+hypothesis.settings.load_profile(SCALE)
 
 # Everything a migrated database holds before the first test, to be put back after each test that
 # commits. Triggers are off meanwhile (session_replication_role), so order and append-only
@@ -112,6 +119,23 @@ def _clean_after_commits(test_case: TransactionTestCase) -> None:
 
 # The application role may not truncate, so Django's own cleaning cannot work here.
 TransactionTestCase._fixture_teardown = _clean_after_commits  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+class Scaled(Protocol):
+    """Chooses the count for this run."""
+
+    def __call__(self, *, ci: int, soak: int) -> int:
+        """`ci` on every change, `soak` (the full count) before a release."""
+
+
+@pytest.fixture(scope="session")
+def scaled() -> Scaled:
+    """Counts of repetitions: `rounds = scaled(ci=20, soak=200)`."""
+
+    def choose(*, ci: int, soak: int) -> int:
+        return soak if SCALE == "soak" else ci
+
+    return choose
 
 
 @dataclass

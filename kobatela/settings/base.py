@@ -233,7 +233,7 @@ DATABASES["apart"] = {
     },
     "TEST": {"MIRROR": "default"},
 }
-AUDIT_APART_DATABASE = "default" if env.str("KOBATELA_ENV", default="") == "test" else "apart"
+AUDIT_APART_DATABASE = "apart"
 # A job that has not shown life for this long may be taken over.
 JOB_LOCK_HOLD_S = env.int("KOBATELA_JOB_LOCK_HOLD_S", default=120)
 AUTHENTICATION_BACKENDS = ["kobatela.accounts.backends.StaffBackend"]
