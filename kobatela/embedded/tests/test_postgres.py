@@ -23,7 +23,8 @@ def _parent_of(pid: int) -> int:
     return int(fields[1])
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that ended and was not yet waited for does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -145,9 +146,9 @@ def test_the_server_ends_with_its_last_user(var: Path, start_other: Starter) -> 
     pid = first.server_pid()
     assert second.server_pid() == pid
     first.end()
-    assert _is_alive(pid)
+    assert is_alive(pid)
     second.end()
-    assert eventually(lambda: not _is_alive(pid))
+    assert eventually(lambda: not is_alive(pid))
 
 
 def test_the_server_ends_when_its_last_user_is_killed(var: Path, start_other: Starter) -> None:
@@ -155,14 +156,14 @@ def test_the_server_ends_when_its_last_user_is_killed(var: Path, start_other: St
     pid = other.server_pid()
     guardian = _parent_of(pid)
     other.kill()
-    assert eventually(lambda: not _is_alive(pid))
-    assert eventually(lambda: not _is_alive(guardian))
+    assert eventually(lambda: not is_alive(pid))
+    assert eventually(lambda: not is_alive(guardian))
 
 
 def test_the_server_ends_when_its_guardian_is_killed(postgres: PostgresServer) -> None:
     pid = postgres.pid
     os.kill(_parent_of(pid), signal.SIGKILL)
-    assert eventually(lambda: not _is_alive(pid))
+    assert eventually(lambda: not is_alive(pid))
 
 
 def test_a_killed_server_is_started_again_and_has_kept_what_was_committed(
@@ -185,9 +186,9 @@ def test_releasing_leaves_the_server_to_the_others(
     other = start_other(postgres.var)
     pid = other.server_pid()
     postgres.release()
-    assert _is_alive(pid)
+    assert is_alive(pid)
     other.end()
-    assert eventually(lambda: not _is_alive(pid))
+    assert eventually(lambda: not is_alive(pid))
 
 
 def test_a_copy_of_a_checkout_has_a_server_of_its_own(
