@@ -47,6 +47,19 @@ class Action(StrEnum):
     UPLOAD_PURGED = "upload.purged"
 
     # --- payments ---------------------------------------------------------------------------
+    PAYMENT_REQUESTED = "payment.requested"
+    PAYMENT_SENT = "payment.sent"
+    PAYMENT_SETTLED = "payment.settled"
+    PAYMENT_FAILED = "payment.failed"
+    PAYMENT_RETURNED = "payment.returned"
+    PAYMENT_RETRIED = "payment.retried"
+    PAYMENT_HELD = "payment.held"
+    PAYMENT_HOLD_LIFTED = "payment.hold_lifted"
+    PAYMENT_SURPLUS_BOOKED = "payment.surplus_booked"
+    FUNDING_CREATED = "funding.created"
+    FUNDING_SUCCEEDED = "funding.succeeded"
+    FUNDING_FAILED = "funding.failed"
+    PSP_EVENT_REPROCESSED = "psp_event.reprocessed"
 
     # --- escrow -----------------------------------------------------------------------------
     ESCROW_CREATED = "escrow.created"

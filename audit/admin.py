@@ -117,15 +117,20 @@ class JobRunAdmin(ConsoleAdmin):
 
 
 class SwitchForm(forms.Form):
-    """Why a switch is turned."""
+    """How a switch shall stand, and why."""
 
+    is_on = forms.TypedChoiceField(
+        label="Position",
+        choices=[("on", "on"), ("off", "off")],
+        coerce=lambda position: position == "on",
+    )
     reason = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 3}))
 
 
 def _turn(request: HttpRequest, switch: Switch, data: Any) -> str:
     turned = set_switch(
         name=switch.name,
-        is_on=not switch.is_on,
+        is_on=data["is_on"],
         reason=data["reason"],
         actor=f"staff:{request.user.pk}",
     )
@@ -147,5 +152,6 @@ class SwitchAdmin(ConsoleAdmin):
             help_text="Everything that reads the switch follows at its next step.",
             danger=True,
             roles=frozenset({ADMIN_GROUP}),
+            initial=lambda switch: {"is_on": "off" if switch.is_on else "on"},
         ),
     )
