@@ -36,7 +36,7 @@ _OF_COMMANDS_ONLY = frozenset({"400", "409", "413", "415"})
 class KobatelaSchema(AutoSchema):
     """How an endpoint of ours is described."""
 
-    view: KobatelaViewSet  # type: ignore[assignment]  # no other kind of view is described
+    view: KobatelaViewSet  # type: ignore[override]  # no other kind of view is described
 
     def get_operation_id(self) -> str:
         """Method and path: unique, and the same for as long as the path is."""

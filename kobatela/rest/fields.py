@@ -251,12 +251,8 @@ def field_problems(errors: Any, path: str = "") -> Iterator[FieldProblem]:
         yield {"field": path or "body", "code": str(code), "message": str(errors)}
 
 
-def _bound(field: "serializers.IntegerField") -> None:
-    if field.max_value is None:
-        field.max_value = MAX_BIGINT
-        field.validators.append(_at_most_bigint)
-    if field.min_value is None:
-        field.min_value = -MAX_BIGINT
+def _bound(field: serializers.IntegerField) -> None:
+    if field.max_value is None or field.min_value is None:
         field.validators.append(_at_most_bigint)
 
 

@@ -108,6 +108,8 @@ class KobatelaViewSet(GenericViewSet[Any]):
         self.headers: dict[str, str] = {}
         self.request = self.initialize_request(request, *args, **kwargs)
         method = (request.method or "").lower()
+        # DRF names an action of its own for OPTIONS, which no view here answers.
+        self.action = self.action_map.get(method)
         try:
             self.initial(self.request, *args, **kwargs)
             handler = getattr(self, method) if self.action else self.http_method_not_allowed
@@ -138,6 +140,7 @@ class KobatelaViewSet(GenericViewSet[Any]):
         return values
 
     def _command(self, handler: Handler, kwargs: Mapping[str, Any]) -> HttpResponseBase:
+        _ = self.request.data  # parsed before any transaction begins
         if self._is_simulation():
             return self._simulate(handler, kwargs)
         mode = self.idempotency.get(self.action, Idempotency.OPTIONAL)

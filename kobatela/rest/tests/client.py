@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.test import Client
+from django.utils.datastructures import CaseInsensitiveMapping
 
 
 @dataclass(frozen=True)
@@ -81,4 +82,4 @@ class Api:
                 method, path, body, content_type=content_type, headers=sent
             )
         content = response.getvalue()
-        return Answer(response.status_code, content, dict(response.items()))
+        return Answer(response.status_code, content, CaseInsensitiveMapping(response.items()))

@@ -91,6 +91,10 @@ class GroupIn(StrictSerializer):
     parts = PartIn(many=True, required=False)
 
 
+class FileIn(StrictSerializer):
+    file = serializers.FileField()
+
+
 class GroupOut(serializers.Serializer[Group]):
     id = serializers.IntegerField()
     name = serializers.CharField()
@@ -180,7 +184,7 @@ class FileViewSet(KobatelaViewSet):
     scopes: ClassVar[dict[str, frozenset[Scope]]] = {"create": frozenset({Scope.SENDER})}
 
     def create(self, request: Request) -> Response:
-        content = request.FILES["file"].read()
+        content = self.valid(FileIn)["file"].read()
         _make(f"file of {len(content)}")
         return Response({"bytes": len(content)}, status=201)
 
