@@ -41,7 +41,7 @@ PROVEN_MILESTONE = frozenset(MilestoneStatus) - {
 
 def held_minor(escrow: Escrow) -> int:
     """What the escrow holds now."""
-    return escrow.funded_minor - escrow.released_minor - escrow.refunded_minor
+    return escrow.held_minor
 
 
 def open_minor(milestones: Sequence[Milestone]) -> int:

@@ -110,7 +110,7 @@ def lock_milestone(milestone_id: int) -> Milestone:
 
 def milestones_of(escrow: Escrow) -> list[Milestone]:
     """All milestones of an escrow in their sequence."""
-    return list(Milestone.objects.filter(escrow=escrow).order_by("sequence_index"))
+    return list(escrow.milestones.order_by("sequence_index"))
 
 
 def visible_milestones(caller: Caller) -> QuerySet[Milestone]:

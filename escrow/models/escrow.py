@@ -159,6 +159,11 @@ class Escrow(models.Model):
         """How audit entries and alerts name this escrow."""
         return f"escrow:{self.pk}"
 
+    @property
+    def held_minor(self) -> int:
+        """What the escrow holds now."""
+        return self.funded_minor - self.released_minor - self.refunded_minor
+
     def transition_to(self, target: EscrowStatus) -> None:
         """Move to `target`; raises InvalidState when the table does not allow it."""
         check_transition(

@@ -1,0 +1,55 @@
+"""How a refund is cut into shares."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from escrow.models import Deposit, DepositStatus
+from escrow.shares import allocate
+
+
+def a_deposit(pk: int, amount_minor: int, refunded_minor: int = 0) -> Deposit:
+    return Deposit(
+        pk=pk,
+        amount_minor=amount_minor,
+        refunded_minor=refunded_minor,
+        status=DepositStatus.CONFIRMED,
+    )
+
+
+def cut(deposits: list[Deposit], amount_minor: int) -> list[tuple[int, int]]:
+    return [(share.deposit.pk, share.amount_minor) for share in allocate(deposits, amount_minor)]
+
+
+def test_the_newest_deposit_goes_back_first() -> None:
+    assert cut([a_deposit(1, 100), a_deposit(2, 50)], 60) == [(2, 50), (1, 10)]
+
+
+def test_what_was_refunded_before_is_not_there_any_more() -> None:
+    assert cut([a_deposit(1, 100), a_deposit(2, 50, 50)], 60) == [(1, 60)]
+
+
+def test_more_than_the_deposits_hold_is_a_defect() -> None:
+    with pytest.raises(ValueError, match="1 short"):
+        allocate([a_deposit(1, 100)], 101)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 1000), st.integers(0, 1000)), min_size=1, max_size=8),
+    st.data(),
+)
+def test_shares_add_up_and_none_is_more_than_its_deposit(
+    rows: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    deposits = [
+        a_deposit(pk, amount, min(amount, refunded)) for pk, (amount, refunded) in enumerate(rows)
+    ]
+    there = sum(deposit.amount_minor - deposit.refunded_minor for deposit in deposits)
+    wanted = data.draw(st.integers(0, there))
+    shares = allocate(deposits, wanted)
+    assert sum(share.amount_minor for share in shares) == wanted
+    assert all(
+        0 < share.amount_minor <= share.deposit.amount_minor - share.deposit.refunded_minor
+        for share in shares
+    )
+    assert len({share.deposit.pk for share in shares}) == len(shares)
