@@ -3,8 +3,12 @@
 from django.urls import path
 
 from kobatela.api import docs
+from kobatela.api.health.views import HealthViewSet
 
 urlpatterns = [
+    path("health", HealthViewSet.as_view({"get": "show"})),
+    path("health/live", HealthViewSet.as_view({"get": "live"})),
+    path("health/ready", HealthViewSet.as_view({"get": "ready"})),
     path("openapi.json", docs.openapi),
     path("docs", docs.docs),
     path("redoc", docs.redoc),

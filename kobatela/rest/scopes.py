@@ -37,7 +37,7 @@ class ScopeGate(BasePermission):
     def has_permission(self, request: Request, view: "APIView | KobatelaViewSet") -> bool:
         """Raise the exact refusal; True otherwise. A view without rows is closed."""
         action = getattr(view, "action", None)
-        if action is None:
+        if not action:
             return True  # no such method here: the view answers 405
         if action in getattr(view, "public", ()):
             return True

@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import redis
 from django.conf import settings
@@ -18,6 +17,7 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.rest.address import client_address
 from kobatela.rest.errors import Throttled
+from kobatela.rest.redis import client as redis_client
 
 WINDOW_S = 60
 _LOTS_PER_WINDOW = 100
@@ -77,7 +77,7 @@ class _Permits:
         if time.monotonic() < self.closed_until:
             return None
         try:
-            pipe = _redis().pipeline(transaction=False)
+            pipe = redis_client().pipeline(transaction=False)
             pipe.incrby(counter, size)
             pipe.expire(counter, 2 * WINDOW_S)
             used, _ = pipe.execute()
@@ -120,11 +120,3 @@ def _spend(name: str, limit: int) -> None:
     wait_s = _permits.take(name, limit)
     if wait_s is not None:
         raise Throttled(wait_s)
-
-
-@lru_cache(maxsize=1)
-def _redis() -> "redis.Redis":
-    client: redis.Redis = redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=0.25, socket_connect_timeout=0.25
-    )
-    return client

@@ -109,7 +109,7 @@ class KobatelaViewSet(GenericViewSet[Any]):
         self.request = self.initialize_request(request, *args, **kwargs)
         method = (request.method or "").lower()
         # DRF names an action of its own for OPTIONS, which no view here answers.
-        self.action = self.action_map.get(method)
+        self.action = self.action_map.get(method, "")
         try:
             self.initial(self.request, *args, **kwargs)
             handler = getattr(self, method) if self.action else self.http_method_not_allowed

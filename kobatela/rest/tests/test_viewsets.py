@@ -16,6 +16,7 @@ from kobatela.rest import throttling
 from kobatela.rest.checks import every_action_has_a_scope_row
 from kobatela.rest.errors import InsufficientScope, OnBehalfOfRequired
 from kobatela.rest.models import IdempotencyRecord
+from kobatela.rest.redis import client as redis_client
 from kobatela.rest.scopes import check_scope
 from kobatela.rest.tests import endpoints
 from kobatela.rest.tests.client import Api
@@ -254,7 +255,7 @@ def test_simulate_false_is_the_command_itself() -> None:
 
 @pytest.fixture
 def permits() -> Iterator[None]:
-    client = throttling._redis()
+    client = redis_client()
     client.delete(*(client.keys("kobatela:rate:*") or ["none"]))
     throttling.forget()
     yield
@@ -288,7 +289,7 @@ def test_refused_keys_are_throttled_and_a_genuine_key_still_works(permits: None)
 
 @override_settings(KOBATELA_THROTTLE_PER_MINUTE=1)
 def test_without_redis_the_gate_is_open(permits: None) -> None:
-    with patch.object(throttling, "_redis", side_effect=ConnectionRefusedError):
+    with patch.object(throttling, "redis_client", side_effect=ConnectionRefusedError):
         assert [Api("anna").get("/groups").status for _ in range(5)] == [200] * 5
 
 

@@ -1,0 +1,94 @@
+"""Looking at what the installation stands on. Every probe may take its time; the report may not."""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import redis
+from django.db import Error, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+from kobatela.rest.redis import client as redis_client
+
+DEADLINE_S = 1.5
+_CELERY_QUEUE = "celery"
+_logger = logging.getLogger(__name__)
+# A probe of something that hangs outlives its report; a few threads bound how many may hang.
+_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="health")
+
+
+@dataclass(frozen=True, slots=True)
+class RedisFacts:
+    """What Redis told."""
+
+    queue_depth: int
+    ai_metrics: dict[str, int]
+    ocr_metrics: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the probes found in time; None for what did not answer."""
+
+    database: dict[str, Any] | None
+    redis: RedisFacts | None
+
+
+def look(read_database: Callable[[], dict[str, Any]]) -> Seen:
+    """Probe the database (with `read_database`, in a thread of its own) and Redis at once."""
+    database: Future[Any] = _threads.submit(_with_database, read_database)
+    cache: Future[Any] = _threads.submit(_read_redis)
+    wait({database, cache}, timeout=DEADLINE_S)
+    return Seen(database=_result(database), redis=_result(cache))
+
+
+def migrations_status() -> str:
+    """`up_to_date`, or `out_of_date` when a migration of the code is not applied."""
+    recorder = MigrationRecorder(connection)
+    applied = set(recorder.migration_qs.values_list("app", "name"))
+    return "up_to_date" if _known_migrations() <= applied else "out_of_date"
+
+
+@lru_cache(maxsize=1)
+def _known_migrations() -> frozenset[tuple[str, str]]:
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    return frozenset(loader.graph.nodes)
+
+
+def _with_database(read: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    try:
+        return read()
+    except Error:
+        _logger.warning("The database does not answer", exc_info=True)
+        return None
+    finally:
+        connection.close()
+
+
+def _read_redis() -> RedisFacts | None:
+    try:
+        pipe = redis_client().pipeline(transaction=False)
+        pipe.llen(_CELERY_QUEUE)
+        for name in ("ai", "ocr"):
+            pipe.hgetall(f"kobatela:metrics:{name}")
+        depth, ai_metrics, ocr_metrics = pipe.execute()
+    except (redis.RedisError, OSError):
+        _logger.warning("Redis does not answer", exc_info=True)
+        return None
+    return RedisFacts(depth, _counters(ai_metrics), _counters(ocr_metrics))
+
+
+def _counters(stored: dict[bytes, bytes]) -> dict[str, int]:
+    found = {"calls": 0, "errors": 0}
+    return found | {name.decode(): int(value) for name, value in stored.items()}
+
+
+def _result(future: "Future[Any]") -> Any:
+    if not future.done():
+        future.cancel()
+        return None
+    return future.result()

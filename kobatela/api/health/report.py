@@ -1,0 +1,115 @@
+"""What the health page says."""
+
+from datetime import datetime
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import chain
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+
+from audit import selectors as audit_selectors
+from audit.schedule import ScheduledJob
+from audit.services.switches import SwitchName, is_on
+from kobatela.api.health.probes import Seen, look, migrations_status
+from kobatela.kernel import clock
+
+_PERIODS_UNTIL_LATE = 2
+
+
+def examine() -> Seen:
+    """Look at everything, within DEADLINE_S, whatever is down."""
+    return look(_read_database)
+
+
+def public_report(seen: Seen) -> dict[str, Any]:
+    """What anyone may know."""
+    database = seen.database or {}
+    is_well = bool(database) and database["migrations_status"] == "up_to_date"
+    return {
+        "status": "ok" if is_well and seen.redis is not None else "degraded",
+        "db_status": "ok" if database else "error",
+        "migrations_status": database.get("migrations_status", "unknown"),
+        "redis_status": "ok" if seen.redis is not None else "error",
+        "stripe": {
+            "enabled": False,
+            "connect_enabled": False,
+            "webhook_configured": False,
+            "api_key_configured": False,
+        },
+        "ai_proof_enabled": _is_enabled(
+            "AI_PROOF_ADVISOR_ENABLED", switched_on=database.get(SwitchName.AI, True)
+        ),
+        "ocr_enabled": _is_enabled(
+            "INVOICE_OCR_ENABLED", switched_on=database.get(SwitchName.OCR, True)
+        ),
+        "ai_metrics": seen.redis and seen.redis.ai_metrics,
+        "ocr_metrics": seen.redis and seen.redis.ocr_metrics,
+        "scheduler_config_enabled": settings.KOBATELA_SCHEDULER_ENABLED,
+        "scheduler_running": database.get("scheduler_running"),
+        "scheduler_lock": database.get("scheduler_lock", {"status": "unknown"}),
+    }
+
+
+def staff_report(seen: Seen) -> dict[str, Any]:
+    """What staff may know besides. Raises the database's errors."""
+    now = clock.now()
+    oldest = audit_selectors.waiting_events().first()
+    return {
+        "jobs": {job.name: _job_facts(job, now) for job in scheduled_jobs()},
+        "queue_depth": seen.redis and seen.redis.queue_depth,
+        "outbox_age_s": int((now - oldest.created_at).total_seconds()) if oldest else 0,
+    }
+
+
+def scheduled_jobs() -> list[ScheduledJob]:
+    """The periodic jobs of every app."""
+    modules = (
+        import_module(f"{config.name}.schedule")
+        for config in apps.get_app_configs()
+        if find_spec(f"{config.name}.schedule") is not None
+    )
+    return list(chain.from_iterable(getattr(module, "SCHEDULE", ()) for module in modules))
+
+
+def _read_database() -> dict[str, Any]:
+    return {
+        "migrations_status": migrations_status(),
+        SwitchName.AI: is_on(SwitchName.AI),
+        SwitchName.OCR: is_on(SwitchName.OCR),
+        "scheduler_running": _is_scheduler_running(),
+        "scheduler_lock": {"status": _lock_status()},
+    }
+
+
+def _is_scheduler_running() -> bool:
+    """Whether one of the most frequent jobs ran within two of its periods."""
+    jobs = scheduled_jobs()
+    period_s = min(job.every_s for job in jobs)
+    ages = [_age_s(job, clock.now()) for job in jobs if job.every_s == period_s]
+    return any(age is not None and age < _PERIODS_UNTIL_LATE * period_s for age in ages)
+
+
+def _lock_status() -> str:
+    held = [lock for lock in audit_selectors.job_locks() if lock.owner]
+    if not held:
+        return "none"
+    now = clock.now()
+    return "stale" if any(lock.expires_at and lock.expires_at < now for lock in held) else "held"
+
+
+def _age_s(job: ScheduledJob, now: datetime) -> int | None:
+    run = audit_selectors.latest_run(job.name)
+    return None if run is None else int((now - run.started_at).total_seconds())
+
+
+def _job_facts(job: ScheduledJob, now: datetime) -> dict[str, Any]:
+    age_s = _age_s(job, now)
+    is_late = age_s is None or age_s > _PERIODS_UNTIL_LATE * job.every_s
+    return {"every_s": job.every_s, "age_s": age_s, "late": is_late}
+
+
+def _is_enabled(setting: str, *, switched_on: bool) -> bool:
+    # The settings come with the advisor and the readers; until then both are off.
+    return bool(getattr(settings, setting, False)) and switched_on

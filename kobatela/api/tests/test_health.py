@@ -1,0 +1,203 @@
+"""The health pages, with everything up and with things down."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.db import connections
+from django.test import override_settings
+
+from audit.services.jobs import run_exclusively
+from kobatela.accounts.tests.factories import make_key
+from kobatela.api.health import probes, report
+from kobatela.kernel import clock
+from kobatela.kernel.caller import Scope
+from kobatela.rest import redis as rest_redis
+from kobatela.rest import throttling
+from kobatela.rest.tests.client import Answer, Api
+
+# Probes look from threads of their own, so they see only what is committed.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PUBLIC_FIELDS = {
+    "status",
+    "db_status",
+    "migrations_status",
+    "redis_status",
+    "psp_webhook_secret_status",
+    "stripe",
+    "ai_proof_enabled",
+    "ocr_enabled",
+    "ai_metrics",
+    "ocr_metrics",
+    "scheduler_config_enabled",
+    "scheduler_running",
+    "scheduler_lock",
+}
+
+
+def health(path: str = "/health", key: str | None = None) -> Answer:
+    """The page, which must come within two seconds."""
+    started = time.monotonic()
+    answer = Api(key).get(path)
+    assert time.monotonic() - started < 2
+    return answer
+
+
+def _no_work(heartbeat: object) -> dict[str, Any]:
+    return {}
+
+
+def most_frequent_job() -> str:
+    return min(report.scheduled_jobs(), key=lambda job: job.every_s).name
+
+
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+@contextmanager
+def database_at(port: int) -> Iterator[None]:
+    """New connections go to `port` on this machine."""
+    elsewhere = {"HOST": "127.0.0.1", "PORT": str(port)}
+    with patch.dict(connections.settings["default"], elsewhere):
+        yield
+
+
+@contextmanager
+def redis_at(port: int) -> Iterator[None]:
+    rest_redis.client.cache_clear()
+    throttling.forget()
+    try:
+        with override_settings(REDIS_URL=f"redis://127.0.0.1:{port}/0"):
+            yield
+    finally:
+        rest_redis.client.cache_clear()
+        throttling.forget()
+
+
+def test_everything_up_is_ok() -> None:
+    run_exclusively(most_frequent_job(), _no_work)
+    answer = health()
+    assert answer.status == 200
+    assert set(answer.json) == PUBLIC_FIELDS
+    assert answer.json["status"] == "ok"
+    assert answer.json["db_status"] == "ok"
+    assert answer.json["migrations_status"] == "up_to_date"
+    assert answer.json["redis_status"] == "ok"
+    assert answer.json["scheduler_running"] is True
+    assert answer.json["scheduler_lock"] == {"status": "none"}
+    assert answer.json["ai_metrics"] == {"calls": 0, "errors": 0}
+
+
+def test_a_scheduler_that_has_not_ticked_for_two_periods_is_not_running() -> None:
+    assert health().json["scheduler_running"] is False
+    run_exclusively(most_frequent_job(), _no_work)
+    period_s = min(job.every_s for job in report.scheduled_jobs())
+    with clock.frozen(clock.now() + timedelta(seconds=2 * period_s + 1)):
+        assert health().json["scheduler_running"] is False
+
+
+def test_a_migration_that_is_not_applied_is_degraded_and_not_ready() -> None:
+    known = frozenset({*probes._known_migrations(), ("escrow", "9999_of_tomorrow")})
+    with patch.object(probes, "_known_migrations", return_value=known):
+        answer = health()
+        ready = health("/health/ready")
+    assert (answer.json["status"], answer.json["migrations_status"]) == ("degraded", "out_of_date")
+    assert (ready.status, ready.code) == (503, "NOT_READY")
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_d42_a_database_that_is_down_is_degraded_within_two_seconds(
+    is_silent: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    with silent_port() as silent, database_at(silent if is_silent else closed_port()):
+        answer = health()
+        ready = health("/health/ready")
+    assert answer.status == 200
+    assert set(answer.json) == PUBLIC_FIELDS
+    assert answer.json["status"] == "degraded"
+    assert answer.json["db_status"] == "error"
+    assert answer.json["migrations_status"] == "unknown"
+    assert answer.json["scheduler_lock"] == {"status": "unknown"}
+    assert answer.json["redis_status"] == "ok"
+    assert (ready.status, ready.code) == (503, "NOT_READY")
+    assert health().json["status"] == "ok"
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_d42_a_redis_that_is_down_is_degraded_within_two_seconds(
+    is_silent: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    with silent_port() as silent, redis_at(silent if is_silent else closed_port()):
+        answer = health()
+    assert answer.status == 200
+    assert answer.json["status"] == "degraded"
+    assert answer.json["redis_status"] == "error"
+    assert answer.json["db_status"] == "ok"
+    assert answer.json["ai_metrics"] is None
+    assert health().json["status"] == "ok"
+
+
+def test_d42_with_everything_down_the_page_still_answers() -> None:
+    with database_at(closed_port()), redis_at(closed_port()):
+        answer = health()
+    assert (answer.status, answer.json["status"]) == (200, "degraded")
+
+
+def test_many_questions_to_a_hanging_database_are_all_answered() -> None:
+    with silent_port() as silent, database_at(silent):
+        assert [health().json["db_status"] for _ in range(6)] == ["error"] * 6
+
+
+def test_a_live_process_answers_whatever_is_down() -> None:
+    with database_at(closed_port()), redis_at(closed_port()):
+        answer = health("/health/live")
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+
+
+def test_a_ready_installation_says_so() -> None:
+    answer = health("/health/ready")
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("scope", [Scope.SUPPORT, Scope.ADMIN])
+def test_a_staff_key_is_told_more(scope: Scope) -> None:
+    _, secret = make_key(scope)
+    name = most_frequent_job()
+    run_exclusively(name, _no_work)
+    answer = health(key=secret)
+    assert answer.json["jobs"][name]["late"] is False
+    assert {"every_s", "age_s", "late"} == set(answer.json["jobs"][name])
+    assert isinstance(answer.json["queue_depth"], int)
+    assert isinstance(answer.json["outbox_age_s"], int)
+
+
+@pytest.mark.parametrize("make", [lambda: make_key(Scope.SENDER)[1], lambda: "junk", lambda: None])
+def test_d09_nobody_else_is(make: Any) -> None:
+    answer = health(key=make())
+    assert answer.status == 200
+    assert set(answer.json) == PUBLIC_FIELDS
+
+
+def test_counters_are_read_where_the_workers_keep_them() -> None:
+    client = rest_redis.client()
+    client.hset("kobatela:metrics:ocr", mapping={"calls": 7, "errors": 2})
+    try:
+        assert health().json["ocr_metrics"] == {"calls": 7, "errors": 2}
+    finally:
+        client.delete("kobatela:metrics:ocr")
