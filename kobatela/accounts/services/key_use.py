@@ -44,6 +44,11 @@ def note_use(*, key: ApiKey, address: str) -> None:
     _remembered.add(use)
 
 
+def forget() -> None:
+    """Drop what this process remembers. For tests."""
+    _remembered.clear()
+
+
 def purge_uses(heartbeat: Heartbeat) -> dict[str, Any]:
     """Forget uses that no hour will ask for again; how many there were."""
     purged = 0

@@ -1,0 +1,152 @@
+"""The schedule: kept by the code, disabled by staff, watched."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from celery import current_app
+from django.core.management import call_command
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from audit.models import Alert, JobRun
+from audit.schedule import ScheduledJob
+from audit.services.schedules import ensure_schedule
+from audit.tasks import purge_idempotency, purge_job_runs, watch_jobs
+from kobatela.kernel import clock
+from kobatela.rest.models import IdempotencyRecord
+
+AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
+SWEEP = ScheduledJob("sweep", "payments.tasks.sweep", every_s=60)
+COUNT = ScheduledJob("count", "payments.tasks.count", every_s=3600)
+
+
+@pytest.fixture(autouse=True)
+def still_clock() -> Iterator[None]:
+    """Time stands still."""
+    with clock.frozen(AT):
+        yield
+
+
+def _rows() -> list[tuple[str, str, int, bool]]:
+    rows = PeriodicTask.objects.select_related("interval").order_by("name")
+    return [(row.name, row.task, row.interval.every, row.enabled) for row in rows]
+
+
+@pytest.mark.django_db
+def test_every_job_gets_its_periodic_task_and_the_second_start_changes_nothing() -> None:
+    assert ensure_schedule([SWEEP, COUNT]) == 2
+    assert ensure_schedule([SWEEP, COUNT]) == 0
+
+    assert _rows() == [
+        ("count", "payments.tasks.count", 3600, True),
+        ("sweep", "payments.tasks.sweep", 60, True),
+    ]
+
+
+@pytest.mark.django_db
+def test_a_job_that_staff_disabled_stays_disabled() -> None:
+    ensure_schedule([SWEEP])
+    PeriodicTask.objects.update(enabled=False)
+
+    ensure_schedule([ScheduledJob("sweep", "payments.tasks.sweep_better", every_s=30)])
+
+    assert _rows() == [("sweep", "payments.tasks.sweep_better", 30, False)]
+
+
+@pytest.mark.django_db
+def test_a_job_that_is_gone_goes_and_staffs_own_tasks_stay() -> None:
+    ensure_schedule([SWEEP, COUNT])
+    interval = IntervalSchedule.objects.create(every=5, period=IntervalSchedule.DAYS)
+    PeriodicTask.objects.create(name="ours", task="x.y", interval=interval, enabled=False)
+
+    ensure_schedule([COUNT])
+
+    assert [row[0] for row in _rows()] == ["count", "ours"]
+
+
+@pytest.mark.django_db
+def test_the_command_collects_the_jobs_of_every_app_and_each_names_a_task() -> None:
+    said = StringIO()
+    call_command("ensure_schedule", stdout=said)
+
+    names = {row[0] for row in _rows()}
+    assert {"idempotency_purge", "job_run_purge", "job_watch"} <= names
+    assert {"key_expiry_warning", "key_use_purge"} <= names
+    current_app.loader.import_default_modules()
+    assert [row[1] for row in _rows() if row[1] not in current_app.tasks] == []
+    assert f"{len(names)} scheduled jobs" in said.getvalue()
+
+
+def _ran(name: str, ago_s: int) -> None:
+    JobRun.objects.create(
+        name=name, owner="x:1", status="DONE", started_at=AT - timedelta(seconds=ago_s)
+    )
+
+
+@pytest.mark.django_db
+def test_a_job_that_missed_two_periods_is_late() -> None:
+    ensure_schedule([SWEEP, COUNT])
+    _ran("sweep", ago_s=500)
+    _ran("sweep", ago_s=121)
+    _ran("count", ago_s=7200)
+
+    watch_jobs()
+
+    alert = Alert.objects.get()
+    assert (alert.type, alert.subject) == ("JOB_LATE", "job:sweep")
+    assert alert.payload == {"every_s": 60, "late_s": 61}
+    assert JobRun.objects.get(name="job_watch").result == {"late": ["sweep"]}
+
+
+@pytest.mark.django_db
+def test_a_disabled_job_is_not_late() -> None:
+    ensure_schedule([SWEEP])
+    _ran("sweep", ago_s=9999)
+    PeriodicTask.objects.update(enabled=False)
+
+    watch_jobs()
+
+    assert not Alert.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_job_that_never_began_is_late_once_it_was_called_three_times() -> None:
+    ensure_schedule([SWEEP, COUNT])
+    PeriodicTask.objects.filter(name="sweep").update(total_run_count=3)
+    PeriodicTask.objects.filter(name="count").update(total_run_count=2)
+
+    watch_jobs()
+
+    assert Alert.objects.get().subject == "job:sweep"
+
+
+@pytest.mark.django_db
+def test_old_runs_are_forgotten_after_thirty_days() -> None:
+    _ran("old", ago_s=30 * 86400 + 1)
+    _ran("young", ago_s=30 * 86400)
+
+    purge_job_runs()
+
+    names = set(JobRun.objects.values_list("name", flat=True))
+    assert names == {"young", "job_run_purge"}
+    assert JobRun.objects.get(name="job_run_purge").result == {"purged": 1}
+
+
+@pytest.mark.django_db
+def test_expired_answers_are_forgotten() -> None:
+    for key, expires_at in (("old", AT), ("young", AT + timedelta(seconds=1))):
+        IdempotencyRecord.objects.create(
+            scope="user:1",
+            key=key,
+            fingerprint=b"x" * 32,
+            status=200,
+            body=b"{}",
+            created_at=AT,
+            expires_at=expires_at,
+        )
+
+    purge_idempotency()
+
+    assert IdempotencyRecord.objects.get().key == "young"
+    assert JobRun.objects.get().result == {"purged": 1}
