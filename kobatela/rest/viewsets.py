@@ -145,17 +145,18 @@ class KobatelaViewSet(GenericViewSet[Any]):
             return self._simulate(handler, kwargs)
         mode = self.idempotency.get(self.action, Idempotency.OPTIONAL)
         claim = idempotency.claim_of(self.request, self.caller, mode) if self.request.auth else None
-        if type(self).prepare is not KobatelaViewSet.prepare:
-            if claim is not None and (stored := idempotency.find(claim)) is not None:
-                return _replay(stored)
-            self.prepare(self.request, **kwargs)
-        if claim is None:
-            with transaction.atomic():
-                return handler(self.request, **kwargs)
-        return self._keyed(handler, kwargs, claim)
+        if claim is not None:
+            return self._keyed(handler, kwargs, claim)
+        self.prepare(self.request, **kwargs)
+        with transaction.atomic():
+            return handler(self.request, **kwargs)
 
     def _keyed(self, handler: Handler, kwargs: Mapping[str, Any], claim: Claim) -> HttpResponseBase:
         try:
+            if type(self).prepare is not KobatelaViewSet.prepare:
+                if (stored := idempotency.find(claim)) is not None:
+                    return _replay(stored)
+                self.prepare(self.request, **kwargs)
             with transaction.atomic():
                 if (stored := idempotency.take(claim)) is not None:
                     return _replay(stored)

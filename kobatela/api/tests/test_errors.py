@@ -1,6 +1,5 @@
 """One shape for every error, whoever raised it."""
 
-from typing import Any
 from unittest.mock import patch
 
 import pytest

@@ -172,6 +172,8 @@ class PreparedViewSet(GroupViewSet):
 
     def prepare(self, request: Request, **kwargs: Any) -> None:
         prepared.append(request.path)
+        if request.data.get("name") == "unreadable":
+            raise NameTaken(name="unreadable")
         Group.objects.get_or_create(name="prepared")
         trace.report_state("group:0", "WAITING", "PREPARED")
 

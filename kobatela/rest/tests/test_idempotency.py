@@ -167,6 +167,17 @@ def test_a_replay_prepares_nothing() -> None:
     assert endpoints.prepared == ["/groups/prepared"]
 
 
+@pytest.mark.django_db
+def test_a_refusal_while_preparing_is_stored_like_any_other_of_the_domain() -> None:
+    api = Api("anna")
+    sent: dict[str, Any] = {"json": {"name": "unreadable"}, "idempotency_key": "key"}
+    first = api.post("/groups/prepared", **sent)
+    replay = api.post("/groups/prepared", **sent)
+    assert (first.status, first.code) == (409, "TEST_NAME_TAKEN")
+    assert replay.body == first.body
+    assert endpoints.prepared == ["/groups/prepared"]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_what_was_prepared_stays_when_the_command_is_refused() -> None:
     Group.objects.create(name="taken")
