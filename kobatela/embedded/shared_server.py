@@ -162,24 +162,30 @@ class SharedServer:
 
     def _start_anew(self) -> None:
         last = self._last_state()
-        port = last.port if last else None
-        for attempts_left in reversed(range(_START_ATTEMPTS)):
-            # A server whose guardian was killed may still be going down.
-            alive = FileLock(self._alive_path, timeout_s=_STOP_TIMEOUT_S).acquire()
-            try:
-                launch = self.launch(port)
-                log_start = self._spawn_guardian(launch, alive)
-            finally:
-                alive.release()
-            pid = self._wait_until_ready(launch)
-            if pid is not None:
-                break
-            said = self.log_path.read_bytes()[log_start:].decode(errors="replace").strip()
-            if attempts_left == 0 or "Address already in use" not in said:
-                raise EmbeddedServerError(f"The embedded {self.name} did not start:\n{said}")
-            port = None
-        self.finish_start(launch.port)
-        self._remember(ServerState(pid=pid, port=launch.port))
+        state, said = self._try_to_start(last.port if last else None)
+        attempts = 1
+        while state is None and "Address already in use" in said and attempts < _START_ATTEMPTS:
+            state, said = self._try_to_start(None)
+            attempts += 1
+        if state is None:
+            raise EmbeddedServerError(f"The embedded {self.name} did not start:\n{said}")
+        self.finish_start(state.port)
+        scratch = self._state_path.with_suffix(".new")
+        scratch.write_text(json.dumps(asdict(state)))
+        scratch.replace(self._state_path)
+
+    def _try_to_start(self, port: int | None) -> tuple[ServerState | None, str]:
+        """Start once: the state if it became ready, and what it printed."""
+        # A server whose guardian was killed may still be going down.
+        alive = FileLock(self._alive_path, timeout_s=_STOP_TIMEOUT_S).acquire()
+        try:
+            launch = self.launch(port)
+            log_start = self._spawn_guardian(launch, alive)
+        finally:
+            alive.release()
+        pid = self._wait_until_ready(launch)
+        said = self.log_path.read_bytes()[log_start:].decode(errors="replace").strip()
+        return (None if pid is None else ServerState(pid, launch.port)), said
 
     def _spawn_guardian(self, launch: Launch, alive: FileLock) -> int:
         """Start the guardian, which starts the server; return where its log begins."""
@@ -220,8 +226,3 @@ class SharedServer:
             f"The embedded {self.name} was not ready within {_START_TIMEOUT_S:g} s; "
             f"see {self.log_path}."
         )
-
-    def _remember(self, state: ServerState) -> None:
-        scratch = self._state_path.with_suffix(".new")
-        scratch.write_text(json.dumps(asdict(state)))
-        scratch.replace(self._state_path)
