@@ -103,7 +103,7 @@ def _revoke_earlier_keys() -> None:
 
 
 def _issue(scope: Scope, user: User) -> str:
-    name = f"this machine, {scope}"
+    name = f"this machine, {scope.value}"
     return issue_key(caller=_caller(), name=name, scope=scope, user_id=user.pk).secret
 
 
