@@ -11,7 +11,10 @@ class ProofsConfig(AppConfig):
 
     def ready(self) -> None:
         """Answer for files and for evidence."""
+        from escrow.hooks import register_evidence_handler
         from kobatela.uploads.hooks import register_file_inspector
+        from proofs.services.closing import EvidenceOfEscrow
         from proofs.services.inspection import FileInspection
 
         register_file_inspector(FileInspection())
+        register_evidence_handler(EvidenceOfEscrow())

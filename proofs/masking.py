@@ -148,7 +148,13 @@ def _names_a_person(words: set[str]) -> bool:
 
 
 def _masked_iban(text: str) -> str:
-    return _last_four(text) if is_iban(text) else text
+    # The words after an IBAN look like a part of it: the longest beginning that is one counts.
+    words = text.split(" ")
+    for count in range(len(words), 0, -1):
+        beginning = " ".join(words[:count])
+        if is_iban(beginning):
+            return _last_four(beginning) + text[len(beginning) :]
+    return text
 
 
 def is_iban(text: str) -> bool:

@@ -24,8 +24,9 @@ from proofs.states import (
 class Proof(models.Model):
     """What was sent for one milestone. The evidence in it never changes after it was stored.
 
-    client, provider, milestone_kind, milestone_idx, amount_minor and currency are the milestone's
-    and its escrow's, which do not change: they stand here so that queues and lists need no joins.
+    client, provider, milestone_kind, milestone_idx, validator, amount_minor and currency are the
+    milestone's and its escrow's, which do not change: they stand here so that queues and lists need
+    no joins.
     upload is the file; a proof without one is a claim, whose address and hash are claimed_url and
     claimed_sha256. file_sha256 was computed by the server and is empty for a claim. metadata is
     what the sender said. facts are what was read from the file. received_at is the arrival of the
@@ -36,29 +37,35 @@ class Proof(models.Model):
     PROCESSING: ClassVar[Mapping[Processing, frozenset[Processing]]] = PROCESSING_TRANSITIONS
     DERIVATIVE: ClassVar[Mapping[Derivative, frozenset[Derivative]]] = DERIVATIVE_TRANSITIONS
 
-    escrow = models.ForeignKey("escrow.Escrow", on_delete=models.PROTECT, related_name="proofs")
-    milestone = models.ForeignKey(
-        "escrow.Milestone", on_delete=models.PROTECT, related_name="proofs"
+    # The indexes below begin with these keys; Django's own would only be written twice.
+    escrow = models.ForeignKey(
+        "escrow.Escrow", on_delete=models.PROTECT, related_name="proofs", db_index=False
     )
-    client = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    milestone = models.ForeignKey(
+        "escrow.Milestone", on_delete=models.PROTECT, related_name="proofs", db_index=False
+    )
+    client = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     provider = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     milestone_kind = models.CharField(max_length=20)
+    validator = models.CharField(max_length=10)
     milestone_idx = models.PositiveIntegerField()
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
 
-    type = models.CharField(max_length=20, choices=[(item, item.title()) for item in ProofType])
+    type = models.CharField(max_length=20, choices=[(item.value, item.value) for item in ProofType])
     status = models.CharField(
         max_length=20,
-        choices=[(item, item.title()) for item in ProofStatus],
-        default=ProofStatus.PENDING,
+        choices=[(item.value, item.value) for item in ProofStatus],
+        default=ProofStatus.PENDING.value,
     )
     processing = models.CharField(
         max_length=20,
-        choices=[(item, item) for item in Processing],
-        default=Processing.QUEUED,
+        choices=[(item.value, item.value) for item in Processing],
+        default=Processing.QUEUED.value,
     )
     processing_since = models.DateTimeField()
 
@@ -76,16 +83,24 @@ class Proof(models.Model):
     review_reasons = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     derivative = models.CharField(
         max_length=10,
-        choices=[(item, item) for item in Derivative],
-        default=Derivative.NONE,
+        choices=[(item.value, item.value) for item in Derivative],
+        default=Derivative.NONE.value,
     )
     derivative_attempts = models.PositiveSmallIntegerField(default=0)
 
     submitted_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
     )
     submitted_for = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
     )
     submitted_actor = models.CharField(max_length=80)
     came_by_link = models.BooleanField(default=False)
@@ -93,7 +108,11 @@ class Proof(models.Model):
 
     decided_by = models.CharField(max_length=80, blank=True)
     decided_for = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
     )
     decided_at = models.DateTimeField(null=True, blank=True)
     decision_note = models.TextField(blank=True)
@@ -120,8 +139,8 @@ class Proof(models.Model):
                 name="proof_processing_known",
             ),
             models.CheckConstraint(
-                condition=models.Q(status=ProofStatus.PENDING, decided_at__isnull=True)
-                | ~models.Q(status=ProofStatus.PENDING)
+                condition=models.Q(status=ProofStatus.PENDING.value, decided_at__isnull=True)
+                | ~models.Q(status=ProofStatus.PENDING.value)
                 & models.Q(decided_at__isnull=False)
                 & ~models.Q(decided_by=""),
                 name="proof_decided_by_someone",
@@ -134,17 +153,17 @@ class Proof(models.Model):
             ),
             models.CheckConstraint(
                 condition=~models.Q(decided_by=MACHINE_ACTOR)
-                | models.Q(status=ProofStatus.APPROVED, upload__isnull=False),
+                | models.Q(status=ProofStatus.APPROVED.value, upload__isnull=False),
                 name="proof_machine_approves_files_only",
             ),
             models.UniqueConstraint(
                 fields=["milestone"],
-                condition=models.Q(status=ProofStatus.PENDING),
+                condition=models.Q(status=ProofStatus.PENDING.value),
                 name="proof_one_pending_per_milestone",
             ),
             models.UniqueConstraint(
                 fields=["milestone"],
-                condition=models.Q(status=ProofStatus.APPROVED),
+                condition=models.Q(status=ProofStatus.APPROVED.value),
                 name="proof_one_approved_per_milestone",
             ),
         ]
@@ -152,22 +171,27 @@ class Proof(models.Model):
             # The queue: waiting longest first, and the same by what staff filter on.
             models.Index(
                 fields=["created_at", "id"],
-                condition=models.Q(status=ProofStatus.PENDING),
+                condition=models.Q(status=ProofStatus.PENDING.value),
                 name="proof_queue",
             ),
             models.Index(
                 fields=["milestone_kind", "created_at", "id"],
-                condition=models.Q(status=ProofStatus.PENDING),
+                condition=models.Q(status=ProofStatus.PENDING.value),
                 name="proof_queue_by_kind",
             ),
             models.Index(
+                fields=["validator", "created_at", "id"],
+                condition=models.Q(status=ProofStatus.PENDING.value),
+                name="proof_queue_by_validator",
+            ),
+            models.Index(
                 fields=["currency", "amount_minor"],
-                condition=models.Q(status=ProofStatus.PENDING),
+                condition=models.Q(status=ProofStatus.PENDING.value),
                 name="proof_queue_by_amount",
             ),
             GinIndex(
                 fields=["review_reasons"],
-                condition=models.Q(status=ProofStatus.PENDING),
+                condition=models.Q(status=ProofStatus.PENDING.value),
                 name="proof_queue_by_reason",
             ),
             models.Index(fields=["escrow", "-id"], name="proof_of_escrow"),
@@ -187,10 +211,13 @@ class Proof(models.Model):
             ),
             models.Index(
                 fields=["created_at"],
-                condition=models.Q(derivative=Derivative.WANTED),
+                condition=models.Q(derivative=Derivative.WANTED.value),
                 name="proof_derivative_wanted",
             ),
         ]
+
+    # Filled in by lists that show it: how many of the two people needed have approved.
+    approvals_given = 0
 
     def __str__(self) -> str:
         return f"Proof {self.pk}"

@@ -20,6 +20,7 @@ from proofs.states import LIVE_STATUSES, MACHINE_ACTOR, Derivative, Processing, 
 PROCESSING_HOLDS_FOR = timedelta(minutes=10)
 DAY = timedelta(hours=24)
 MAX_MATCHES = 20
+QUEUE_COUNTED_TO = 1_000
 PROCESSED = frozenset({Processing.DONE, Processing.FAILED})
 
 _NEAR = """
@@ -37,6 +38,15 @@ def visible_proofs(caller: Caller) -> QuerySet[Proof]:
 def get_proof(caller: Caller, proof_id: int) -> Proof:
     """One proof. Raises ProofNotFound, also for one that the caller may not see."""
     proof = visible_proofs(caller).filter(pk=proof_id).first()
+    if proof is None:
+        raise ProofNotFound
+    return proof
+
+
+def get_proof_for_review(caller: Caller, proof_id: int) -> Proof:
+    """One proof with all that stands around it. Raises ProofNotFound."""
+    around = ("upload", "escrow", "milestone", "client", "provider", "submitted_for")
+    proof = visible_proofs(caller).select_related(*around).filter(pk=proof_id).first()
     if proof is None:
         raise ProofNotFound
     return proof
@@ -77,6 +87,29 @@ def review_queue() -> QuerySet[Proof]:
         )
         .order_by("created_at", "pk")
     )
+
+
+def queue_length() -> int:
+    """How many proofs wait for a person, counted no further than QUEUE_COUNTED_TO."""
+    return review_queue().order_by()[:QUEUE_COUNTED_TO].count()
+
+
+def next_in_queue(*, after: Proof) -> int | None:
+    """The proof that has waited longest after this one, else the one that waits longest of all."""
+    waiting = review_queue().exclude(pk=after.pk)
+    later = waiting.filter(
+        Q(created_at__gt=after.created_at) | Q(created_at=after.created_at, pk__gt=after.pk)
+    )
+    for queue in (later, waiting):
+        found = queue.values_list("pk", flat=True).first()
+        if found is not None:
+            return found
+    return None
+
+
+def proofs_of_milestone(milestone_id: int) -> QuerySet[Proof]:
+    """Every proof of one milestone, newest first."""
+    return Proof.objects.filter(milestone_id=milestone_id).order_by("-pk")
 
 
 def is_processing(proof: Proof) -> bool:

@@ -19,12 +19,12 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
 from kobatela.rest.parsers import ExactJSONParser
 from kobatela.rest.viewsets import KobatelaViewSet
-from kobatela.uploads import storage
 from kobatela.uploads.api.parsers import FileFormParser
 from kobatela.uploads.api.views import KeepsFiles
 from kobatela.uploads.services import files
 from proofs.api.serializers import DecisionIn, ProofFilters, ProofIn, ProofOut, RequestInfoIn
 from proofs.errors import ProofFileNotFound
+from proofs.files import original_response
 from proofs.models import Proof
 from proofs.selectors import get_proof, visible_proofs
 from proofs.services import evidence, reads, submissions
@@ -32,20 +32,6 @@ from proofs.services.decisions import APPROVE_COMMAND, decide_proof, request_inf
 from proofs.services.evidence import Evidence, Sent
 
 ANYONE = frozenset(Scope)
-EXTENSIONS = {
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/webp": "webp",
-    "image/heic": "heic",
-    "application/pdf": "pdf",
-}
-# An original may hold anything: it is handed over to be saved, and nothing in it may run.
-FILE_HEADERS = {
-    "Cache-Control": "private, no-store",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 class ProofViewSet(KeepsFiles, KobatelaViewSet):
@@ -104,15 +90,7 @@ class ProofViewSet(KeepsFiles, KobatelaViewSet):
         if proof.upload is None:
             raise ProofFileNotFound
         reads.record_read(caller=self.caller, proof=proof, action=Action.PROOF_FILE_READ)
-        media_type = proof.upload.media_type
-        return FileResponse(
-            storage.local_path(proof.upload.storage_name).open("rb"),
-            as_attachment=True,
-            # Made by us: the sender's name for it never reaches a header.
-            filename=f"proof-{proof.pk}.{EXTENSIONS[media_type]}",
-            content_type=media_type,
-            headers=FILE_HEADERS,
-        )
+        return original_response(proof, proof.upload)
 
     @extend_schema(request=DecisionIn, responses=ProofOut)
     def decision(self, request: Request, proof_id: int) -> Response:

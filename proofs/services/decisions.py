@@ -61,7 +61,7 @@ def decide_proof(*, caller: Caller, proof_id: int, decision: ProofStatus, note: 
         escrow_id=seen.escrow_id, milestone_id=seen.milestone_id
     )
     proof = lock_proof(proof_id)
-    check_may_decide(caller, proof, validator=milestone.validator)
+    check_may_decide(caller, proof)
     if proof.status == decision:
         return Decided(proof)
     _check_undecided(proof)
@@ -80,11 +80,11 @@ def request_info(*, caller: Caller, proof_id: int, note: str) -> Proof:
     DecisionNoteRequired, and what the escrow refuses.
     """
     seen = get_proof(caller, proof_id)
-    escrow, milestone = escrow_evidence.lock_for_decision(
+    escrow, _ = escrow_evidence.lock_for_decision(
         escrow_id=seen.escrow_id, milestone_id=seen.milestone_id
     )
     proof = lock_proof(proof_id)
-    check_may_decide(caller, proof, validator=milestone.validator)
+    check_may_decide(caller, proof)
     _check_undecided(proof)
     _check_not_disputed(escrow)
     if not note.strip():
@@ -105,7 +105,7 @@ def request_info(*, caller: Caller, proof_id: int, note: str) -> Proof:
     return proof
 
 
-def check_may_decide(caller: Caller, proof: Proof, *, validator: str) -> None:
+def check_may_decide(caller: Caller, proof: Proof) -> None:
     """Raise unless the caller may decide this proof.
 
     Staff may, unless they submitted it or are, manage or are managed with a party. The sender may
@@ -115,7 +115,7 @@ def check_may_decide(caller: Caller, proof: Proof, *, validator: str) -> None:
         _check_independent(caller.user_id, proof)
         return
     is_sender = caller.may_act_for(proof.client_id)
-    if not is_sender or validator != SENDER_VALIDATES:
+    if not is_sender or proof.validator != SENDER_VALIDATES:
         raise NotTheValidator
     _check_not_submitter(caller, proof)
 

@@ -85,6 +85,7 @@ def _store(
         provider_id=escrow.provider_id,
         milestone_kind=milestone.proof_kind,
         milestone_idx=milestone.sequence_index,
+        validator=milestone.validator,
         amount_minor=milestone.amount_minor,
         currency=milestone.currency,
         type=proof_type,

@@ -1,0 +1,292 @@
+"""Everything that the proof page shows, gathered once."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from geographiclib.geodesic import Geodesic
+
+from audit.selectors import entries
+from kobatela.accounts.services import approvals
+from kobatela.accounts.services.approvals import ApprovalState
+from kobatela.kernel import clock
+from kobatela.kernel.caller import Caller
+from kobatela.kernel.errors import DomainError
+from kobatela.kernel.money import format_minor
+from proofs.admin.words import decision_tag, tone_of, words
+from proofs.checks.geofence import Geofence, usable_position
+from proofs.models import Proof
+from proofs.selectors import is_processing, next_in_queue, proofs_of_milestone
+from proofs.services.decisions import APPROVE_COMMAND, check_may_decide
+from proofs.services.evidence import fence_of
+from proofs.states import Derivative, ProofStatus
+
+_HISTORY_ENTRIES = 30
+_EARLIER_PROOFS = 10
+_SKETCH_PX = 200
+_SEVERITIES = ("hard", "soft", "info")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of facts; tone colours what speaks for or against the proof."""
+
+    name: str
+    value: str
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """The fence and the photo's position, drawn to scale in a square; north is up."""
+
+    size_px: int
+    radius_px: float
+    x_px: float
+    y_px: float
+    error_px: float | None
+    is_inside: bool
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The whole page."""
+
+    proof: Proof
+    state: tuple[str, str]
+    waited: str
+    amount: str
+    picture: str
+    facts: Sequence[Fact]
+    sketch: Sketch | None
+    findings: Sequence[dict[str, Any]]
+    reasons: Sequence[tuple[str, str]]
+    agreement: Sequence[Fact]
+    requirements: Sequence[Fact]
+    claims: str
+    history: Sequence[Any]
+    earlier: Sequence[Proof]
+    approvals: ApprovalState | None
+    refusal: str | None
+    following: int | None
+
+
+def build(proof: Proof, caller: Caller) -> Page:
+    """Gather the page of one proof for one reader."""
+    fence = fence_of(proof.milestone)
+    state = approvals.approval_state(f"proof:{proof.pk}", APPROVE_COMMAND)
+    proof.approvals_given = 0 if state is None else state.given
+    return Page(
+        proof=proof,
+        state=decision_tag(proof),
+        waited=waited(proof),
+        amount=_money(proof.amount_minor, proof.currency),
+        picture=_picture(proof),
+        facts=_facts(proof),
+        sketch=_sketch(proof, fence),
+        findings=_findings(proof),
+        reasons=[(tone_of(code), words(code)) for code in proof.review_reasons],
+        agreement=_agreement(proof),
+        requirements=_requirements(proof, fence),
+        claims=_pretty(proof.metadata) if proof.metadata else "",
+        history=list(entries(subject=f"proof:{proof.pk}").order_by("-pk")[:_HISTORY_ENTRIES]),
+        earlier=list(
+            proofs_of_milestone(proof.milestone_id).exclude(pk=proof.pk)[:_EARLIER_PROOFS]
+        ),
+        approvals=state if proof.status == ProofStatus.PENDING else None,
+        refusal=_refusal(proof, caller),
+        following=next_in_queue(after=proof),
+    )
+
+
+def waited(proof: Proof) -> str:
+    """How long a proof has been waiting, or how long it waited."""
+    if proof.decided_at is None:
+        return _duration(clock.now() - proof.created_at)
+    return f"decided after {_duration(proof.decided_at - proof.created_at)}"
+
+
+def _refusal(proof: Proof, caller: Caller) -> str | None:
+    if proof.status != ProofStatus.PENDING:
+        return "It was decided."
+    if is_processing(proof):
+        return "The machine is not done with it yet; reload the page in a moment."
+    try:
+        check_may_decide(caller, proof)
+    except DomainError as refusal:
+        return refusal.message
+    return None
+
+
+def _picture(proof: Proof) -> str:
+    """What stands where the picture is shown."""
+    if proof.upload is None:
+        return "claim"
+    if proof.derivative == Derivative.NONE:
+        return "document"
+    return str(proof.derivative)
+
+
+def _facts(proof: Proof) -> list[Fact]:
+    facts = proof.facts or {}
+    shown = [
+        Fact("Arrived", _moment(proof.received_at)),
+        Fact("Sent by", f"{proof.submitted_actor}, for {_username(proof.submitted_for)}"),
+    ]
+    if proof.upload is None:
+        return [
+            *shown,
+            Fact("Address given", proof.claimed_url, "hard"),
+            Fact("Hash given", proof.claimed_sha256),
+        ]
+    shown += [
+        Fact("File", f"{proof.upload.original_name}, {proof.upload.media_type}"),
+        Fact("Size", f"{proof.upload.size_bytes:,} bytes"),
+        Fact("SHA-256", proof.file_sha256),
+    ]
+    if facts:
+        shown += [*_when(proof, facts), *_where(proof, facts), *_with_what(facts)]
+    return shown
+
+
+def _when(proof: Proof, facts: dict[str, Any]) -> list[Fact]:
+    local = facts.get("taken_at_local")
+    if local is None:
+        return [Fact("Taken", "not said", "soft")]
+    offset = facts.get("utc_offset") or "no time zone"
+    shown = [Fact("Camera's clock", f"{local.replace('T', ' ')} ({offset})")]
+    if proof.captured_at is not None:
+        age = _duration(proof.received_at - proof.captured_at)
+        shown.append(Fact("Taken", f"{_moment(proof.captured_at)}, {age} before it arrived"))
+    return shown
+
+
+def _where(proof: Proof, facts: dict[str, Any]) -> list[Fact]:
+    position = usable_position(facts.get("latitude"), facts.get("longitude"))
+    if position is None:
+        return [Fact("Position", f"none ({facts.get('gps_state')})", "soft")]
+    error = facts.get("positioning_error_m")
+    vague = "" if error is None else f", ± {error:.0f} m"
+    shown = [Fact("Position", f"{position[0]:.6f}, {position[1]:.6f}{vague}")]
+    if proof.distance_m is not None:
+        shown.append(Fact("Distance to the place", _distance(proof.distance_m)))
+    return shown
+
+
+def _with_what(facts: dict[str, Any]) -> list[Fact]:
+    camera = " ".join(part for part in (facts.get("make"), facts.get("model")) if part)
+    return [
+        Fact("Picture", f"{facts.get('width')} by {facts.get('height')} pixels"),
+        Fact("Camera", camera or "not named"),
+        *([Fact("Software", facts["software"])] if facts.get("software") else []),
+    ]
+
+
+def _findings(proof: Proof) -> list[dict[str, Any]]:
+    gravest_first = sorted(
+        proof.findings,
+        key=lambda finding: _SEVERITIES.index(finding["severity"]),
+    )
+    return [
+        {
+            **finding,
+            "matches": finding["data"].get("matches", []),
+            "figures": [
+                (name.replace("_", " "), value)
+                for name, value in finding["data"].items()
+                if name != "matches" and value is not None
+            ],
+        }
+        for finding in gravest_first
+    ]
+
+
+def _agreement(proof: Proof) -> list[Fact]:
+    escrow, milestone = proof.escrow, proof.milestone
+    held_minor = escrow.funded_minor - escrow.released_minor - escrow.refunded_minor
+    return [
+        Fact("Escrow", f"{escrow.pk}, {escrow.status}"),
+        Fact("Sender", _username(proof.client)),
+        Fact("Provider", _username(proof.provider)),
+        Fact("Milestone", f"{milestone.sequence_index}, {milestone.label}, {milestone.status}"),
+        Fact("Pays", _money(proof.amount_minor, proof.currency)),
+        Fact("Held", _money(held_minor, escrow.currency)),
+        Fact("Deadline", _moment(escrow.deadline_at)),
+        Fact("Decided by", "the sender" if proof.validator == "SENDER" else "support"),
+    ]
+
+
+def _requirements(proof: Proof, fence: Geofence | None) -> list[Fact]:
+    milestone = proof.milestone
+    age = milestone.max_age_minutes
+    shown = [
+        Fact("Kind of proof", milestone.proof_kind.title()),
+        Fact("Taken within", "no limit" if age is None else f"{age} minutes"),
+        Fact(
+            "Place",
+            "not agreed"
+            if fence is None
+            else f"within {fence.radius_m} m of {fence.lat}, {fence.lng}",
+        ),
+    ]
+    wanted = milestone.proof_requirements
+    return shown + [Fact(name.replace("_", " "), str(value)) for name, value in wanted.items()]
+
+
+def _sketch(proof: Proof, fence: Geofence | None) -> Sketch | None:
+    facts = proof.facts or {}
+    position = usable_position(facts.get("latitude"), facts.get("longitude"))
+    if fence is None or position is None or proof.distance_m is None:
+        return None
+    bearing = math.radians(
+        Geodesic.WGS84.Inverse(float(fence.lat), float(fence.lng), *position, Geodesic.AZIMUTH)[
+            "azi1"
+        ]
+    )
+    distance, radius = float(proof.distance_m), float(fence.radius_m)
+    metre_px = _SKETCH_PX / 2 / (1.2 * max(distance, radius, 1.0))
+    error = facts.get("positioning_error_m")
+    return Sketch(
+        size_px=_SKETCH_PX,
+        radius_px=round(radius * metre_px, 1),
+        x_px=round(_SKETCH_PX / 2 + distance * metre_px * math.sin(bearing), 1),
+        y_px=round(_SKETCH_PX / 2 - distance * metre_px * math.cos(bearing), 1),
+        error_px=None if error is None else round(min(error, 2 * radius + distance) * metre_px, 1),
+        is_inside=proof.distance_m <= fence.radius_m,
+        caption=f"{_distance(proof.distance_m)} from the centre of a circle of {fence.radius_m} m",
+    )
+
+
+def _username(user: Any) -> str:
+    return "nobody" if user is None else user.username
+
+
+def _money(amount_minor: int, currency: str) -> str:
+    return f"{format_minor(amount_minor, currency)} {currency}"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _distance(distance_m: Decimal) -> str:
+    return f"{distance_m:.1f} m" if distance_m < 10_000 else f"{distance_m / 1000:.1f} km"
+
+
+def _duration(span: timedelta) -> str:
+    minutes = int(span.total_seconds() // 60)
+    if minutes < 0:
+        return "less than nothing"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} days"
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)

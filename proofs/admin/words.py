@@ -1,0 +1,68 @@
+"""The console's words and colours for codes."""
+
+from collections.abc import Mapping
+
+from proofs.checks.findings import FindingCode
+from proofs.models import Proof
+from proofs.states import ProofStatus, ReviewReason
+
+_WORDS: Mapping[str, str] = {
+    ReviewReason.NO_FILE: "no file",
+    ReviewReason.DOCUMENT: "document",
+    ReviewReason.REUSED_FILE: "file of other parties",
+    ReviewReason.RESUBMITTED_FILE: "rejected file again",
+    ReviewReason.SENDER_VALIDATES: "the sender decides",
+    ReviewReason.FENCE_NOT_SET: "no place agreed",
+    ReviewReason.AGE_LIMIT_NOT_SET: "no age limit agreed",
+    ReviewReason.CAME_BY_LINK: "came by link",
+    ReviewReason.PARTIES_RELATED: "related parties",
+    ReviewReason.AMOUNT_ABOVE_LIMIT: "large amount",
+    ReviewReason.DAY_LIMIT_REACHED: "day's sum reached",
+    ReviewReason.DRAWN_FOR_REVIEW: "drawn sample",
+    ReviewReason.MACHINE_APPROVAL_OFF: "machine switched off",
+    ReviewReason.AI_ADVICE: "advisor's word",
+    FindingCode.MISSING_EXIF_TIMESTAMP: "no capture time",
+    FindingCode.TIMEZONE_UNKNOWN: "time zone unknown",
+    FindingCode.MISSING_GPS: "no position",
+    FindingCode.GEOFENCE_UNCERTAIN: "position vague",
+    FindingCode.REUSED_IMAGE: "picture seen before",
+}
+# What may be fraud is said louder than what is merely missing.
+_LOUD = frozenset(
+    {ReviewReason.REUSED_FILE, ReviewReason.RESUBMITTED_FILE, ReviewReason.NO_FILE}
+) | {FindingCode.REUSED_IMAGE}
+_QUIET = frozenset(
+    {
+        ReviewReason.DOCUMENT,
+        ReviewReason.SENDER_VALIDATES,
+        ReviewReason.DRAWN_FOR_REVIEW,
+        ReviewReason.MACHINE_APPROVAL_OFF,
+        ReviewReason.AMOUNT_ABOVE_LIMIT,
+        ReviewReason.DAY_LIMIT_REACHED,
+        ReviewReason.FENCE_NOT_SET,
+        ReviewReason.AGE_LIMIT_NOT_SET,
+    }
+)
+
+
+def words(code: str) -> str:
+    """A code as a person says it."""
+    return _WORDS.get(code, code.replace("_", " ").lower())
+
+
+def tone_of(code: str) -> str:
+    """The class of the label of a reason."""
+    if code in _LOUD:
+        return "hard"
+    return "" if code in _QUIET else "soft"
+
+
+def decision_tag(proof: Proof) -> tuple[str, str]:
+    """The class and the words of the label that says how a proof stands."""
+    if proof.status == ProofStatus.APPROVED:
+        return "good", "approved by machine" if proof.is_machine_approved else "approved"
+    if proof.status == ProofStatus.REJECTED:
+        return "bad", "rejected"
+    if proof.approvals_given:
+        return "waiting", f"{proof.approvals_given} of 2 approved"
+    return "waiting", "asked for more" if proof.info_requested_at else "waiting"

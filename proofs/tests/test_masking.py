@@ -1,0 +1,145 @@
+"""Who reads what of a proof."""
+
+from typing import Any
+
+import pytest
+
+from proofs.masking import (
+    MASK,
+    Relation,
+    coarse_distance_m,
+    hides,
+    is_iban,
+    mask_findings,
+    mask_metadata,
+    mask_text,
+)
+
+FENCE: dict[str, Any] = {
+    "code": "GEOFENCE_UNCERTAIN",
+    "severity": "soft",
+    "message": "The photo's position is too vague.",
+    "hint": "Wait for a good position.",
+    "data": {"distance_m": 149.3, "radius_m": 200.0, "positioning_error_m": 65.0, "method": "m"},
+}
+REUSED: dict[str, Any] = {
+    "code": "REUSED_IMAGE",
+    "severity": "soft",
+    "message": "Nearly the same.",
+    "hint": "Send a new photo.",
+    "data": {"matches": [{"reference": 7, "distance_bits": 3}], "threshold_bits": 31},
+}
+STALE: dict[str, Any] = {
+    "code": "STALE_TIMESTAMP",
+    "severity": "hard",
+    "message": "Too old.",
+    "hint": "Take a new one.",
+    "data": {"age_minutes": 130.5, "max_age_minutes": 120},
+}
+
+
+def test_staff_see_every_finding_whole() -> None:
+    assert mask_findings([FENCE, REUSED], Relation.STAFF, own=False) == [FENCE, REUSED]
+
+
+def test_a_provider_sees_codes_and_hints_and_a_coarse_distance_but_no_radius() -> None:
+    (finding,) = mask_findings([FENCE], Relation.PROVIDER, own=True)
+
+    assert finding["code"] == "GEOFENCE_UNCERTAIN"
+    assert finding["hint"] == "Wait for a good position."
+    assert finding["data"] == {"distance_m": 200, "positioning_error_m": 65.0}
+
+
+def test_a_provider_sees_the_age_of_the_own_photo() -> None:
+    (finding,) = mask_findings([STALE], Relation.PROVIDER, own=True)
+
+    assert finding["data"] == {"age_minutes": 130.5, "max_age_minutes": 120}
+
+
+def test_a_provider_never_hears_of_reuse() -> None:
+    assert mask_findings([REUSED], Relation.PROVIDER, own=False) == []
+
+
+def test_a_sender_hears_of_reuse_but_not_of_whose_it_is() -> None:
+    (finding,) = mask_findings([REUSED], Relation.SENDER, own=False)
+
+    assert finding["data"] == {"threshold_bits": 31}
+
+
+def test_a_sender_who_submitted_the_proof_does_not_hear_of_reuse() -> None:
+    assert mask_findings([REUSED], Relation.SENDER, own=True) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["REUSED_FILE", "REUSED_IMAGE", "DEVICE_POSITION_DIFFERS", "AI_UNAVAILABLE", "AI_ADVICE"],
+)
+def test_reasons_that_are_staffs_are_hidden_from_the_provider_only(code: str) -> None:
+    assert hides(Relation.PROVIDER, code, own=True)
+    assert not hides(Relation.SENDER, code, own=False)
+    assert not hides(Relation.STAFF, code, own=False)
+
+
+@pytest.mark.parametrize(
+    ("metres", "said"), [(0.001, 100), (100, 100), (100.001, 200), ("1234.5", 1300), (0, 0)]
+)
+def test_a_distance_is_said_in_whole_hundreds_upwards(metres: float | str, said: int) -> None:
+    assert coarse_distance_m(metres) == said
+
+
+def test_names_contacts_and_accounts_are_masked_wherever_they_stand() -> None:
+    masked = mask_metadata(
+        {
+            "beneficiary_name": "Awa Diop",
+            "supplierAddress": "12 rue X",
+            "contact": {"email": "awa@example.org", "phone": "+221 77 123 45 67"},
+            "iban": "FR76 3000 6000 0112 3456 7890 189",
+            "notes": ["write to awa@example.org or call 06 12 34 56 78"],
+            "deep": [{"account_holder": "Awa"}],
+        }
+    )
+
+    assert masked == {
+        "beneficiary_name": MASK,
+        "supplierAddress": MASK,
+        "contact": {"email": MASK, "phone": MASK},
+        "iban": "***0189",
+        "notes": [f"write to {MASK} or call {MASK}"],
+        "deep": [{"account_holder": MASK}],
+    }
+
+
+def test_what_names_nobody_stays_readable() -> None:
+    metadata = {
+        "file_name": "IMG_2041.jpg",
+        "device_name": "Pixel",
+        "source": "camera",
+        "gps_lat": 5.3456789,
+        "gps_text": "5.3456789,-4.0123456",
+        "exif_timestamp": "2026-11-24T10:31:22+00:00",
+        "taken_on": "2026-11-24",
+        "floor": 3,
+        "approved": True,
+        "nothing": None,
+    }
+
+    assert mask_metadata(metadata) == metadata
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("pay FR7630006000011234567890189 now", "pay ***0189 now"),
+        ("reference AB12CDEF3456GHIJ7890", "reference AB12CDEF3456GHIJ7890"),
+        ("0022507 01 02 03 04", MASK),
+        ("42 items on 2026-01-31", "42 items on 2026-01-31"),
+    ],
+)
+def test_texts_lose_accounts_and_phones_and_keep_the_rest(text: str, masked: str) -> None:
+    assert mask_text(text) == masked
+
+
+def test_an_iban_is_known_by_its_check_digits() -> None:
+    assert is_iban("CI93 CI00 8011 1301 1342 9120 0589")
+    assert not is_iban("CI94 CI00 8011 1301 1342 9120 0589")
+    assert not is_iban("hello")
