@@ -28,8 +28,7 @@ MAX_PIXELS = 50_000_000
 # The shorter side of a picture when its perceptual hash is taken. A JPEG is decoded at the smallest
 # of its four scales that has it, which saves a third of the time and most of the memory.
 HASH_SIDE_PX = 512
-# The hash works on 64 by 64 fields; a strip of any length is cut to what one picture may cost.
-MIN_HASH_SIDE_PX = 64
+# A strip of any length is squeezed to what one picture may cost.
 MAX_HASH_SIDE_PX = 4096
 # PDQ rates a picture's structure from 0 to 100 and calls hashes of less than half unreliable. Plain
 # colours and dark frames have the same hash whatever they show.
@@ -215,13 +214,10 @@ def _on_white(image: Image.Image) -> Image.Image:
 def _perceptual_hash(image: Image.Image) -> str | None:
     """Give the PDQ hash of an upright picture in hexadecimal, None where it would mean nothing."""
     grey = image.convert("L")
-    # Copies of one picture in different sizes come nearest to each other from one size.
-    scale = min(1.0, HASH_SIDE_PX / min(grey.size))
-    width, height = (
-        min(max(round(side * scale), MIN_HASH_SIDE_PX), MAX_HASH_SIDE_PX) for side in grey.size
-    )
-    if (width, height) != grey.size:
-        grey = grey.resize((width, height), Image.Resampling.BILINEAR)
+    # Copies in different sizes come much nearer to each other when all are brought to one size.
+    scale = HASH_SIDE_PX / min(grey.size)
+    width, height = (min(round(side * scale), MAX_HASH_SIDE_PX) for side in grey.size)
+    grey = grey.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(grey.convert("RGB"))
     bits, quality = pdqhash.compute(pixels)
     if quality < MIN_HASH_QUALITY:
