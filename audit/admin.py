@@ -134,7 +134,7 @@ def _turn(request: HttpRequest, switch: Switch, data: Any) -> str:
         reason=data["reason"],
         actor=f"staff:{request.user.pk}",
     )
-    return f"{turned.name} is now {'on' if turned.is_on else 'off'}."
+    return f"The switch {turned.name} is now {'on' if turned.is_on else 'off'}."
 
 
 @admin.register(Switch)

@@ -36,7 +36,7 @@ def _change(request: HttpRequest, user: User, changes: Mapping[str, Any], said: 
 
 def _create_user(request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
     user = users.create_user(caller=_caller(request), **data)
-    messages.success(request, f"{user} was created.")
+    messages.success(request, f"The user {user} was created.")
     return HttpResponseRedirect(reverse("admin:accounts_user_change", args=[user.pk]))
 
 

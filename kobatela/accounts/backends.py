@@ -65,7 +65,14 @@ class StaffBackend(ModelBackend):
 
 
 def _scope(user: User | AnonymousUser) -> Scope | None:
-    return staff_scope(user) if isinstance(user, User) else None
+    # A page asks for dozens of permissions of one and the same user object; the groups are read
+    # once for it, as Django does with the permissions that it stores.
+    if not isinstance(user, User):
+        return None
+    if not hasattr(user, "_staff_scope"):
+        user._staff_scope = staff_scope(user)  # type: ignore[attr-defined]  # noqa: SLF001
+    scope: Scope | None = user._staff_scope  # type: ignore[attr-defined]  # noqa: SLF001
+    return scope
 
 
 def _has_by_role(user: User | AnonymousUser, perm: str) -> bool:
