@@ -1,0 +1,33 @@
+"""Fixtures of the stories."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings as django_settings
+from pytest_django import Settings
+
+from conftest import Doorbells
+from tests.house import House, PspServer, books_agree, psp_server
+
+
+@pytest.fixture(scope="session")
+def psp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PspServer]:
+    """One PSP server for all stories; each reads only what it caused itself."""
+    folder = tmp_path_factory.mktemp("psp")
+    with psp_server(folder, django_settings.PSP_WEBHOOK_SECRET) as server:
+        yield server
+
+
+@pytest.fixture
+def house(
+    psp: PspServer,
+    doorbells: Doorbells,
+    settings: Settings,
+    transactional_db: None,
+) -> Iterator[House]:
+    """An installation of a story's own; in the end its books must agree."""
+    settings.FAKE_PSP_URL = psp.url
+    while not psp.reports.empty():
+        psp.reports.get()
+    yield House(psp, doorbells)
+    assert books_agree()
