@@ -31,6 +31,7 @@ TIMELINE_ACTIONS = frozenset(
 )
 
 held_minor = rules.held_minor
+OPEN_STATUSES = frozenset(EscrowStatus) - rules.TERMINAL
 
 
 def visible_escrows(caller: Caller) -> QuerySet[Escrow]:
@@ -231,8 +232,3 @@ def running_deadlines(escrow: Escrow, *, has_milestones: bool) -> list[Deadline]
         psp_hold=timedelta(days=settings.KOBATELA_PSP_HOLD_DAYS),
         at=clock.now(),
     )
-
-
-def is_open(escrow: Escrow) -> bool:
-    """Whether the escrow has not ended."""
-    return EscrowStatus(escrow.status) not in rules.TERMINAL
