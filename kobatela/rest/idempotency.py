@@ -32,7 +32,7 @@ _FIND = """
     SELECT fingerprint, status, body FROM kobatela_rest_idempotencyrecord
     WHERE scope = %s AND key = %s AND expires_at > %s
 """
-# An expired row under the same key is the only one that may be in the way: claim saw no other.
+# An expired row under the same key is the only one that may be in the way, and gives way.
 _KEEP = """
     INSERT INTO kobatela_rest_idempotencyrecord
         (scope, key, fingerprint, status, body, created_at, expires_at)
@@ -40,6 +40,7 @@ _KEEP = """
     ON CONFLICT (scope, key) DO UPDATE SET fingerprint = EXCLUDED.fingerprint,
         status = EXCLUDED.status, body = EXCLUDED.body, created_at = EXCLUDED.created_at,
         expires_at = EXCLUDED.expires_at
+    WHERE kobatela_rest_idempotencyrecord.expires_at <= EXCLUDED.created_at
 """
 
 
@@ -143,7 +144,11 @@ def take(claim: Claim) -> StoredAnswer | None:
 
 
 def keep(claim: Claim, answer: StoredAnswer) -> None:
-    """Store the answer; commits with the effects or not at all."""
+    """Store the answer; commits with the effects or not at all.
+
+    Raises RequestInProgress when an answer is there already: `take` makes that impossible, and
+    the unique key holds even if it did not.
+    """
     now = clock.now()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -158,6 +163,8 @@ def keep(claim: Claim, answer: StoredAnswer) -> None:
                 now + KEPT_FOR,
             ],
         )
+        if cursor.rowcount != 1:
+            raise RequestInProgress
 
 
 def purge_expired(now: datetime) -> int:

@@ -30,7 +30,8 @@ def _fresh() -> None:
 
 
 def names() -> set[str]:
-    return set(Group.objects.exclude(name__in=("admin", "support")).values_list("name", flat=True))
+    found = Group.objects.exclude(name__in=("admin", "support")).values_list("name", flat=True)
+    return {name.split(" ")[0] for name in found}
 
 
 # --- Scopes -------------------------------------------------------------------------------------
