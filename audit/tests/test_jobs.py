@@ -67,7 +67,11 @@ def test_a_job_that_runs_elsewhere_is_left_alone() -> None:
     other = _held_by_another(AT + timedelta(microseconds=1))
     called = []
 
-    assert run_exclusively("sweep", lambda heartbeat: {"by": called.append(heartbeat)}) is None
+    def work(heartbeat: Heartbeat) -> dict[str, Any]:
+        called.append(heartbeat)
+        return {}
+
+    assert run_exclusively("sweep", work) is None
 
     assert called == []
     assert JobRun.objects.get() == other

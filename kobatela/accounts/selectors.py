@@ -8,7 +8,6 @@ from django.db.models import Q, QuerySet
 
 from kobatela.accounts.errors import ApiKeyNotFound, UserNotFound
 from kobatela.accounts.models import ApiKey, User
-from kobatela.accounts.visible import party_ids
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import ValidationFailed
@@ -16,7 +15,10 @@ from kobatela.kernel.errors import ValidationFailed
 
 def parties_of(caller: Caller) -> QuerySet[User]:
     """The users whom this caller acts for: itself or its `on_behalf_of`, and whom that manages."""
-    return User.objects.filter(pk__in=party_ids(caller))
+    party = caller.party_id
+    if party is None:
+        return User.objects.none()
+    return User.objects.filter(Q(pk=party) | Q(managed_by=party))
 
 
 def visible_users(caller: Caller) -> QuerySet[User]:

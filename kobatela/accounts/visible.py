@@ -2,12 +2,11 @@
 
 from functools import reduce
 from operator import or_
-from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import BooleanField, F, Func, Q, QuerySet
+from django.db.models import BooleanField, F, Func, Q
 
-from kobatela.accounts.models import User
+from kobatela.accounts.selectors import parties_of
 from kobatela.kernel.caller import Caller
 
 
@@ -35,14 +34,6 @@ def visible_to(caller: Caller, *paths: str) -> Q:
         return Q()
     if caller.party_id is None:
         return Q(pk__in=[])
-    parties = party_ids(caller)
-    each = [Q(_IsAnyOf(F(f"{path}_id"), ArraySubquery(parties))) for path in paths]
+    ids = parties_of(caller).values("pk")
+    each = [Q(_IsAnyOf(F(f"{path}_id"), ArraySubquery(ids))) for path in paths]
     return reduce(or_, each)
-
-
-def party_ids(caller: Caller) -> QuerySet[User, Any]:
-    """The ids of the users whom this caller acts for: itself or its `on_behalf_of`, and theirs."""
-    party = caller.party_id
-    if party is None:
-        return User.objects.none().values("pk")
-    return User.objects.filter(Q(pk=party) | Q(managed_by=party)).order_by().values("pk")

@@ -162,13 +162,13 @@ def test_users_are_filtered_and_unknown_filters_refused() -> None:
 
 
 def test_a_manager_over_the_api_needs_an_idle_user() -> None:
-    key, _ = make_key("sender")
-    manager = make_user()
+    user, manager = make_user(), make_user()
+    make_key("sender", user)
 
-    answer = _api("admin").patch(f"/users/{key.user_id}", json={"managed_by": manager.pk})
+    answer = _api("admin").patch(f"/users/{user.pk}", json={"managed_by": manager.pk})
 
     assert (answer.status, answer.code) == (409, "MANAGER_NOT_ALLOWED")
-    assert User.objects.get(pk=key.user_id).managed_by_id is None
+    assert User.objects.get(pk=user.pk).managed_by_id is None
 
 
 def test_a_key_is_shown_once() -> None:

@@ -315,7 +315,7 @@ def test_a_key_is_rotated_and_revoked() -> None:
 def test_support_finds_no_command_of_an_admin(command: str, model: str) -> None:
     client = _client("support")
     key, _ = make_key("sender")
-    ids = {"user": [key.user_id], "key": [key.pk], "switch": ["ocr"], "": []}
+    ids: dict[str, list[Any]] = {"user": [key.user_id], "key": [key.pk], "switch": ["ocr"], "": []}
     url = reverse(f"admin:{command}", args=ids[model])
 
     assert client.get(url).status_code == 403

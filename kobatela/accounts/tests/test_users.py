@@ -60,7 +60,7 @@ def test_a_user_is_created_active_without_a_password() -> None:
         {"username": "new", "email": "TAKEN@example.org"},
     ],
 )
-def test_a_name_or_address_in_use_is_refused(values: dict[str, str]) -> None:
+def test_a_name_or_address_in_use_is_refused(values: dict[str, Any]) -> None:
     make_user(username="taken", email="taken@example.org")
     before = entries().count()
 
@@ -84,7 +84,7 @@ def test_a_name_or_address_in_use_is_refused(values: dict[str, str]) -> None:
         ({"phone": "1" * 31}, "phone"),
     ],
 )
-def test_what_is_not_valid_names_its_field(values: dict[str, str], field: str) -> None:
+def test_what_is_not_valid_names_its_field(values: dict[str, Any], field: str) -> None:
     good = {"username": "new", "email": "new@example.org"}
 
     with pytest.raises(ValidationFailed) as refusal:
@@ -192,8 +192,7 @@ def test_a_manager_is_set_with_an_alert() -> None:
     assert (alert.type, alert.subject) == ("MANAGER_SET", f"user:{user.pk}")
 
     _update(user, managed_by=None)
-    user.refresh_from_db()
-    assert user.managed_by is None
+    assert User.objects.get(pk=user.pk).managed_by_id is None
     assert alerts().get().count == 2
 
 
@@ -224,6 +223,15 @@ def test_managing_is_one_level_deep() -> None:
     _stays_unmanaged(top, make_user().pk)
     with pytest.raises(ManagerNotAllowed):
         make_user(managed_by=middle)
+
+
+def test_the_database_itself_keeps_it_one_level_deep() -> None:
+    top, other = make_user(), make_user()
+    middle = make_user(managed_by=top)
+
+    for user, manager in ((other, middle), (top, other)):
+        with pytest.raises(DatabaseError, match="one level"), transaction.atomic():
+            User.objects.filter(pk=user.pk).update(managed_by=manager)
 
 
 def test_nobody_manages_themselves() -> None:
