@@ -266,3 +266,17 @@ KOBATELA_REVIEW_SAMPLE = env.float("KOBATELA_REVIEW_SAMPLE", default=0.0)
 KOBATELA_FEE_BPS = env.int("KOBATELA_FEE_BPS", default=0)
 # How long a PSP may hold money before a person has to look at it.
 KOBATELA_PSP_HOLD_DAYS = env.int("KOBATELA_PSP_HOLD_DAYS", default=90)
+
+# --- Payments -----------------------------------------------------------------------------------
+# Who pays out and collects: the local sandbox, or nobody (people, by hand) with `manual`.
+KOBATELA_PSP = env.one_of("KOBATELA_PSP", ("fake", "manual"), default="fake")
+FAKE_PSP_URL = env.str("FAKE_PSP_URL", default="http://127.0.0.1:8100")
+# How long a call to a PSP may take; after that its outcome is unknown and is looked up.
+KOBATELA_PSP_TIMEOUT_S = env.float("KOBATELA_PSP_TIMEOUT_S", default=30.0)
+# How long one worker has a payment for itself; longer than any call, or two would make it.
+KOBATELA_PAYMENT_LEASE_S = env.int("KOBATELA_PAYMENT_LEASE_S", default=120)
+# The file with all active secrets is read at every webhook, so a rotation needs no restart.
+PSP_WEBHOOK_SECRETS_FILE = env.str("PSP_WEBHOOK_SECRETS_FILE", default="")
+PSP_WEBHOOK_SECRET = env.secret("PSP_WEBHOOK_SECRET", default="")
+PSP_WEBHOOK_SECRET_NEXT = env.secret("PSP_WEBHOOK_SECRET_NEXT", default="")
+PSP_WEBHOOK_MAX_DRIFT_SECONDS = env.int("PSP_WEBHOOK_MAX_DRIFT_SECONDS", default=300)

@@ -1,0 +1,22 @@
+"""Doorbells: after the commit, tell a worker that a row wants work. The sweeper needs none."""
+
+from functools import partial
+
+from celery import current_app
+from django.db import transaction
+
+
+def ring_for_payment(payment_id: int) -> None:
+    """A payment wants to be sent, or its outcome to be looked up."""
+    _ring("payments.tasks.send_payment", payment_id)
+
+
+def ring_for_event(event_id: int) -> None:
+    """A stored PSP event wants to be processed."""
+    _ring("payments.tasks.process_psp_event", event_id)
+
+
+def _ring(task_name: str, row_id: int) -> None:
+    task = current_app.signature(task_name, args=[str(row_id)])
+    # Robust: a broker that is down must not turn what is committed into an error.
+    transaction.on_commit(partial(task.apply_async), robust=True)

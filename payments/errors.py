@@ -1,0 +1,139 @@
+"""What the payments app refuses."""
+
+from kobatela.kernel.errors import DomainError, InvalidState, Kind
+
+
+class PaymentNotFound(DomainError):
+    """No such payment for this caller."""
+
+    code = "PAYMENT_NOT_FOUND"
+    kind = Kind.NOT_FOUND
+    message = "There is no such payment."
+
+
+class PaymentReturned(InvalidState):
+    """The payment came back after it had been paid; another one stands for it now."""
+
+    code = "PAYMENT_RETURNED"
+    message = "This payment was returned; a new one took its place."
+
+
+class PaymentOnHold(DomainError):
+    """Staff must look at the payment before it may be sent."""
+
+    code = "PAYMENT_ON_HOLD"
+    kind = Kind.CONFLICT
+    message = "This payment is on hold."
+
+
+class PaymentNotExternal(InvalidState):
+    """Only a refund that a collector pays itself is confirmed by hand."""
+
+    code = "PAYMENT_NOT_EXTERNAL"
+    message = "The PSP reports this payment; it is not confirmed by hand."
+
+
+class ConfirmationForbidden(DomainError):
+    """The key may see the payment, but may not say that it was paid."""
+
+    code = "CONFIRMATION_FORBIDDEN"
+    kind = Kind.FORBIDDEN
+    message = "Only the collector's own key with may_confirm_deposits, or support, confirms this."
+
+
+class PspUnavailable(DomainError):
+    """The PSP did not answer, or not in a way that settles the matter. Try again."""
+
+    code = "PSP_UNAVAILABLE"
+    kind = Kind.UNAVAILABLE
+    message = "The payment provider does not answer; try again."
+    passing = True
+    retry_after_s = 5
+
+
+class PspNotConfigured(DomainError):
+    """This installation works with people at a bank, not with a PSP that collects."""
+
+    code = "PSP_NOT_CONFIGURED"
+    kind = Kind.UNAVAILABLE
+    message = "No payment provider that collects money is configured."
+
+
+class PspRefused(DomainError):
+    """The PSP said no; it will say no again."""
+
+    code = "PSP_REFUSED"
+    kind = Kind.CONFLICT
+    message = "The payment provider refused this."
+
+
+class EventNotFound(DomainError):
+    """No such stored PSP event."""
+
+    code = "PSP_EVENT_NOT_FOUND"
+    kind = Kind.NOT_FOUND
+    message = "There is no such event."
+
+
+class WebhookSignatureMissing(DomainError):
+    """X-PSP-Timestamp or X-PSP-Signature is not there."""
+
+    code = "WEBHOOK_SIGNATURE_MISSING"
+    kind = Kind.UNAUTHENTICATED
+    message = "The signature headers are missing."
+
+
+class WebhookSignatureInvalid(DomainError):
+    """No active secret makes this signature."""
+
+    code = "WEBHOOK_SIGNATURE_INVALID"
+    kind = Kind.UNAUTHENTICATED
+    message = "The signature is not valid."
+
+
+class WebhookTimestampInvalid(DomainError):
+    """The timestamp is not 1 to 12 digits."""
+
+    code = "WEBHOOK_TIMESTAMP_INVALID"
+    kind = Kind.UNAUTHENTICATED
+    message = "The timestamp must be whole seconds since 1970."
+
+
+class WebhookTimestampDrift(DomainError):
+    """The timestamp is too far from now, in either direction."""
+
+    code = "WEBHOOK_TIMESTAMP_DRIFT"
+    kind = Kind.UNAUTHENTICATED
+    message = "The timestamp is too far from the present."
+
+
+class MissingEventId(DomainError):
+    """The signed body has neither `id` nor `event_id`."""
+
+    code = "MISSING_EVENT_ID"
+    kind = Kind.MALFORMED
+    message = "The body has no event id."
+
+
+class WebhookBodyInvalid(DomainError):
+    """The signed body is not a JSON object of this shape."""
+
+    code = "WEBHOOK_BODY_INVALID"
+    kind = Kind.MALFORMED
+    message = "The body is not a valid event."
+
+
+class WebhookBodyTooLarge(DomainError):
+    """The body is larger than any event."""
+
+    code = "WEBHOOK_BODY_TOO_LARGE"
+    kind = Kind.TOO_LARGE
+    message = "The body is too large for an event."
+
+
+class WebhookSecretNotConfigured(DomainError):
+    """There is no active secret, so nothing can be verified."""
+
+    code = "WEBHOOK_SECRET_NOT_CONFIGURED"
+    kind = Kind.UNAVAILABLE
+    message = "No webhook secret is configured."

@@ -1,0 +1,376 @@
+"""Payments out, fundings in, and the PSP events that report on both."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from kobatela.kernel.money import Money
+from kobatela.kernel.transitions import check_transition
+
+
+class PaymentKind(StrEnum):
+    """Why money leaves."""
+
+    PAYOUT = "payout"
+    REFUND = "refund"
+    SPEND = "spend"
+    PURCHASE = "purchase"
+
+
+class PaymentMethod(StrEnum):
+    """psp: we tell a PSP to pay. external: a collector, or support, pays it outside."""
+
+    PSP = "psp"
+    EXTERNAL = "external"
+
+
+class PaymentStatus(StrEnum):
+    """SENT: the call has begun and its outcome is awaited. REFUNDED: it came back after all."""
+
+    PENDING = "PENDING"
+    SENT = "SENT"
+    SETTLED = "SETTLED"
+    ERROR = "ERROR"
+    REFUNDED = "REFUNDED"
+
+
+class Hold(StrEnum):
+    """Why a payment waits for a person. returned: a retry by a party or staff ends the wait."""
+
+    NONE = ""
+    RETURNED = "returned"
+    STAFF = "staff"
+    CONTRADICTION = "contradiction"
+
+
+class FundingStatus(StrEnum):
+    """FAILED is not final: money that arrives all the same is booked."""
+
+    CREATED = "CREATED"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class EventStatus(StrEnum):
+    """What became of a PSP's event.
+
+    RECEIVED: stored, not looked at. WAITING: about something that we do not know (yet).
+    IGNORED: of a type that has no effect here. FAILED: a person must look.
+    """
+
+    RECEIVED = "RECEIVED"
+    WAITING = "WAITING"
+    PROCESSED = "PROCESSED"
+    IGNORED = "IGNORED"
+    FAILED = "FAILED"
+
+
+def _choices(states: type[StrEnum]) -> list[tuple[str, str]]:
+    return [(state.value, state.value) for state in states]
+
+
+def _known(states: type[StrEnum], field: str = "status") -> Q:
+    return Q(**{f"{field}__in": [state.value for state in states]})
+
+
+class Payment(models.Model):
+    """Money on its way out. The row is the work order of the worker that sends it.
+
+    attempt: the number of the current try; each has its own key at the PSP (see Attempt).
+    destination: who is paid, in the words of the PSP. charge_ref: the charge that a refund
+    goes back through. collector: the client system that pays an external refund.
+    reason: why it waits or failed, as a code that parties may read. hold: why only a person
+    may send it.
+    lease_until: until then no other worker turns to the PSP about it.
+    """
+
+    TRANSITIONS: ClassVar[Mapping[PaymentStatus, frozenset[PaymentStatus]]] = {
+        PaymentStatus.PENDING: frozenset({PaymentStatus.SENT}),
+        PaymentStatus.SENT: frozenset({PaymentStatus.SETTLED, PaymentStatus.ERROR}),
+        PaymentStatus.ERROR: frozenset({PaymentStatus.PENDING}),
+        PaymentStatus.SETTLED: frozenset({PaymentStatus.REFUNDED}),
+        PaymentStatus.REFUNDED: frozenset(),
+    }
+
+    escrow = models.ForeignKey("escrow.Escrow", on_delete=models.PROTECT, db_index=False)
+    milestone = models.ForeignKey(
+        "escrow.Milestone", on_delete=models.PROTECT, null=True, db_index=False
+    )
+    kind = models.CharField(max_length=10, choices=_choices(PaymentKind))
+    method = models.CharField(max_length=10, choices=_choices(PaymentMethod))
+    payer = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="payments_as_payer",
+        db_index=False,
+    )
+    payee = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="payments_as_payee",
+        db_index=False,
+    )
+    collector = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="payments_as_collector",
+        db_index=False,
+    )
+    destination = models.CharField(max_length=120, default="", blank=True)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    status = models.CharField(
+        max_length=10, choices=_choices(PaymentStatus), default=PaymentStatus.PENDING
+    )
+    attempt = models.PositiveIntegerField(default=1)
+    psp = models.CharField(max_length=20)
+    psp_key = models.CharField(max_length=64, default="", blank=True)
+    psp_ref = models.CharField(max_length=128, null=True, unique=True)  # noqa: DJ001 - unique where set
+    charge_ref = models.CharField(max_length=128, default="", blank=True)
+    reason = models.CharField(max_length=40, default="", blank=True)
+    hold_reason = models.CharField(
+        max_length=20, choices=_choices(Hold), default=Hold.NONE, blank=True
+    )
+    business_key = models.CharField(max_length=160, unique=True)
+    lease_until = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="payment_amount_positive", condition=Q(amount_minor__gt=0)),
+            models.CheckConstraint(name="payment_status_known", condition=_known(PaymentStatus)),
+            models.CheckConstraint(
+                name="payment_kind_known", condition=_known(PaymentKind, "kind")
+            ),
+            models.CheckConstraint(name="payment_attempt_positive", condition=Q(attempt__gte=1)),
+            models.CheckConstraint(
+                name="payment_sent_has_key",
+                condition=Q(status="PENDING") | Q(method="external") | ~Q(psp_key=""),
+            ),
+            models.CheckConstraint(
+                name="payment_settled_has_moment",
+                condition=~Q(status__in=["SETTLED", "REFUNDED"]) | Q(settled_at__isnull=False),
+            ),
+            models.UniqueConstraint(
+                fields=["milestone"],
+                name="payment_one_live_payout",
+                condition=Q(kind="payout") & ~Q(status="REFUNDED"),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["escrow", "-id"], name="payment_by_escrow"),
+            models.Index(fields=["payer", "-id"], name="payment_by_payer"),
+            models.Index(fields=["payee", "-id"], name="payment_by_payee"),
+            models.Index(
+                fields=["collector", "-id"],
+                name="payment_by_collector",
+                condition=Q(collector__isnull=False),
+            ),
+            models.Index(fields=["status", "-id"], name="payment_by_status"),
+            models.Index(
+                fields=["status", "lease_until"],
+                name="payment_wants_work",
+                condition=Q(status__in=["PENDING", "SENT"], method="psp"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"payment {self.pk} ({self.kind}, {self.status})"
+
+    @property
+    def reference(self) -> str:
+        """How audit entries and alerts name this payment."""
+        return f"payment:{self.pk}"
+
+    @property
+    def money(self) -> Money:
+        """What is paid."""
+        return Money(self.amount_minor, self.currency)
+
+    def transition_to(self, target: PaymentStatus) -> None:
+        """Move to `target`; raises InvalidState when the table does not allow it."""
+        check_transition(
+            self.TRANSITIONS, PaymentStatus(self.status), target, subject=self.reference
+        )
+        self.status = target
+
+
+class Attempt(models.Model):
+    """One try of a payment at the PSP: committed before the call, completed after it.
+
+    psp_key: our idempotency key at the PSP, never used for another try.
+    request_body: the exact text that is sent, also when it is sent again.
+    accepted_at: when the PSP first said that it has the order. looks: how often we had to ask.
+    result: the final word; empty while it is open.
+    psp_message: the PSP's own words, for staff only.
+    """
+
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="attempts")
+    number = models.PositiveIntegerField()
+    psp = models.CharField(max_length=20)
+    psp_key = models.CharField(max_length=64, unique=True)
+    psp_ref = models.CharField(max_length=128, null=True, unique=True)  # noqa: DJ001 - unique where set
+    request_body = models.TextField()
+    looks = models.PositiveIntegerField(default=0)
+    result = models.CharField(max_length=10, default="", blank=True)
+    reason = models.CharField(max_length=40, default="", blank=True)
+    psp_message = models.CharField(max_length=500, default="", blank=True)
+    started_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["payment", "number"], name="attempt_number_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of payment {self.payment_id}"
+
+
+class Funding(models.Model):
+    """A session in which a PSP collects a deposit from the payer.
+
+    client_secret: what the payer's device needs to pay; empty until the PSP has answered.
+    received_minor, received_currency: what the PSP reported, which is what was booked.
+    """
+
+    TRANSITIONS: ClassVar[Mapping[FundingStatus, frozenset[FundingStatus]]] = {
+        FundingStatus.CREATED: frozenset({FundingStatus.SUCCEEDED, FundingStatus.FAILED}),
+        FundingStatus.FAILED: frozenset({FundingStatus.SUCCEEDED}),
+        FundingStatus.SUCCEEDED: frozenset(),
+    }
+
+    escrow = models.ForeignKey("escrow.Escrow", on_delete=models.PROTECT, db_index=False)
+    payer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="fundings", db_index=False
+    )
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    status = models.CharField(
+        max_length=10, choices=_choices(FundingStatus), default=FundingStatus.CREATED
+    )
+    psp = models.CharField(max_length=20)
+    psp_key = models.CharField(max_length=64, unique=True)
+    psp_ref = models.CharField(max_length=128, null=True, unique=True)  # noqa: DJ001 - unique where set
+    client_secret = models.CharField(max_length=255, default="", blank=True)
+    request_body = models.TextField()
+    reason = models.CharField(max_length=40, default="", blank=True)
+    received_minor = models.BigIntegerField(null=True)
+    received_currency = models.CharField(max_length=3, default="", blank=True)
+    created_by = models.CharField(max_length=80)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="funding_amount_positive", condition=Q(amount_minor__gt=0)),
+            models.CheckConstraint(name="funding_status_known", condition=_known(FundingStatus)),
+            models.CheckConstraint(
+                name="funding_received_when_succeeded",
+                condition=~Q(status="SUCCEEDED") | Q(received_minor__gt=0),
+            ),
+            models.UniqueConstraint(
+                fields=["escrow"], name="funding_one_open", condition=Q(status="CREATED")
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["escrow", "-id"], name="funding_by_escrow"),
+        ]
+
+    def __str__(self) -> str:
+        return f"funding {self.pk} ({self.status})"
+
+    @property
+    def reference(self) -> str:
+        """How audit entries and alerts name this funding."""
+        return f"funding:{self.pk}"
+
+    @property
+    def money(self) -> Money:
+        """What was asked of the payer."""
+        return Money(self.amount_minor, self.currency)
+
+    def transition_to(self, target: FundingStatus) -> None:
+        """Move to `target`; raises InvalidState when the table does not allow it."""
+        check_transition(
+            self.TRANSITIONS, FundingStatus(self.status), target, subject=self.reference
+        )
+        self.status = target
+
+
+class PspEvent(models.Model):
+    """A PSP's signed report, kept as it came. What it says is read from `body` alone.
+
+    secret_id: which secret signed it. next_try_at: when the sweeper looks at it (again).
+    """
+
+    TRANSITIONS: ClassVar[Mapping[EventStatus, frozenset[EventStatus]]] = {
+        EventStatus.RECEIVED: frozenset(
+            {
+                EventStatus.WAITING,
+                EventStatus.PROCESSED,
+                EventStatus.IGNORED,
+                EventStatus.FAILED,
+            }
+        ),
+        EventStatus.WAITING: frozenset({EventStatus.PROCESSED, EventStatus.FAILED}),
+        EventStatus.FAILED: frozenset(
+            {EventStatus.WAITING, EventStatus.PROCESSED, EventStatus.IGNORED}
+        ),
+        EventStatus.PROCESSED: frozenset(),
+        EventStatus.IGNORED: frozenset(),
+    }
+
+    provider = models.CharField(max_length=32)
+    event_id = models.CharField(max_length=128)
+    type = models.CharField(max_length=60)
+    body = models.BinaryField()
+    sha256 = models.CharField(max_length=64)
+    secret_id = models.CharField(max_length=40)
+    status = models.CharField(
+        max_length=10, choices=_choices(EventStatus), default=EventStatus.RECEIVED
+    )
+    tries = models.PositiveIntegerField(default=0)
+    next_try_at = models.DateTimeField()
+    reason = models.CharField(max_length=60, default="", blank=True)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="events")
+    funding = models.ForeignKey(Funding, on_delete=models.PROTECT, null=True, related_name="events")
+    received_at = models.DateTimeField()
+    processed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["provider", "event_id"], name="psp_event_unique"),
+            models.CheckConstraint(name="psp_event_status_known", condition=_known(EventStatus)),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_try_at"],
+                name="psp_event_wants_work",
+                condition=Q(status__in=["RECEIVED", "WAITING"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} event {self.event_id} ({self.status})"
+
+    @property
+    def reference(self) -> str:
+        """How alerts name this event."""
+        return f"psp_event:{self.pk}"
+
+    def transition_to(self, target: EventStatus) -> None:
+        """Move to `target`; raises InvalidState when the table does not allow it."""
+        check_transition(self.TRANSITIONS, EventStatus(self.status), target, subject=self.reference)
+        self.status = target

@@ -1,0 +1,116 @@
+"""What Kobatela needs from a PSP. An adapter translates; it decides nothing and stores nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from kobatela.kernel.money import Money
+
+
+class OrderKind(StrEnum):
+    """What a PSP is told to do with our money."""
+
+    TRANSFER = "transfer"
+    REFUND = "refund"
+
+
+class OrderState(StrEnum):
+    """What is known of an order after asking the PSP.
+
+    ACCEPTED: the PSP has it, the end is open. FAILED: it will never be paid.
+    NOT_FOUND: the PSP has no such order (only from a look-up).
+    BUSY: not now; the same key may be sent again. BLOCKED: the PSP does not accept us at all.
+    UNKNOWN: it may or may not have been paid.
+    """
+
+    ACCEPTED = "accepted"
+    SETTLED = "settled"
+    FAILED = "failed"
+    RETURNED = "returned"
+    NOT_FOUND = "not_found"
+    BUSY = "busy"
+    BLOCKED = "blocked"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """Why a payment waits, failed or is open, in words that parties may read."""
+
+    NONE = ""
+    ON_HOLD = "ON_HOLD"
+    DESTINATION_MISSING = "DESTINATION_MISSING"
+    DESTINATION_INVALID = "DESTINATION_INVALID"
+    PSP_BALANCE_SHORT = "PSP_BALANCE_SHORT"
+    PSP_REFUSED = "PSP_REFUSED"
+    PSP_UNREACHABLE = "PSP_UNREACHABLE"
+    PSP_BUSY = "PSP_BUSY"
+    PSP_ACCESS_REFUSED = "PSP_ACCESS_REFUSED"
+    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+    RETURNED_BY_BANK = "RETURNED_BY_BANK"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One payment as the PSP is to make it.
+
+    destination: who is paid, for a transfer. charge_ref: the charge a refund goes back through.
+    metadata: our ids, so that the PSP's own records name them.
+    """
+
+    kind: OrderKind
+    money: Money
+    destination: str
+    charge_ref: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the PSP said of an order. `message` is its own text and never leaves the staff."""
+
+    state: OrderState
+    psp_ref: str | None = None
+    reason: Reason = Reason.NONE
+    message: str = ""
+    money: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FundingOpened:
+    """A session that the payer can pay in."""
+
+    psp_ref: str
+    client_secret: str
+
+
+class PspDown(Exception):
+    """The PSP did not answer, or not in a way that settles the matter."""
+
+
+class PspSaysNo(Exception):
+    """The PSP refused, and would refuse again."""
+
+
+class Psp(Protocol):
+    """One payment service provider. Every call ends by itself; none is made in a transaction."""
+
+    name: str
+
+    def default_destination(self, user_id: int) -> str:
+        """Where a user without a destination is paid; empty when nowhere."""
+
+    def order_body(self, order: Order) -> str:
+        """The exact text that `send` will send: stored first, so that a repeat is the same."""
+
+    def send(self, kind: OrderKind, key: str, body: str) -> Outcome:
+        """Give the order under our key. The same key and body again have no second effect."""
+
+    def find(self, kind: OrderKind, key: str) -> Outcome:
+        """What became of the order with this key, from the PSP's own record."""
+
+    def funding_body(self, money: Money, metadata: Mapping[str, str]) -> str:
+        """The exact text that `open_funding` will send."""
+
+    def open_funding(self, key: str, body: str) -> FundingOpened:
+        """Open a session under our key. Raises PspDown or PspSaysNo."""

@@ -1,0 +1,32 @@
+"""Which PSPs this installation knows."""
+
+from django.conf import settings
+
+from payments.psp.base import Psp
+from payments.psp.fake.client import FakePsp
+
+FAKE = "fake"
+# People at a bank or a mobile money desk: nothing is sent by a worker.
+MANUAL = "manual"
+ONLINE = (FAKE,)
+
+
+def get_psp(name: str) -> Psp:
+    """The adapter of a PSP that is reached over the network.
+
+    Raises LookupError for `manual` and for a name that is not installed.
+    """
+    if name == FAKE:
+        return FakePsp(settings.FAKE_PSP_URL, timeout_s=settings.KOBATELA_PSP_TIMEOUT_S)
+    raise LookupError(f"There is no PSP {name!r} to call.")
+
+
+def default_name() -> str:
+    """The PSP of new payments and fundings."""
+    name: str = settings.KOBATELA_PSP
+    return name
+
+
+def default_destination(name: str, user_id: int) -> str:
+    """Where the PSP `name` pays a user who has named nothing; empty when nowhere."""
+    return get_psp(name).default_destination(user_id) if name in ONLINE else ""

@@ -1,0 +1,8 @@
+"""What payments does by the clock."""
+
+from audit.schedule import ScheduledJob
+
+SCHEDULE = [
+    ScheduledJob(name="payment_sweep", task="payments.tasks.sweep_payments", every_s=20),
+    ScheduledJob(name="ledger_check", task="payments.tasks.check_ledger", every_s=900),
+]

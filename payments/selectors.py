@@ -1,0 +1,184 @@
+"""Reading payments, fundings and PSP events; and payments under their lock."""
+
+from datetime import datetime
+
+from django.db.models import F, Q, QuerySet, Sum
+
+from kobatela.accounts.visible import visible_to
+from kobatela.kernel.caller import Caller
+from payments.errors import EventNotFound, PaymentNotFound
+from payments.ledger import selectors as ledger_selectors
+from payments.ledger.models import Transfer
+from payments.models import (
+    Attempt,
+    EventStatus,
+    Funding,
+    FundingStatus,
+    Hold,
+    Payment,
+    PaymentMethod,
+    PaymentStatus,
+    PspEvent,
+)
+from payments.psp.registry import ONLINE
+
+EFFECTS = ("sent", "settled", "failed", "returned")
+
+
+def visible_payments(caller: Caller) -> QuerySet[Payment]:
+    """The payments that the caller may see: all for staff, else those that its parties pay,
+    receive or are to pay out as collector."""
+    return Payment.objects.filter(visible_to(caller, "payer", "payee", "collector"))
+
+
+def get_payment(caller: Caller, payment_id: int) -> Payment:
+    """One payment. Raises PaymentNotFound, also for one that the caller may not see."""
+    payment = visible_payments(caller).filter(pk=payment_id).first()
+    if payment is None:
+        raise PaymentNotFound
+    return payment
+
+
+def find_payments(
+    caller: Caller,
+    *,
+    escrow_id: int | None = None,
+    milestone_id: int | None = None,
+    status: str | None = None,
+    kind: str | None = None,
+    method: str | None = None,
+    currency: str | None = None,
+    q: str | None = None,
+) -> QuerySet[Payment]:
+    """Visible payments by the filters of `GET /payments`. q: a PSP reference or a business key."""
+    exact = {
+        "escrow": escrow_id,
+        "milestone": milestone_id,
+        "status": status,
+        "kind": kind,
+        "method": method,
+        "currency": currency,
+    }
+    found = visible_payments(caller).filter(
+        **{name: value for name, value in exact.items() if value is not None}
+    )
+    if q:
+        found = found.filter(Q(psp_ref=q) | Q(business_key=q))
+    return found
+
+
+def payments_of(escrow_id: int) -> QuerySet[Payment]:
+    """The payments of one escrow."""
+    return Payment.objects.filter(escrow=escrow_id)
+
+
+def in_transit_minor(escrow_id: int) -> int:
+    """What an escrow's payments have handed to PSPs and collectors, with the outcome open."""
+    sent = payments_of(escrow_id).filter(status=PaymentStatus.SENT, currency=F("escrow__currency"))
+    return sent.aggregate(total=Sum("amount_minor"))["total"] or 0
+
+
+def lock_payment(payment_id: int) -> Payment:
+    """One payment, locked until the transaction ends. Raises PaymentNotFound.
+
+    What it belongs to is locked first (`hooks`), the ledger's accounts after it.
+    """
+    locked = Payment.objects.select_for_update(of=("self",), no_key=True)
+    payment = locked.filter(pk=payment_id).order_by().first()
+    if payment is None:
+        raise PaymentNotFound
+    return payment
+
+
+def current_attempt(payment: Payment) -> Attempt | None:
+    """The attempt that the payment is on; None while it was not sent."""
+    return Attempt.objects.filter(payment=payment, number=payment.attempt).first()
+
+
+def find_attempts(references: set[str]) -> list[Attempt]:
+    """The attempts that a PSP may mean by these words: its own reference, or our key."""
+    known = Q(psp_ref__in=references) | Q(psp_key__in=references)
+    return list(Attempt.objects.filter(known).select_related("payment").order_by("pk"))
+
+
+def payments_to_send(before: datetime, limit: int) -> list[int]:
+    """Payments that nobody has sent although they were ready `before`, oldest first."""
+    waiting = Payment.objects.filter(
+        status=PaymentStatus.PENDING,
+        method=PaymentMethod.PSP,
+        psp__in=ONLINE,
+        hold_reason=Hold.NONE,
+        updated_at__lte=before,
+    )
+    return list(waiting.order_by("pk").values_list("pk", flat=True)[:limit])
+
+
+def payments_to_look_up(now: datetime, limit: int) -> list[int]:
+    """Payments in transit that no worker is turning to the PSP about, longest overdue first."""
+    overdue = Payment.objects.filter(
+        status=PaymentStatus.SENT, method=PaymentMethod.PSP, lease_until__lte=now
+    )
+    return list(overdue.order_by("lease_until").values_list("pk", flat=True)[:limit])
+
+
+def payments_unknown_since(before: datetime, limit: int) -> list[Payment]:
+    """Payments sent `before` of which the PSP has never said that it has them."""
+    unknown = Payment.objects.filter(
+        status=PaymentStatus.SENT,
+        method=PaymentMethod.PSP,
+        sent_at__lte=before,
+        attempts__number=F("attempt"),
+        attempts__accepted_at__isnull=True,
+    )
+    return list(unknown.order_by("sent_at")[:limit])
+
+
+def open_funding(escrow_id: int) -> Funding | None:
+    """The escrow's open funding session, if there is one."""
+    return Funding.objects.filter(escrow=escrow_id, status=FundingStatus.CREATED).first()
+
+
+def find_fundings(references: set[str]) -> list[Funding]:
+    """The fundings that a PSP may mean by these words: its own reference, or our key."""
+    known = Q(psp_ref__in=references) | Q(psp_key__in=references)
+    return list(Funding.objects.filter(known).order_by("pk"))
+
+
+def lock_funding(funding_id: int) -> Funding:
+    """One funding, locked until the transaction ends; its escrow is locked first."""
+    locked = Funding.objects.select_for_update(of=("self",), no_key=True)
+    return locked.order_by().get(pk=funding_id)
+
+
+def get_event(event_id: int) -> PspEvent:
+    """One stored PSP event. Raises EventNotFound."""
+    event = PspEvent.objects.filter(pk=event_id).first()
+    if event is None:
+        raise EventNotFound
+    return event
+
+
+def lock_event(event_id: int) -> PspEvent:
+    """One stored PSP event, locked; what it is about is locked first. Raises EventNotFound."""
+    event = PspEvent.objects.select_for_update(of=("self",)).filter(pk=event_id).first()
+    if event is None:
+        raise EventNotFound
+    return event
+
+
+def events_to_process(now: datetime, limit: int) -> list[int]:
+    """Stored events that are due (again), oldest first."""
+    due = PspEvent.objects.filter(
+        status__in=[EventStatus.RECEIVED, EventStatus.WAITING], next_try_at__lte=now
+    )
+    return list(due.order_by("next_try_at").values_list("pk", flat=True)[:limit])
+
+
+def postings_of(payment: Payment) -> QuerySet[Transfer]:
+    """What the payment moved in the books, oldest first."""
+    keys = [
+        f"{payment.reference}:{number}:{effect}"
+        for number in range(1, payment.attempt + 1)
+        for effect in EFFECTS
+    ]
+    return ledger_selectors.transfers([payment.business_key, *keys])

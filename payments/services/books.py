@@ -1,0 +1,57 @@
+"""What each step of a payment books. Every step has one key, so it is booked once."""
+
+from payments.ledger import chart
+from payments.ledger.chart import AccountRef, PostingCode
+from payments.ledger.services import Posted, credit, debit, post
+from payments.models import Payment, PaymentKind, PaymentMethod
+from payments.psp.registry import MANUAL
+
+
+def book_sent(payment: Payment) -> Posted:
+    """The money is on its way: it is no longer the payee's to claim, and not yet gone."""
+    return _move(payment, "sent", PostingCode.PAYMENT_SENT, _owed(payment), _transit(payment))
+
+
+def book_settled(payment: Payment) -> Posted:
+    """The money arrived: it has left the PSP, or the collector."""
+    return _move(payment, "settled", PostingCode.PAYMENT_SETTLED, _transit(payment), _from(payment))
+
+
+def book_failed(payment: Payment) -> Posted:
+    """The money never left: it is the payee's again."""
+    return _move(payment, "failed", PostingCode.PAYMENT_FAILED, _transit(payment), _owed(payment))
+
+
+def book_returned(payment: Payment) -> Posted:
+    """The money came back to the PSP: it is the payee's again."""
+    return _move(payment, "returned", PostingCode.PAYMENT_RETURNED, _from(payment), _owed(payment))
+
+
+def _move(
+    payment: Payment, step: str, code: PostingCode, debited: AccountRef, credited: AccountRef
+) -> Posted:
+    return post(
+        business_key=f"{payment.reference}:{payment.attempt}:{step}",
+        code=code,
+        currency=payment.currency,
+        legs=[debit(debited, payment.amount_minor), credit(credited, payment.amount_minor)],
+    )
+
+
+def _transit(payment: Payment) -> AccountRef:
+    return chart.in_transit(payment.pk)
+
+
+def _owed(payment: Payment) -> AccountRef:
+    assert payment.payee_id is not None, "payouts and refunds have a payee"
+    if payment.kind == PaymentKind.REFUND:
+        return chart.user_funds(payment.payee_id)
+    return chart.user_payable(payment.payee_id)
+
+
+def _from(payment: Payment) -> AccountRef:
+    if payment.method == PaymentMethod.PSP:
+        return chart.psp(payment.psp)
+    if payment.collector_id is not None:
+        return chart.collector(payment.collector_id)
+    return chart.psp(MANUAL)

@@ -1,0 +1,198 @@
+"""Having a PSP collect a deposit from the sender."""
+
+import secrets
+
+from django.db import transaction
+
+from audit.actions import Action
+from audit.services import entries
+from audit.services.alerts import AlertType, Severity, raise_alert
+from kobatela.kernel import clock
+from kobatela.kernel.caller import Caller
+from kobatela.kernel.money import Money
+from payments import hooks, selectors
+from payments.errors import PspNotConfigured, PspRefused, PspUnavailable
+from payments.models import Funding, FundingStatus
+from payments.psp import registry
+from payments.psp.base import PspDown, PspSaysNo
+
+SUPERSEDED = "SUPERSEDED"
+PSP_REFUSED = "PSP_REFUSED"
+
+
+def open_session(*, caller: Caller, escrow_id: int, payer_id: int, money: Money) -> Funding:
+    """Open a PSP session in which `payer_id` pays `money`; the answer has its client secret.
+
+    Called outside any transaction, because a PSP is called between two of them. While a session
+    for the same amount is open it is answered again; one for another amount is replaced. Raises
+    PspNotConfigured, PspUnavailable (a retry finds the same session) and PspRefused.
+    """
+    with transaction.atomic(durable=True):
+        funding = create_funding(
+            actor=caller.actor,
+            on_behalf_of=caller.on_behalf_of,
+            escrow_id=escrow_id,
+            payer_id=payer_id,
+            money=money,
+        )
+    return open_at_psp(funding_id=funding.pk)
+
+
+@transaction.atomic(savepoint=False)
+def create_funding(
+    *,
+    actor: str,
+    escrow_id: int,
+    payer_id: int,
+    money: Money,
+    on_behalf_of: int | None = None,
+) -> Funding:
+    """The row of a session that is to be opened, or the open one for the same amount.
+
+    Locks the escrow. Raises PspNotConfigured where no PSP collects.
+    """
+    psp = registry.default_name()
+    if psp not in registry.ONLINE:
+        raise PspNotConfigured
+    hooks.funding_handler().lock_owner(escrow_id)
+    earlier = selectors.open_funding(escrow_id)
+    if earlier is not None:
+        if earlier.money == money and earlier.payer_id == payer_id:
+            return earlier
+        # Should it be paid all the same, the money is booked, and what is too much goes back.
+        _fail(selectors.lock_funding(earlier.pk), SUPERSEDED, actor)
+    key = f"kobf_{secrets.token_hex(16)}"
+    now = clock.now()
+    metadata = {"escrow": str(escrow_id), "reference": key}
+    funding = Funding.objects.create(
+        escrow_id=escrow_id,
+        payer_id=payer_id,
+        amount_minor=money.amount_minor,
+        currency=money.currency,
+        psp=psp,
+        psp_key=key,
+        request_body=registry.get_psp(psp).funding_body(money, metadata),
+        created_by=actor,
+        created_at=now,
+        updated_at=now,
+    )
+    _tell(funding, Action.FUNDING_CREATED, actor, on_behalf_of=on_behalf_of)
+    return funding
+
+
+def open_at_psp(*, funding_id: int) -> Funding:
+    """Open the session at the PSP and keep its client secret; nothing when that is done.
+
+    Called outside any transaction. Raises PspUnavailable and PspRefused.
+    """
+    funding = Funding.objects.get(pk=funding_id)
+    if funding.client_secret:
+        return funding
+    try:
+        opened = registry.get_psp(funding.psp).open_funding(funding.psp_key, funding.request_body)
+    except PspDown as error:
+        raise PspUnavailable from error
+    except PspSaysNo as error:
+        fail_funding(funding_id=funding_id, reason=PSP_REFUSED, actor=f"psp:{funding.psp}")
+        raise PspRefused from error
+    with transaction.atomic(durable=True):
+        funding = selectors.lock_funding(funding_id)
+        if not funding.client_secret:
+            funding.client_secret = opened.client_secret
+            funding.psp_ref = opened.psp_ref
+            _save(funding, "client_secret", "psp_ref")
+    return funding
+
+
+@transaction.atomic(savepoint=False)
+def succeed_funding(*, funding_id: int, money: Money | None, psp_ref: str, actor: str) -> Funding:
+    """Book what the PSP reports as collected; `money` is its figure, ours when it gives none.
+
+    Reported money is booked whatever was asked for; a difference raises an alert. Again: no effect.
+    """
+    funding = _locked(funding_id)
+    if funding.status == FundingStatus.SUCCEEDED:
+        return funding
+    received = money or funding.money
+    funding.transition_to(FundingStatus.SUCCEEDED)
+    funding.psp_ref = funding.psp_ref or psp_ref
+    funding.reason = ""
+    funding.received_minor = received.amount_minor
+    funding.received_currency = received.currency
+    _save(funding, "status", "psp_ref", "reason", "received_minor", "received_currency")
+    _tell(funding, Action.FUNDING_SUCCEEDED, actor, event="funding.succeeded")
+    if received != funding.money:
+        _alert_difference(funding)
+    hooks.funding_handler().succeeded(funding, received, funding.psp)
+    return funding
+
+
+@transaction.atomic(savepoint=False)
+def fail_funding(*, funding_id: int, reason: str, actor: str) -> Funding:
+    """The session ended without money. No effect on one that has ended."""
+    funding = _locked(funding_id)
+    if funding.status == FundingStatus.CREATED:
+        _fail(funding, reason, actor)
+    return funding
+
+
+def _locked(funding_id: int) -> Funding:
+    escrow_id = Funding.objects.values_list("escrow_id", flat=True).get(pk=funding_id)
+    hooks.funding_handler().lock_owner(escrow_id)
+    return selectors.lock_funding(funding_id)
+
+
+def _fail(funding: Funding, reason: str, actor: str) -> None:
+    funding.transition_to(FundingStatus.FAILED)
+    funding.reason = reason
+    _save(funding, "status", "reason")
+    _tell(funding, Action.FUNDING_FAILED, actor, event="funding.failed")
+    hooks.funding_handler().failed(funding)
+
+
+def _alert_difference(funding: Funding) -> None:
+    raise_alert(
+        type=AlertType.RECONCILIATION_MISMATCH,
+        severity=Severity.WARNING,
+        subject=funding.reference,
+        message="The PSP collected another amount than the one that was asked for.",
+        payload={
+            "escrow": funding.escrow_id,
+            "asked_minor": funding.amount_minor,
+            "asked_currency": funding.currency,
+            "received_minor": funding.received_minor,
+            "received_currency": funding.received_currency,
+        },
+    )
+
+
+def _save(funding: Funding, *fields: str) -> None:
+    funding.updated_at = clock.now()
+    funding.save(update_fields=[*fields, "updated_at"])
+
+
+def _tell(
+    funding: Funding,
+    action: Action,
+    actor: str,
+    *,
+    event: str | None = None,
+    on_behalf_of: int | None = None,
+) -> None:
+    entries.record(
+        actor=actor,
+        action=action,
+        subject=funding.reference,
+        stream=f"escrow:{funding.escrow_id}",
+        body={
+            "status": str(funding.status),
+            "amount_minor": funding.amount_minor,
+            "currency": funding.currency,
+            "received_minor": funding.received_minor,
+            "received_currency": funding.received_currency,
+            "reason": funding.reason,
+        },
+        on_behalf_of=on_behalf_of,
+        event=event,
+        audience=[funding.payer_id],
+    )

@@ -1,0 +1,275 @@
+"""What a PSP says of a payment, from its answer, its own record or its signed report.
+
+All three come through here, under one set of locks, and move a payment only forward: what
+arrives twice, late or in the wrong order ends in the same state.
+"""
+
+from datetime import timedelta
+
+from django.db import transaction
+
+from audit.actions import Action
+from audit.services.alerts import AlertType, Severity, raise_alert
+from kobatela.kernel import clock
+from payments import hooks, selectors
+from payments.models import Attempt, Hold, Payment, PaymentStatus
+from payments.psp.base import OrderState, Outcome, Reason
+from payments.services import books
+from payments.services.rows import add_payment, lock_owner, save, tell
+
+# When the PSP's own record is looked at although its report may still come.
+LOOK_AFTER_ACCEPTED = timedelta(minutes=10)
+FIRST_LOOK_AFTER = timedelta(seconds=15)
+LONGEST_WAIT = timedelta(minutes=10)
+
+WAITING = frozenset({PaymentStatus.PENDING, PaymentStatus.ERROR})
+
+
+@transaction.atomic(savepoint=False)
+def record_outcome(*, attempt_id: int, outcome: Outcome, actor: str) -> Payment:
+    """Take what the PSP said of one attempt; `actor` is who brought it (`psp:fake`).
+
+    A report that cannot be true beside what is known already changes nothing and raises an alert.
+    """
+    belongs_to = Attempt.objects.select_related("payment").get(pk=attempt_id).payment
+    lock_owner(belongs_to)
+    payment = selectors.lock_payment(belongs_to.pk)
+    attempt = Attempt.objects.get(pk=attempt_id)
+    if not (_fits(payment, attempt, outcome) and _take_reference(payment, attempt, outcome)):
+        return payment
+    match outcome.state:
+        case OrderState.ACCEPTED:
+            _accepted(payment, attempt)
+        case OrderState.SETTLED:
+            _settled(payment, attempt, outcome, actor)
+        case OrderState.FAILED:
+            _failed(payment, attempt, outcome, actor)
+        case OrderState.RETURNED:
+            _returned(payment, attempt, outcome, actor)
+        case OrderState.BLOCKED:
+            _look_again_later(payment, attempt, outcome)
+            _alert_blocked(payment)
+        case OrderState.NOT_FOUND | OrderState.BUSY | OrderState.UNKNOWN:
+            _look_again_later(payment, attempt, outcome)
+    return payment
+
+
+def settle(payment: Payment, *, actor: str, on_behalf_of: int | None = None) -> None:
+    """SENT → SETTLED of a payment whose owner and row are locked."""
+    payment.transition_to(PaymentStatus.SETTLED)
+    payment.settled_at = clock.now()
+    payment.lease_until = None
+    payment.reason = Reason.NONE
+    save(payment, "status", "settled_at", "lease_until", "reason")
+    books.book_settled(payment)
+    tell(
+        payment,
+        Action.PAYMENT_SETTLED,
+        actor,
+        event="payment.settled",
+        on_behalf_of=on_behalf_of,
+        body={"psp_ref": payment.psp_ref},
+    )
+    hooks.payment_handler(payment.kind).settled(payment)
+
+
+def _settled(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) -> None:
+    if _is_open(payment, attempt):
+        _finish(attempt, outcome)
+        settle(payment, actor=actor)
+    elif attempt.result not in {OrderState.SETTLED, OrderState.RETURNED}:
+        _contradiction(payment, attempt, outcome)
+
+
+def _failed(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) -> None:
+    if not _is_open(payment, attempt):
+        if attempt.result != OrderState.FAILED:
+            _contradiction(payment, attempt, outcome)
+        return
+    _finish(attempt, outcome)
+    payment.transition_to(PaymentStatus.ERROR)
+    payment.reason = outcome.reason or Reason.PSP_REFUSED
+    payment.lease_until = None
+    save(payment, "status", "reason", "lease_until")
+    books.book_failed(payment)
+    tell(
+        payment,
+        Action.PAYMENT_FAILED,
+        actor,
+        event="payment.failed",
+        body={"reason": str(payment.reason)},
+    )
+    hooks.payment_handler(payment.kind).failed(payment)
+    raise_alert(
+        type=AlertType.PAYOUT_FAILED,
+        severity=Severity.WARNING,
+        subject=payment.reference,
+        message="A payment failed at the PSP; it can be tried again.",
+        payload=_figures(payment),
+    )
+
+
+def _returned(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) -> None:
+    # What came back had arrived before, also when nobody told us so.
+    if _is_open(payment, attempt):
+        settle(payment, actor=actor)
+    if attempt.number != payment.attempt or payment.status != PaymentStatus.SETTLED:
+        if attempt.result != OrderState.RETURNED:
+            _contradiction(payment, attempt, outcome)
+        return
+    _finish(attempt, outcome)
+    payment.transition_to(PaymentStatus.REFUNDED)
+    payment.reason = outcome.reason or Reason.RETURNED_BY_BANK
+    save(payment, "status", "reason")
+    books.book_returned(payment)
+    tell(payment, Action.PAYMENT_RETURNED, actor, event="payment.returned")
+    hooks.payment_handler(payment.kind).returned(payment)
+    successor = _add_successor(payment, actor)
+    raise_alert(
+        type=AlertType.PAYOUT_RETURNED,
+        severity=Severity.CRITICAL,
+        subject=payment.reference,
+        message="A payment came back; its successor waits until somebody executes it.",
+        payload={**_figures(payment), "successor": successor.pk},
+    )
+
+
+def _add_successor(payment: Payment, actor: str) -> Payment:
+    # It waits: sent at once it would go where the first one came back from.
+    successor = Payment(
+        escrow_id=payment.escrow_id,
+        milestone_id=payment.milestone_id,
+        kind=payment.kind,
+        method=payment.method,
+        payer_id=payment.payer_id,
+        payee_id=payment.payee_id,
+        destination=payment.destination,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        psp=payment.psp,
+        charge_ref=payment.charge_ref,
+        business_key=f"{payment.reference}:again",
+        reason=Reason.ON_HOLD,
+        hold_reason=Hold.RETURNED,
+    )
+    return add_payment(successor, actor=actor)
+
+
+def _accepted(payment: Payment, attempt: Attempt) -> None:
+    if not _is_open(payment, attempt):
+        return
+    if attempt.accepted_at is None:
+        attempt.accepted_at = clock.now()
+        attempt.save(update_fields=["accepted_at"])
+    payment.reason = Reason.NONE
+    payment.lease_until = clock.now() + LOOK_AFTER_ACCEPTED
+    save(payment, "reason", "lease_until")
+
+
+def _look_again_later(payment: Payment, attempt: Attempt, outcome: Outcome) -> None:
+    """Nothing is settled: the next look comes after a longer and longer wait."""
+    if not _is_open(payment, attempt):
+        return
+    wait = min(FIRST_LOOK_AFTER * (1 << min(attempt.looks, 10)), LONGEST_WAIT)
+    attempt.psp_message = outcome.message
+    attempt.reason = outcome.reason
+    attempt.save(update_fields=["psp_message", "reason"])
+    payment.reason = outcome.reason or Reason.OUTCOME_UNKNOWN
+    payment.lease_until = clock.now() + wait
+    save(payment, "reason", "lease_until")
+
+
+def _alert_blocked(payment: Payment) -> None:
+    raise_alert(
+        type=AlertType.PAYOUT_UNKNOWN,
+        severity=Severity.CRITICAL,
+        subject=f"psp:{payment.psp}",
+        message="The PSP does not accept our credentials; nothing is paid out.",
+        payload=_figures(payment),
+    )
+
+
+def _is_open(payment: Payment, attempt: Attempt) -> bool:
+    return attempt.number == payment.attempt and payment.status == PaymentStatus.SENT
+
+
+def _finish(attempt: Attempt, outcome: Outcome) -> None:
+    attempt.result = outcome.state
+    attempt.reason = outcome.reason
+    attempt.psp_message = outcome.message
+    attempt.finished_at = clock.now()
+    if attempt.accepted_at is None and attempt.psp_ref is not None:
+        attempt.accepted_at = attempt.finished_at
+    attempt.save(update_fields=["result", "reason", "psp_message", "finished_at", "accepted_at"])
+
+
+def _take_reference(payment: Payment, attempt: Attempt, outcome: Outcome) -> bool:
+    """Remember the PSP's reference; False when it cannot be this attempt's."""
+    psp_ref = outcome.psp_ref
+    if psp_ref is None or psp_ref == attempt.psp_ref:
+        return True
+    if attempt.psp_ref is not None or Attempt.objects.filter(psp_ref=psp_ref).exists():
+        _contradiction(payment, attempt, outcome)
+        return False
+    attempt.psp_ref = psp_ref
+    attempt.save(update_fields=["psp_ref"])
+    if attempt.number == payment.attempt:
+        payment.psp_ref = psp_ref
+        save(payment, "psp_ref")
+    return True
+
+
+def _fits(payment: Payment, attempt: Attempt, outcome: Outcome) -> bool:
+    """Whether the PSP speaks of our amount. If not, nothing moves until a person has looked."""
+    if outcome.money is None or outcome.money == payment.money:
+        return True
+    raise_alert(
+        type=AlertType.RECONCILIATION_MISMATCH,
+        severity=Severity.CRITICAL,
+        subject=payment.reference,
+        message="The PSP reports another amount for a payment than the one it was given.",
+        payload={
+            **_figures(payment),
+            "reported_minor": outcome.money.amount_minor,
+            "reported_currency": outcome.money.currency,
+            "reported_state": str(outcome.state),
+        },
+    )
+    if _is_open(payment, attempt):
+        payment.lease_until = clock.now() + LONGEST_WAIT
+        save(payment, "lease_until")
+    return False
+
+
+def _contradiction(payment: Payment, attempt: Attempt, outcome: Outcome) -> None:
+    """The report excludes what is known. Nothing is paid on this row until staff has looked."""
+    if payment.status in WAITING and payment.hold_reason in {Hold.NONE, Hold.RETURNED}:
+        payment.hold_reason = Hold.CONTRADICTION
+        payment.reason = Reason.ON_HOLD
+        save(payment, "hold_reason", "reason")
+        tell(
+            payment, Action.PAYMENT_HELD, "system:payments", body={"hold": str(Hold.CONTRADICTION)}
+        )
+    raise_alert(
+        type=AlertType.PSP_EVENT_CONTRADICTS,
+        severity=Severity.CRITICAL,
+        subject=payment.reference,
+        message="The PSP reports something that contradicts what is known of a payment.",
+        payload={
+            **_figures(payment),
+            "reported_attempt": attempt.number,
+            "reported_state": str(outcome.state),
+            "known_result": str(attempt.result),
+        },
+    )
+
+
+def _figures(payment: Payment) -> dict[str, str | int]:
+    return {
+        "escrow": payment.escrow_id,
+        "amount_minor": payment.amount_minor,
+        "currency": payment.currency,
+        "status": str(payment.status),
+        "attempt": payment.attempt,
+        "reason": str(payment.reason),
+    }

@@ -1,0 +1,115 @@
+"""Paying out what was released."""
+
+from django.db import transaction
+
+from audit.actions import Action
+from kobatela.kernel.caller import Caller
+from kobatela.kernel.money import Money
+from payments import bells, selectors
+from payments.errors import PaymentOnHold, PaymentReturned
+from payments.ledger import chart
+from payments.ledger.chart import PostingCode
+from payments.ledger.services import credit, debit, post
+from payments.models import Hold, Payment, PaymentKind, PaymentMethod, PaymentStatus
+from payments.psp import registry
+from payments.psp.base import Reason
+from payments.services.rows import add_payment, save, tell
+
+WAITING = frozenset({PaymentStatus.PENDING, PaymentStatus.ERROR})
+
+
+@transaction.atomic(savepoint=False)
+def request_payout(
+    *,
+    escrow_id: int,
+    milestone_id: int | None,
+    payer_id: int,
+    payee_id: int,
+    money: Money,
+    fee_minor: int = 0,
+    business_key: str,
+    actor: str,
+) -> Payment:
+    """Release `money` from the escrow to the payee and order its payout, less the platform's fee.
+
+    The escrow must be locked. The money is the payee's from this transaction on; a worker sends
+    it after the commit. Raises AlreadyPosted when `business_key` was used before, and
+    InsufficientFunds when the escrow does not hold that much.
+    """
+    net_minor = money.amount_minor - fee_minor
+    legs = [
+        debit(chart.escrow_held(escrow_id), money.amount_minor),
+        credit(chart.user_payable(payee_id), net_minor),
+    ]
+    if fee_minor:
+        legs.append(credit(chart.platform_fee(), fee_minor))
+    post(business_key=business_key, code=PostingCode.RELEASE, currency=money.currency, legs=legs)
+    psp = registry.default_name()
+    destination = registry.default_destination(psp, payee_id)
+    payment = Payment(
+        escrow_id=escrow_id,
+        milestone_id=milestone_id,
+        kind=PaymentKind.PAYOUT,
+        method=PaymentMethod.PSP,
+        payer_id=payer_id,
+        payee_id=payee_id,
+        destination=destination,
+        amount_minor=net_minor,
+        currency=money.currency,
+        psp=psp,
+        reason=Reason.NONE if destination else Reason.DESTINATION_MISSING,
+        business_key=business_key,
+    )
+    return add_payment(payment, actor=actor)
+
+
+@transaction.atomic(savepoint=False)
+def execute_payment(*, payment_id: int, caller: Caller) -> Payment:
+    """Send a payment that waits, or try one that failed again: the same row, the next attempt.
+
+    The row is answered as it is committed; a worker makes the call. A payment that is on its way
+    or has arrived is answered as it stands. Raises PaymentNotFound, PaymentOnHold while staff
+    must look at it, and PaymentReturned for one that came back and was replaced.
+    """
+    selectors.get_payment(caller, payment_id)
+    payment = selectors.lock_payment(payment_id)
+    if payment.status == PaymentStatus.REFUNDED:
+        raise PaymentReturned
+    if payment.status in WAITING and payment.hold_reason not in {Hold.NONE, Hold.RETURNED}:
+        raise PaymentOnHold
+    if payment.status == PaymentStatus.ERROR:
+        _begin_next_attempt(payment)
+        _retried(payment, caller)
+    elif payment.status == PaymentStatus.PENDING and payment.hold_reason == Hold.RETURNED:
+        _retried(payment, caller)
+    if payment.status in {PaymentStatus.PENDING, PaymentStatus.SENT}:
+        bells.ring_for_payment(payment.pk)
+    return payment
+
+
+def _begin_next_attempt(payment: Payment) -> None:
+    # The failed try keeps its key and reference in its own row, so that a late report of it is
+    # never taken for one of the next try.
+    payment.transition_to(PaymentStatus.PENDING)
+    payment.attempt += 1
+    payment.psp_key = ""
+    payment.psp_ref = None
+    payment.sent_at = None
+    payment.lease_until = None
+
+
+def _retried(payment: Payment, caller: Caller) -> None:
+    payment.hold_reason = Hold.NONE
+    payment.reason = Reason.NONE
+    save(
+        payment,
+        "status",
+        "attempt",
+        "psp_key",
+        "psp_ref",
+        "sent_at",
+        "lease_until",
+        "hold_reason",
+        "reason",
+    )
+    tell(payment, Action.PAYMENT_RETRIED, caller.actor, on_behalf_of=caller.on_behalf_of)

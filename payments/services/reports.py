@@ -1,0 +1,152 @@
+"""What a PSP's report means: which row it is about, and what it does there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from payments import hooks, selectors
+from payments.errors import WebhookBodyInvalid
+from payments.models import Attempt, EventStatus, Funding, PaymentKind
+from payments.psp.base import OrderState, Outcome, Reason
+from payments.services.fundings import fail_funding, succeed_funding
+from payments.services.outcomes import record_outcome
+from payments.services.rows import lock_owner
+from payments.webhooks.body import Report
+
+_UNKNOWN_OBJECT = "UNKNOWN_OBJECT"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The attempt or the funding that a report names; neither when we know none.
+
+    ambiguous: it names several, which no honest report does.
+    """
+
+    attempt: Attempt | None = None
+    funding: Funding | None = None
+    ambiguous: bool = False
+
+    @property
+    def payment_id(self) -> int | None:
+        """The payment of the attempt."""
+        return self.attempt.payment_id if self.attempt else None
+
+    @property
+    def funding_id(self) -> int | None:
+        """The funding."""
+        return self.funding.pk if self.funding else None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an event comes to, and why, as a code for staff."""
+
+    status: EventStatus
+    reason: str = ""
+
+
+def find_target(report: Report) -> Target:
+    """The row that the report is about, by the PSP's reference or by our own key.
+
+    Our key is committed before the PSP hears it, so a report that overtakes the PSP's answer
+    finds its row all the same.
+    """
+    if report.type not in _EFFECTS or not report.references:
+        return Target()
+    references = set(report.references)
+    if report.type.startswith("funding."):
+        fundings = selectors.find_fundings(references)
+        if len(fundings) > 1:
+            return Target(ambiguous=True)
+        return Target(funding=fundings[0] if fundings else None)
+    attempts = selectors.find_attempts(references)
+    if len(attempts) > 1:
+        return Target(ambiguous=True)
+    return Target(attempt=attempts[0] if attempts else None)
+
+
+def lock_target(target: Target) -> None:
+    """Take the locks of what the report is about, owner first."""
+    if target.attempt is not None:
+        lock_owner(target.attempt.payment)
+        selectors.lock_payment(target.attempt.payment_id)
+    elif target.funding is not None:
+        hooks.funding_handler().lock_owner(target.funding.escrow_id)
+        selectors.lock_funding(target.funding.pk)
+
+
+def apply(report: Report, target: Target, *, actor: str) -> Verdict:
+    """Do what the report says, with the target locked."""
+    effect = _EFFECTS.get(report.type)
+    if effect is None:
+        return Verdict(EventStatus.IGNORED, "NO_EFFECT_HERE")
+    if target.ambiguous:
+        return Verdict(EventStatus.FAILED, "AMBIGUOUS")
+    if not report.references:
+        return Verdict(EventStatus.FAILED, "NO_REFERENCE")
+    if target.attempt is None and target.funding is None:
+        return Verdict(EventStatus.WAITING, _UNKNOWN_OBJECT)
+    try:
+        return effect(report, target, actor)
+    except WebhookBodyInvalid:
+        return Verdict(EventStatus.FAILED, "AMOUNT_INVALID")
+
+
+def _order(
+    state: OrderState, kind: PaymentKind | None = None
+) -> Callable[[Report, Target, str], Verdict]:
+    def effect(report: Report, target: Target, actor: str) -> Verdict:
+        attempt = target.attempt
+        assert attempt is not None, "order reports have an attempt"
+        if kind is not None and attempt.payment.kind != kind:
+            return Verdict(EventStatus.FAILED, "OTHER_KIND")
+        outcome = Outcome(
+            state,
+            psp_ref=report.psp_ref if report.psp_ref != attempt.psp_key else None,
+            reason=_REASONS.get(state, Reason.NONE),
+            money=report.money(attempt.payment.currency),
+        )
+        record_outcome(attempt_id=attempt.pk, outcome=outcome, actor=actor)
+        return Verdict(EventStatus.PROCESSED)
+
+    return effect
+
+
+def _funding_succeeded(report: Report, target: Target, actor: str) -> Verdict:
+    funding = target.funding
+    assert funding is not None, "funding reports have a funding"
+    psp_ref = funding.psp_ref or report.psp_ref
+    if not psp_ref:
+        # Without the charge nothing could ever go back; our own call is about to bring it.
+        return Verdict(EventStatus.WAITING, "CHARGE_UNKNOWN")
+    succeed_funding(
+        funding_id=funding.pk,
+        money=report.money(funding.currency),
+        psp_ref=psp_ref,
+        actor=actor,
+    )
+    return Verdict(EventStatus.PROCESSED)
+
+
+def _funding_failed(_report: Report, target: Target, actor: str) -> Verdict:
+    assert target.funding is not None, "funding reports have a funding"
+    fail_funding(funding_id=target.funding.pk, reason=Reason.PSP_REFUSED, actor=actor)
+    return Verdict(EventStatus.PROCESSED)
+
+
+_REASONS = {
+    OrderState.FAILED: Reason.PSP_REFUSED,
+    OrderState.RETURNED: Reason.RETURNED_BY_BANK,
+}
+_EFFECTS: Mapping[str, Callable[[Report, Target, str], Verdict]] = {
+    "payment.settled": _order(OrderState.SETTLED),
+    "payment.failed": _order(OrderState.FAILED),
+    "payment.returned": _order(OrderState.RETURNED),
+    # The predecessor's names; its PSP still sends them.
+    "payment_succeeded": _order(OrderState.SETTLED),
+    "payment_failed": _order(OrderState.FAILED),
+    "refund.settled": _order(OrderState.SETTLED, PaymentKind.REFUND),
+    "refund.failed": _order(OrderState.FAILED, PaymentKind.REFUND),
+    "funding.succeeded": _funding_succeeded,
+    "funding.failed": _funding_failed,
+}

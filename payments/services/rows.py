@@ -1,0 +1,81 @@
+"""Making payment rows and telling of them; used by the services of this app."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from audit.actions import Action
+from audit.services import entries
+from kobatela.kernel import clock
+from payments import bells, hooks
+from payments.models import Hold, Payment, PaymentMethod, PaymentStatus
+from payments.psp.base import Reason
+from payments.services import books
+
+
+def add_payment(payment: Payment, *, actor: str) -> Payment:
+    """Store a new payment, tell of it, and start it on its way.
+
+    One that a PSP makes waits for a worker; an external one is in transit from now on.
+    """
+    payment.created_at = payment.updated_at = clock.now()
+    payment.save(force_insert=True)
+    tell(payment, Action.PAYMENT_REQUESTED, actor)
+    if payment.method == PaymentMethod.EXTERNAL:
+        mark_sent(payment, actor=actor)
+    elif payment.hold_reason == Hold.NONE:
+        bells.ring_for_payment(payment.pk)
+    return payment
+
+
+def mark_sent(payment: Payment, *, actor: str) -> None:
+    """PENDING → SENT, with its posting: from now on its outcome is open."""
+    payment.transition_to(PaymentStatus.SENT)
+    payment.reason = Reason.NONE
+    payment.sent_at = clock.now()
+    save(payment, "status", "reason", "sent_at", "psp_key", "lease_until")
+    books.book_sent(payment)
+    tell(payment, Action.PAYMENT_SENT, actor)
+    hooks.payment_handler(payment.kind).sent(payment)
+
+
+def lock_owner(payment: Payment) -> None:
+    """Lock what the payment belongs to; before the payment itself is locked."""
+    handler = hooks.payment_handler(payment.kind)
+    handler.lock_owner(payment.escrow_id, payment.milestone_id)
+
+
+def save(payment: Payment, *fields: str) -> None:
+    """Save the named fields, and when."""
+    payment.updated_at = clock.now()
+    payment.save(update_fields=[*fields, "updated_at"])
+
+
+def tell(
+    payment: Payment,
+    action: Action,
+    actor: str,
+    *,
+    event: str | None = None,
+    on_behalf_of: int | None = None,
+    body: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the audit entry of what just happened to the payment, in its escrow's stream."""
+    audience = {payment.payer_id, payment.payee_id, payment.collector_id} - {None}
+    entries.record(
+        actor=actor,
+        action=action,
+        subject=payment.reference,
+        stream=f"escrow:{payment.escrow_id}",
+        body={
+            "kind": payment.kind,
+            "status": str(payment.status),
+            "attempt": payment.attempt,
+            "amount_minor": payment.amount_minor,
+            "currency": payment.currency,
+            "milestone": payment.milestone_id,
+            **(body or {}),
+        },
+        on_behalf_of=on_behalf_of,
+        event=event,
+        audience=[user_id for user_id in audience if user_id is not None],
+    )

@@ -1,0 +1,145 @@
+"""Handing a payment to its PSP: intent committed, call made, outcome committed.
+
+Nothing is called inside a transaction. A worker that dies anywhere leaves a row that says what is
+known; whoever comes next asks the PSP about the same key, or sends the same key again.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from audit.services import switches
+from kobatela.kernel import clock
+from payments import selectors
+from payments.models import (
+    Attempt,
+    Hold,
+    Payment,
+    PaymentKind,
+    PaymentMethod,
+    PaymentStatus,
+)
+from payments.psp import registry
+from payments.psp.base import Order, OrderKind, OrderState, Outcome, Psp, Reason
+from payments.services.outcomes import record_outcome
+from payments.services.rows import lock_owner, mark_sent, save
+
+# PSPs forget keys after a day; past this age a key that they do not know is not sent again.
+REPEAT_WITHIN = timedelta(hours=20)
+_ACTOR = "system:payments"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one worker is to say to the PSP about one attempt."""
+
+    attempt_id: int
+    psp: str
+    kind: OrderKind
+    key: str
+    body: str
+    is_first: bool
+    may_repeat: bool
+
+
+def send_payment(*, payment_id: int) -> None:
+    """Send a payment that is ready, or find out what became of one in transit.
+
+    Does nothing for a payment that waits for a person, has ended, or that another worker is
+    turning to the PSP about. Safe to run any number of times, also at once.
+    """
+    call = _claim(payment_id)
+    if call is None:
+        return
+    outcome = _ask(registry.get_psp(call.psp), call)
+    record_outcome(attempt_id=call.attempt_id, outcome=outcome, actor=f"psp:{call.psp}")
+
+
+@transaction.atomic(durable=True)
+def _claim(payment_id: int) -> Call | None:
+    """Take the payment for this worker; committed before anybody outside hears of it."""
+    seen = Payment.objects.filter(pk=payment_id, method=PaymentMethod.PSP).first()
+    if seen is None or seen.psp not in registry.ONLINE:
+        return None
+    lock_owner(seen)
+    payment = selectors.lock_payment(payment_id)
+    if payment.status == PaymentStatus.PENDING:
+        if payment.hold_reason != Hold.NONE or switches.is_on(switches.SwitchName.PAYOUTS_PAUSED):
+            return None
+        return _begin(payment)
+    if payment.status == PaymentStatus.SENT and _lease_is_over(payment):
+        return _resume(payment)
+    return None
+
+
+def _begin(payment: Payment) -> Call:
+    now = clock.now()
+    payment.psp_key = f"koba_{secrets.token_hex(16)}"
+    payment.lease_until = now + timedelta(seconds=settings.KOBATELA_PAYMENT_LEASE_S)
+    attempt = Attempt.objects.create(
+        payment=payment,
+        number=payment.attempt,
+        psp=payment.psp,
+        psp_key=payment.psp_key,
+        request_body=registry.get_psp(payment.psp).order_body(_order(payment)),
+        started_at=now,
+    )
+    mark_sent(payment, actor=_ACTOR)
+    return _call(payment, attempt, is_first=True)
+
+
+def _resume(payment: Payment) -> Call:
+    attempt = Attempt.objects.get(payment=payment, number=payment.attempt)
+    attempt.looks += 1
+    attempt.save(update_fields=["looks"])
+    payment.lease_until = clock.now() + timedelta(seconds=settings.KOBATELA_PAYMENT_LEASE_S)
+    save(payment, "lease_until")
+    return _call(payment, attempt, is_first=False)
+
+
+def _call(payment: Payment, attempt: Attempt, *, is_first: bool) -> Call:
+    return Call(
+        attempt_id=attempt.pk,
+        psp=attempt.psp,
+        kind=_order_kind(payment),
+        key=attempt.psp_key,
+        body=attempt.request_body,
+        is_first=is_first,
+        may_repeat=attempt.started_at > clock.now() - REPEAT_WITHIN,
+    )
+
+
+def _ask(psp: Psp, call: Call) -> Outcome:
+    if call.is_first:
+        return psp.send(call.kind, call.key, call.body)
+    found = psp.find(call.kind, call.key)
+    if found.state is not OrderState.NOT_FOUND:
+        return found
+    if call.may_repeat:
+        return psp.send(call.kind, call.key, call.body)
+    return Outcome(OrderState.NOT_FOUND, reason=Reason.OUTCOME_UNKNOWN)
+
+
+def _lease_is_over(payment: Payment) -> bool:
+    return payment.lease_until is None or payment.lease_until <= clock.now()
+
+
+def _order_kind(payment: Payment) -> OrderKind:
+    return OrderKind.REFUND if payment.kind == PaymentKind.REFUND else OrderKind.TRANSFER
+
+
+def _order(payment: Payment) -> Order:
+    return Order(
+        kind=_order_kind(payment),
+        money=payment.money,
+        destination=payment.destination,
+        charge_ref=payment.charge_ref,
+        metadata={
+            "payment": str(payment.pk),
+            "escrow": str(payment.escrow_id),
+            "reference": payment.psp_key,
+        },
+    )

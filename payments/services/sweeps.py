@@ -1,0 +1,73 @@
+"""Finding the work that no doorbell told of, or whose worker died."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from audit.services import switches
+from audit.services.alerts import AlertType, Severity, raise_alert
+from kobatela.kernel import clock
+from payments import selectors
+from payments.services.events import postpone_event, process_event
+from payments.services.sending import send_payment
+
+logger = logging.getLogger(__name__)
+
+# The doorbell has its chance first.
+PATIENCE = timedelta(seconds=10)
+UNKNOWN_TOO_LONG = timedelta(hours=1)
+BATCH = 200
+
+
+def sweep(beat: Callable[[], None] = lambda: None) -> dict[str, int]:
+    """Send what was never sent, look up what is in transit, process what waits; how much of each.
+
+    Safe to run at any time, also twice at once. `beat` is called between the steps.
+    """
+    now = clock.now()
+    paused = switches.is_on(switches.SwitchName.PAYOUTS_PAUSED)
+    unsent = [] if paused else selectors.payments_to_send(now - PATIENCE, BATCH)
+    return {
+        "events": _each(_event, selectors.events_to_process(now, BATCH), beat),
+        "sent": _each(_send, unsent, beat),
+        "looked_up": _each(_send, selectors.payments_to_look_up(now, BATCH), beat),
+        "unknown": _alert_unknown(),
+    }
+
+
+def _each(work: Callable[[int], None], row_ids: list[int], beat: Callable[[], None]) -> int:
+    for row_id in row_ids:
+        beat()
+        try:
+            work(row_id)
+        except Exception:
+            # One row that breaks must not keep the others waiting.
+            logger.exception("Row %s could not be worked on", row_id)
+    return len(row_ids)
+
+
+def _send(payment_id: int) -> None:
+    send_payment(payment_id=payment_id)
+
+
+def _event(event_id: int) -> None:
+    postpone_event(event_id=event_id)
+    process_event(event_id=event_id)
+
+
+def _alert_unknown() -> int:
+    unknown = selectors.payments_unknown_since(clock.now() - UNKNOWN_TOO_LONG, BATCH)
+    for payment in unknown:
+        raise_alert(
+            type=AlertType.PAYOUT_UNKNOWN,
+            severity=Severity.CRITICAL,
+            subject=payment.reference,
+            message="The PSP has not said for an hour whether it has a payment.",
+            payload={
+                "escrow": payment.escrow_id,
+                "amount_minor": payment.amount_minor,
+                "currency": payment.currency,
+                "attempt": payment.attempt,
+            },
+        )
+    return len(unknown)
