@@ -14,6 +14,7 @@ from audit.schedule import ScheduledJob
 from audit.services.switches import SwitchName, is_on
 from kobatela.api.health.probes import Seen, look, migrations_status
 from kobatela.kernel import clock
+from payments.webhooks.secrets import secret_fingerprints, secret_status
 
 _PERIODS_UNTIL_LATE = 2
 
@@ -32,6 +33,7 @@ def public_report(seen: Seen) -> dict[str, Any]:
         "db_status": "ok" if database else "error",
         "migrations_status": database.get("migrations_status", "unknown"),
         "redis_status": "ok" if seen.redis is not None else "error",
+        "psp_webhook_secret_status": secret_status(),
         "stripe": {
             "enabled": False,
             "connect_enabled": False,
@@ -58,6 +60,7 @@ def staff_report(seen: Seen) -> dict[str, Any]:
     oldest = audit_selectors.waiting_events().first()
     return {
         "jobs": {job.name: _job_facts(job, now) for job in scheduled_jobs()},
+        "psp_webhook_secret_fingerprints": secret_fingerprints(),
         "queue_depth": seen.redis and seen.redis.queue_depth,
         "outbox_age_s": int((now - oldest.created_at).total_seconds()) if oldest else 0,
     }

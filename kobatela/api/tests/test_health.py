@@ -1,5 +1,6 @@
 """The health pages, with everything up and with things down."""
 
+import hashlib
 import socket
 import time
 from collections.abc import Iterator
@@ -185,6 +186,19 @@ def test_a_staff_key_is_told_more(scope: Scope) -> None:
     assert {"every_s", "age_s", "late"} == set(answer.json["jobs"][name])
     assert isinstance(answer.json["queue_depth"], int)
     assert isinstance(answer.json["outbox_age_s"], int)
+
+
+def test_d09_a_secret_is_known_by_its_fingerprint_and_to_staff_only() -> None:
+    _, secret = make_key(Scope.SUPPORT)
+    with override_settings(
+        PSP_WEBHOOK_SECRETS_FILE="", PSP_WEBHOOK_SECRET="canary", PSP_WEBHOOK_SECRET_NEXT=""
+    ):
+        told, public = health(key=secret), health()
+    fingerprint = hashlib.sha256(b"canary").hexdigest()[:8]
+    assert told.json["psp_webhook_secret_fingerprints"] == {"primary": fingerprint}
+    assert public.json["psp_webhook_secret_status"] == "partial"
+    assert fingerprint not in public.body.decode()
+    assert b"canary" not in told.body + public.body
 
 
 @pytest.mark.parametrize("make", [lambda: make_key(Scope.SENDER)[1], lambda: "junk", lambda: None])
