@@ -1,7 +1,7 @@
 """What goes in and out of /escrows."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -44,7 +44,7 @@ class MilestoneIn(StrictSerializer):
     """A milestone to be added; inside a new escrow it has the escrow's currency."""
 
     sequence_index = serializers.IntegerField(min_value=1, max_value=MAX_INDEX)
-    label = serializers.CharField(max_length=200)
+    label = serializers.CharField(max_length=200)  # type: ignore[assignment]  # a field's name
     amount = MoneyField()
     currency = CurrencyField(required=False)
     proof_kind = serializers.ChoiceField(choices=list(ProofKind), required=False)
@@ -90,7 +90,9 @@ class EscrowIn(StrictSerializer):
     domain = serializers.ChoiceField(choices=list(Domain), required=False)
     inspection_hours = serializers.IntegerField(min_value=24, max_value=720, required=False)
     on_deadline = serializers.ChoiceField(choices=list(OnDeadline), required=False)
-    milestones = MilestoneIn(many=True, required=False, max_length=MAX_MILESTONES)
+    milestones = serializers.ListField(
+        child=MilestoneIn(), required=False, max_length=MAX_MILESTONES
+    )
 
 
 class EscrowFilter(FilterSerializer):
@@ -207,7 +209,7 @@ class MilestoneOut(serializers.Serializer[Milestone]):
 
     id = serializers.IntegerField()
     escrow_id = serializers.IntegerField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field's name
     amount = MoneyOut()
     currency = serializers.CharField()
     sequence_index = serializers.IntegerField()
@@ -232,7 +234,8 @@ class MilestoneOut(serializers.Serializer[Milestone]):
 
     def _reads_all(self, client_id: int) -> bool:
         # Asked once for a whole list: the answer may cost a query.
-        known: dict[int, bool] = self.context.setdefault("reads_all_of_client", {})
+        context = cast("dict[str, Any]", self.context)
+        known: dict[int, bool] = context.setdefault("reads_all_of_client", {})
         if client_id not in known:
             caller: Caller = self.context["caller"]
             known[client_id] = caller.is_staff or caller.may_act_for(client_id)
@@ -247,7 +250,7 @@ class DepositOut(serializers.Serializer[Deposit]):
     amount = MoneyOut()
     currency = serializers.CharField()
     status = serializers.CharField()
-    source = serializers.CharField(allow_null=True)
+    source = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # a field's name
     refunded = MoneyOut()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
@@ -323,7 +326,7 @@ class TimelineOut(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
     kind = serializers.CharField()
     actor = serializers.CharField()
-    data = serializers.DictField()
+    data = serializers.DictField()  # type: ignore[assignment]  # a field's name
 
 
 def with_approvals(shown: dict[str, Any], approvals: Any) -> dict[str, Any]:

@@ -12,7 +12,8 @@ def summary_out(summary: Summary, context: Mapping[str, Any]) -> dict[str, Any]:
     """One page about an escrow; milestones are masked by who reads."""
     escrow = summary.escrow
     currency = escrow.currency
-    milestones = MilestoneOut(summary.milestones, many=True, context=dict(context)).data
+    shown = MilestoneOut(context=dict(context))
+    milestones = [shown.to_representation(milestone) for milestone in summary.milestones]
     current = summary.current_milestone
     balances = {
         "funded": escrow.funded_minor,

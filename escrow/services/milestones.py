@@ -81,10 +81,7 @@ def build(escrow: Escrow, terms: Sequence[MilestoneTerms], prefix: str = "") -> 
             amount_minor = item.amount_in(escrow.currency)
         except ValidationFailed as refusal:
             refusals.append(refusal)
-            found += [
-                {**problem, "field": path + problem["field"]}
-                for problem in refusal.details["fields"]
-            ]
+            found += [_under(path, problem) for problem in refusal.details["fields"]]
         else:
             if not found:
                 built.append(_milestone(escrow, item, amount_minor))
@@ -151,6 +148,14 @@ def _problems_of(terms: MilestoneTerms, path: str) -> Iterator[FieldProblem]:
         for name in missing:
             yield {"field": path + name, "code": "required", "message": message}
     yield from requirements.problems_of(terms.proof_requirements, field=f"{path}proof_requirements")
+
+
+def _under(path: str, problem: FieldProblem) -> FieldProblem:
+    return {
+        "field": path + problem["field"],
+        "code": problem["code"],
+        "message": problem["message"],
+    }
 
 
 def _repeated(terms: Sequence[MilestoneTerms], prefix: str) -> Iterator[FieldProblem]:
