@@ -3,12 +3,14 @@
 from typing import Any
 
 from django.db import Error
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kobatela.accounts.authentication import ApiKeyAuthentication
 from kobatela.api.health.probes import Seen
 from kobatela.api.health.report import examine, public_report, staff_report
+from kobatela.api.health.serializers import HealthOut, LiveOut
 from kobatela.kernel.errors import DomainError, Kind
 from kobatela.rest.viewsets import KobatelaViewSet
 
@@ -29,6 +31,7 @@ class HealthViewSet(KobatelaViewSet):
     authentication_classes = ()
     public = frozenset({"show", "live", "ready"})
 
+    @extend_schema(responses=HealthOut)
     def show(self, request: Request) -> Response:
         """The state of the installation; a staff key is told more."""
         seen = examine()
@@ -37,10 +40,12 @@ class HealthViewSet(KobatelaViewSet):
             report |= _for_staff(request, seen)
         return Response(report)
 
+    @extend_schema(responses=LiveOut)
     def live(self, request: Request) -> Response:
         """The process answers."""
         return Response({"status": "ok"})
 
+    @extend_schema(responses=LiveOut)
     def ready(self, request: Request) -> Response:
         """Requests may be sent here: the database answers and has the schema of the code."""
         report = public_report(examine())

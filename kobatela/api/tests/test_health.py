@@ -16,6 +16,7 @@ from django.test import override_settings
 from audit.services.jobs import run_exclusively
 from kobatela.accounts.tests.factories import make_key
 from kobatela.api.health import probes, report
+from kobatela.api.health.serializers import HealthOut
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
 from kobatela.rest import redis as rest_redis
@@ -186,6 +187,7 @@ def test_a_staff_key_is_told_more(scope: Scope) -> None:
     assert {"every_s", "age_s", "late"} == set(answer.json["jobs"][name])
     assert isinstance(answer.json["queue_depth"], int)
     assert isinstance(answer.json["outbox_age_s"], int)
+    assert set(answer.json) == set(HealthOut().fields)
 
 
 def test_d09_a_secret_is_known_by_its_fingerprint_and_to_staff_only() -> None:
