@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
@@ -27,7 +28,7 @@ def _pretty(text: str) -> SafeString:
 class AuditEntryAdmin(ConsoleAdmin):
     """Read-only for everybody: triggers refuse any change.
 
-    A search is for an exact subject, actor or action, so that it costs the same with millions of
+    A search is for one exact subject, actor or action, so that it costs the same with millions of
     entries; an escrow's reference finds its whole stream.
     """
 
@@ -54,17 +55,17 @@ class AuditEntryAdmin(ConsoleAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Entries whose subject, actor or action is what was typed."""
+        """Entries of the subject, the actor or the action that was typed."""
         term = search_term.strip()
-        return (selectors.matching_entries(queryset, term) if term else queryset), False
+        return (queryset & selectors.matching_entries(term) if term else queryset), False
 
     @admin.display(description="stream")
     def stream_link(self, entry: AuditEntry) -> SafeString:
         """The whole stream of the entry."""
         return format_html(
-            '<a href="{}?q={}">{} #{}</a>',
+            '<a href="{}?{}">{} #{}</a>',
             reverse("admin:audit_auditentry_changelist"),
-            entry.stream,
+            urlencode({"stream": entry.stream}),
             entry.stream,
             entry.stream_seq,
         )

@@ -5,7 +5,6 @@ from enum import StrEnum
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from audit.alert_types import AlertStatus, AlertType, Severity
@@ -61,7 +60,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["subject", "id"], name="audit_entry_subject"),
             models.Index(fields=["actor", "id"], name="audit_entry_actor"),
             models.Index(fields=["action", "id"], name="audit_entry_action"),
-            BrinIndex(fields=["at"], name="audit_entry_at", autosummarize=True),
+            models.Index(fields=["at"], name="audit_entry_at"),
         ]
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
@@ -9,6 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from kobatela.accounts import forms
 from kobatela.accounts.list_commands import ListCommand, MakingAdmin
@@ -50,6 +53,17 @@ def _set_role(request: HttpRequest, user: User, data: Mapping[str, Any]) -> str:
     return f"The role is now {data['role'] or 'none'}."
 
 
+def _trail(subject: str, actor: str) -> SafeString:
+    trail = reverse("admin:audit_auditentry_changelist")
+    return format_html(
+        '<a href="{}?{}">what happened to it</a> · <a href="{}?{}">what it did</a>',
+        trail,
+        urlencode({"subject": subject}),
+        trail,
+        urlencode({"actor": actor}),
+    )
+
+
 @admin.register(User)
 class UserAdmin(MakingAdmin):
     """Parties and staff; what changes about them is a command for admins."""
@@ -76,6 +90,7 @@ class UserAdmin(MakingAdmin):
         "last_login",
         "created_at",
         "updated_at",
+        "trail",
     )
     list_commands: ClassVar[Sequence[ListCommand]] = (
         ListCommand("create", "Create a user", forms.UserForm, _create_user),
@@ -144,6 +159,11 @@ class UserAdmin(MakingAdmin):
         ),
     )
 
+    @admin.display(description="audit trail")
+    def trail(self, user: User) -> SafeString:
+        """Links into the audit trail."""
+        return _trail(f"user:{user.pk}", f"staff:{user.pk}")
+
     @admin.display(description="managed by", ordering="managed_by")
     def manager(self, user: User) -> str:
         """The user name of the manager."""
@@ -196,7 +216,7 @@ class ApiKeyAdmin(MakingAdmin):
     list_select_related = ("user",)
     ordering = ("-id",)
     exclude = ("digest", "confirm_limit", "rotation_of")
-    readonly_fields = ("limits", "is_open")
+    readonly_fields = ("limits", "is_open", "trail")
     list_commands: ClassVar[Sequence[ListCommand]] = (
         ListCommand(
             "issue",
@@ -225,6 +245,11 @@ class ApiKeyAdmin(MakingAdmin):
             refusal=lambda key: "The key is revoked." if key.revoked_at is not None else None,
         ),
     )
+
+    @admin.display(description="audit trail")
+    def trail(self, key: ApiKey) -> SafeString:
+        """Links into the audit trail."""
+        return _trail(f"apikey:{key.public_id}", f"apikey:{key.public_id}")
 
     @admin.display(description="live", boolean=True)
     def is_open(self, key: ApiKey) -> bool:
