@@ -13,6 +13,9 @@ class ProofsConfig(AppConfig):
         """Answer for files and for evidence."""
         from escrow.hooks import register_evidence_handler
         from kobatela.uploads.hooks import register_file_inspector
+
+        # Imported so that a doorbell finds its task by name.
+        from proofs import tasks  # noqa: F401
         from proofs.services.closing import EvidenceOfEscrow
         from proofs.services.inspection import FileInspection
 

@@ -30,13 +30,25 @@ class QuarantinedFile(UploadedFile):  # type: ignore[type-arg]  # generic in the
     sha256: of every byte that arrived, in hexadecimal. received_at: when the last one arrived.
     """
 
-    def __init__(self, *, file: IO[bytes], path: Path, name: str, size: int, sha256: str) -> None:
-        super().__init__(file=file, name=name, size=size)
+    def __init__(self, *, path: Path, name: str, size: int, sha256: str) -> None:
+        self._file: IO[bytes] | None = None
+        super().__init__(name=name, size=size)
         self.path = path
         self.sha256 = sha256
         self.received_at: datetime = clock.now()
         # Also removes the file of a request that ends without closing it.
         self._removed = weakref.finalize(self, _remove, path)
+
+    @property
+    def file(self) -> IO[bytes]:
+        """The bytes to read; opened when they are first asked for."""
+        if self._file is None:
+            self._file = self.path.open("rb")
+        return self._file
+
+    @file.setter
+    def file(self, file: IO[bytes] | None) -> None:
+        self._file = file
 
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """The bytes from the start, in pieces."""
@@ -51,7 +63,8 @@ class QuarantinedFile(UploadedFile):  # type: ignore[type-arg]  # generic in the
 
     def close(self) -> None:
         """Close it and remove it from quarantine, unless it was kept meanwhile."""
-        super().close()
+        if self._file is not None:
+            self._file.close()
         self._removed()
 
 
@@ -60,7 +73,7 @@ class Receiver:
 
     def __init__(self) -> None:
         descriptor, path = tempfile.mkstemp(dir=storage.quarantine_dir())
-        self._file = os.fdopen(descriptor, "w+b")
+        self._file = os.fdopen(descriptor, "wb")
         self._path = Path(path)
         self._digest = hashlib.sha256()
         self._size = 0
@@ -77,10 +90,9 @@ class Receiver:
 
     def finish(self, name: str) -> QuarantinedFile:
         """The whole file."""
-        self._file.flush()
+        self._file.close()
         self._removed.detach()
         return QuarantinedFile(
-            file=self._file,
             path=self._path,
             name=name,
             size=self._size,
