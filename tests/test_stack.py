@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -15,12 +16,22 @@ from typing import Any
 
 import pytest
 
+from conftest import SCALE
+
 pytestmark = pytest.mark.chaos
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 120.0
 # The second start that make promises to take under 10 s; these tests may share two cores.
 SECOND_START_MAX_S = 10.0
+# Who is killed, and how its command is known. One stands for all on an ordinary day.
+DYING = {"worker": "celery -A kobatela.celery --quiet worker"}
+if SCALE == "soak":
+    DYING |= {
+        "web": "granian",
+        "beat": "celery -A kobatela.celery --quiet beat",
+        "psp": "payments.psp.fake",
+    }
 
 
 class Up:
@@ -102,12 +113,18 @@ def _nothing_is_left(var: Path) -> bool:
 
 
 @pytest.fixture(scope="session")
-def made_var(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder() -> Iterator[Path]:
+    """A folder that every account may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="kobatela-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def made_var(folder: Path) -> Path:
     """A var folder after one first start, to be copied."""
-    var = tmp_path_factory.mktemp("stack") / "var"
+    var = folder / "made"
     var.mkdir()
-    for folder in (var.parent, var.parent.parent, var.parent.parent.parent):
-        folder.chmod(0o755)
     up = Up(var)
     up.wait_until_it_runs()
     up.process.send_signal(signal.SIGTERM)
@@ -117,13 +134,13 @@ def made_var(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start(made_var: Path, tmp_path: Path) -> Iterator[Callable[[str], Up]]:
-    """Starts the stack over a copy of the var folder; kills what a failed test leaves."""
-    tmp_path.chmod(0o755)
+def start(made_var: Path, folder: Path) -> Iterator[Callable[[], Up]]:
+    """Starts the stack over a copy of the var folder; stops what a failed test leaves."""
     started: list[Up] = []
 
-    def begin(name: str = "var") -> Up:
-        var = tmp_path / name
+    def begin() -> Up:
+        var = Path(tempfile.mkdtemp(dir=folder)) / "var"
+        var.parent.chmod(0o755)
         shutil.copytree(made_var, var, symlinks=True)
         started.append(Up(var))
         return started[-1]
@@ -134,6 +151,7 @@ def start(made_var: Path, tmp_path: Path) -> Iterator[Callable[[str], Up]]:
             up.process.send_signal(signal.SIGTERM)
             up.wait_for_end()
         wait_for(lambda var=up.var: _nothing_is_left(var))  # type: ignore[misc]  # bound now
+        shutil.rmtree(up.var.parent)
 
 
 def _status_of(url: str) -> int:
@@ -142,12 +160,12 @@ def _status_of(url: str) -> int:
 
 
 def test_a_second_start_is_quick_and_two_checkouts_run_side_by_side(
-    start: Callable[[str], Up],
+    start: Callable[[], Up],
 ) -> None:
-    first = start("first")
+    first = start()
     first.wait_until_it_runs()
     assert first.seconds_to_start() < SECOND_START_MAX_S
-    second = start("second")
+    second = start()
     second.wait_until_it_runs()
     urls = {up.credentials["base_url"] for up in (first, second)}
     assert len(urls) == 2
@@ -158,9 +176,9 @@ def test_a_second_start_is_quick_and_two_checkouts_run_side_by_side(
 
 
 def test_a_second_one_in_the_same_checkout_is_refused_and_harms_nothing(
-    start: Callable[[str], Up],
+    start: Callable[[], Up],
 ) -> None:
-    up = start("var")
+    up = start()
     up.wait_until_it_runs()
     intruder = Up(up.var)
     assert intruder.wait_for_end() == 1
@@ -168,8 +186,8 @@ def test_a_second_one_in_the_same_checkout_is_refused_and_harms_nothing(
     assert _status_of(f"{up.credentials['base_url']}/health/live") == 200
 
 
-def test_ctrl_c_stops_everything_in_order_and_leaves_nothing(start: Callable[[str], Up]) -> None:
-    up = start("var")
+def test_ctrl_c_stops_everything_in_order_and_leaves_nothing(start: Callable[[], Up]) -> None:
+    up = start()
     up.wait_until_it_runs()
     up.process.send_signal(signal.SIGINT)
     assert up.wait_for_end() == 0
@@ -179,19 +197,11 @@ def test_ctrl_c_stops_everything_in_order_and_leaves_nothing(start: Callable[[st
     assert "Traceback" not in up.output
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("web", "granian"),
-        ("worker", "celery -A kobatela.celery worker"),
-        ("beat", "celery -A kobatela.celery beat"),
-        ("psp", "payments.psp.fake"),
-    ],
-)
+@pytest.mark.parametrize(("name", "words"), DYING.items())
 def test_when_one_dies_it_is_named_and_everything_stops(
-    start: Callable[[str], Up], name: str, words: str
+    start: Callable[[], Up], name: str, words: str
 ) -> None:
-    up = start("var")
+    up = start()
     up.wait_until_it_runs()
     os.kill(up.pid_of(words), signal.SIGKILL)
     assert up.wait_for_end() == 1
@@ -199,8 +209,8 @@ def test_when_one_dies_it_is_named_and_everything_stops(
     wait_for(lambda: _nothing_is_left(up.var), within_s=10)
 
 
-def test_when_the_database_dies_everything_stops(start: Callable[[str], Up]) -> None:
-    up = start("var")
+def test_when_the_database_dies_everything_stops(start: Callable[[], Up]) -> None:
+    up = start()
     up.wait_until_it_runs()
     state = json.loads((up.var / "run" / "postgres.json").read_text())
     os.kill(state["pid"], signal.SIGKILL)
@@ -209,8 +219,8 @@ def test_when_the_database_dies_everything_stops(start: Callable[[str], Up]) -> 
     wait_for(lambda: _nothing_is_left(up.var), within_s=10)
 
 
-def test_a_killed_supervisor_leaves_no_orphans(start: Callable[[str], Up]) -> None:
-    up = start("var")
+def test_a_killed_supervisor_leaves_no_orphans(start: Callable[[], Up]) -> None:
+    up = start()
     up.wait_until_it_runs()
     assert len(_processes_of(up.var)) > 8
     up.process.kill()

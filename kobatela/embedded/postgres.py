@@ -113,14 +113,12 @@ class PostgresServer(SharedServer):
             home.unlink()  # a copied checkout: its copied link leads to the other one's data
         if not home.exists():
             home.unlink(missing_ok=True)
-            if can_enter(account, self.var):
-                home.mkdir()
-            else:
-                elsewhere = Path(tempfile.mkdtemp(prefix="kobatela-", dir="/var/lib"))
-                (elsewhere / "belongs-to").write_text(str(home))
-                home.symlink_to(elsewhere)
+            home.mkdir()
         # Also a copied folder, which belongs to whoever copied it.
         give_to(account, home.resolve())
+        if not can_enter(account, home):
+            _move_within_reach(home)
+            give_to(account, home.resolve())
         return home.resolve()
 
     def _server_bin_dir(self, account: str, home: Path) -> Path:
@@ -178,6 +176,15 @@ def _wheel_home() -> Path:
 
 def _wheel_libraries() -> Path:
     return _wheel_home().with_name(f"{_wheel_home().name}.libs")
+
+
+def _move_within_reach(home: Path) -> None:
+    """Leave a link where a folder above is closed to the account that PostgreSQL runs as."""
+    elsewhere = Path(tempfile.mkdtemp(prefix="kobatela-", dir="/var/lib"))
+    elsewhere.rmdir()
+    shutil.move(home, elsewhere)
+    (elsewhere / "belongs-to").write_text(str(home))
+    home.symlink_to(elsewhere)
 
 
 def _belongs_to_another(link: Path) -> bool:

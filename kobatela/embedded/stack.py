@@ -318,4 +318,5 @@ class Stack:
 
 def _celery(*arguments: str) -> list[str]:
     level = ["--loglevel", "INFO"]
-    return [sys.executable, "-m", "celery", "-A", "kobatela.celery", *arguments, *level]
+    quiet = "--quiet"  # without the banner
+    return [sys.executable, "-m", "celery", "-A", "kobatela.celery", quiet, *arguments, *level]

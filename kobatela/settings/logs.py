@@ -15,6 +15,11 @@ _SECRETS = re.compile(
 _EXTRA = ("actor", "subject", "action", "status", "duration_ms", "path", "method")
 
 
+def _extra_of(record: logging.LogRecord) -> dict[str, Any]:
+    said = {name: record.__dict__.get(name) for name in _EXTRA}
+    return {name: value for name, value in said.items() if value is not None}
+
+
 def without_secrets(text: str) -> str:
     """The text with every known shape of a secret blotted out."""
     return _SECRETS.sub("[secret]", text)
@@ -32,19 +37,20 @@ class JsonFormatter(logging.Formatter):
             "message": without_secrets(record.getMessage()),
             "request_id": request_id() or None,
         }
-        line |= {name: record.__dict__[name] for name in _EXTRA if name in record.__dict__}
+        line |= _extra_of(record)
         if record.exc_info:
             line["error"] = without_secrets(self.formatException(record.exc_info))
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
 class TextFormatter(logging.Formatter):
-    """The same for a person at a terminal: time, level, logger, message, request id."""
+    """The same for a person at a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and the traceback if there is one."""
         at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
         line = f"{at} {record.levelname.lower():<7} {record.name}: {record.getMessage()}"
+        line += "".join(f" {name}={value}" for name, value in _extra_of(record).items())
         if request_id():
             line += f" [{request_id()}]"
         if record.exc_info:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,23 +15,29 @@ from kobatela.embedded.valkey import ValkeyServer, start_valkey
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """An empty folder that every account may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="kobatela-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.fixture(scope="session")
-def made_var(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_var() -> Iterator[Path]:
     """A var folder in which PostgreSQL was made once, to be copied."""
-    var = tmp_path_factory.mktemp("made") / "var"
-    var.mkdir()
-    # pytest closes its folders to other accounts; PostgreSQL may have to run as one.
-    for folder in (var.parent, var.parent.parent, var.parent.parent.parent):
-        folder.chmod(0o755)
-    start_postgres(var).stop()
-    return var
+    with tempfile.TemporaryDirectory(prefix="kobatela-test-") as name:
+        Path(name).chmod(0o755)
+        var = Path(name) / "var"
+        var.mkdir()
+        start_postgres(var).stop()
+        yield var
 
 
 @pytest.fixture
-def var(made_var: Path, tmp_path: Path) -> Path:
+def var(made_var: Path, open_folder: Path) -> Path:
     """A var folder with a ready cluster, as a copied checkout has it."""
-    tmp_path.chmod(0o755)
-    copy = tmp_path / "var"
+    copy = open_folder / "var"
     subprocess.run(["cp", "-a", str(made_var), str(copy)], check=True)
     return copy
 

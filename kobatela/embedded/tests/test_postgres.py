@@ -192,12 +192,12 @@ def test_releasing_leaves_the_server_to_the_others(
 
 
 def test_a_copy_of_a_checkout_has_a_server_of_its_own(
-    postgres: PostgresServer, tmp_path: Path
+    postgres: PostgresServer, open_folder: Path
 ) -> None:
     with psycopg.connect(postgres.owner_url()) as owner:
         owner.execute("CREATE TABLE only_here (id int)")
     # A plain copy, taken while the first runs, with its process id file and wrong owners.
-    copied = tmp_path / "copied"
+    copied = open_folder / "copied"
     shutil.copytree(postgres.var, copied, symlinks=True)
     other = start_postgres(copied)
     try:
@@ -210,6 +210,27 @@ def test_a_copy_of_a_checkout_has_a_server_of_its_own(
     finally:
         other.stop()
     assert postgres.is_running()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="Only root's servers run as somebody else.")
+def test_a_checkout_that_others_may_not_enter_keeps_its_data_elsewhere(
+    var: Path, open_folder: Path
+) -> None:
+    open_folder.chmod(0o700)
+    server = start_postgres(var)
+    elsewhere = (var / "postgres").resolve()
+    try:
+        with psycopg.connect(server.owner_url()) as owner:
+            owner.execute("CREATE TABLE house AS SELECT 7 AS id")
+        server.stop()
+        server = start_postgres(var)
+        with psycopg.connect(server.owner_url()) as owner:
+            assert owner.execute("SELECT id FROM house").fetchone() == (7,)
+        assert elsewhere.parent == Path("/var/lib")
+        assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o700
+    finally:
+        server.stop()
+        shutil.rmtree(elsewhere)
 
 
 def test_a_port_that_somebody_took_meanwhile_is_not_insisted_on(

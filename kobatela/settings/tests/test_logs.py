@@ -37,6 +37,12 @@ def test_outside_a_request_there_is_no_request_id() -> None:
     assert json.loads(JsonFormatter().format(_record("tick")))["request_id"] is None
 
 
+def test_a_line_for_a_person_tells_the_same() -> None:
+    with working_for("req_7"):
+        text = TextFormatter().format(_record("request", method="GET", status=200, actor=None))
+    assert text.endswith("info    payments: request status=200 method=GET [req_7]")
+
+
 @pytest.mark.parametrize(
     ("text", "secret"),
     [
