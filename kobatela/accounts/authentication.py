@@ -17,7 +17,12 @@ from kobatela.accounts.key_format import (
     same_digest,
 )
 from kobatela.accounts.models import ApiKey, User
-from kobatela.accounts.selectors import managed_by, require_active_user
+from kobatela.accounts.selectors import (
+    key_by_public_id,
+    managed_by,
+    nobody_else,
+    require_active_user,
+)
 from kobatela.accounts.services.key_use import note_use
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller, Scope
@@ -42,9 +47,9 @@ class ApiKeyAuthentication(BaseAuthentication):
         presented = _presented_key(request)
         if settings.DEV_API_KEY and same_digest(presented, settings.DEV_API_KEY):
             return None, _on_behalf(_legacy_caller(), request)
-        key = _genuine_key(presented, client_address(request))
+        key, manages = _genuine_key(presented, client_address(request))
         note_use(key=key, address=client_address(request))
-        return key.user, _on_behalf(_caller_of(key), request)
+        return key.user, _on_behalf(_caller_of(key, manages=manages), request)
 
     def authenticate_header(self, request: HttpRequest | Request) -> str:
         """What the answer 401 names as the way in."""
@@ -67,17 +72,21 @@ def _presented_key(request: Request) -> str:
     return str(keys[0])
 
 
-def _genuine_key(presented: str, address: str) -> ApiKey:
-    """The stored key with its user. Raises Unauthorized, always with the same words."""
+def _genuine_key(presented: str, address: str) -> tuple[ApiKey, bool]:
+    """The stored key with its user, and whether that user manages anyone.
+
+    Raises Unauthorized, always with the same words.
+    """
     parts = parse_key(presented)
     if parts is None or parts.prefix != installation_prefix(settings.KOBATELA_ENV):
         raise Unauthorized
-    key = ApiKey.objects.select_related("user").filter(public_id=parts.public_id).first()
+    found = key_by_public_id(parts.public_id)
     # An unknown public id takes the same time as a wrong secret.
-    stored = key.digest if key is not None else _NO_DIGEST
+    stored = found[0].digest if found is not None else _NO_DIGEST
     is_same = same_digest(key_digest(presented, settings.API_KEY_PEPPER), stored)
-    if key is None or not is_same:
+    if found is None or not is_same:
         raise Unauthorized
+    key, manages = found
     reason = _refusal(key, address)
     if reason:
         # Whoever holds the genuine key learns nothing more; staff find the reason in the trail.
@@ -88,7 +97,7 @@ def _genuine_key(presented: str, address: str) -> ApiKey:
             body={"reason": reason},
         )
         raise Unauthorized
-    return key
+    return key, manages
 
 
 def _refusal(key: ApiKey, address: str) -> str:
@@ -113,7 +122,7 @@ def _is_allowed(address: str, allowed_ips: list[str]) -> bool:
     return any(found in ipaddress.ip_network(network) for network in allowed_ips)
 
 
-def _caller_of(key: ApiKey) -> Caller:
+def _caller_of(key: ApiKey, *, manages: bool) -> Caller:
     user = key.user
     if user is None:
         return Caller(
@@ -129,7 +138,7 @@ def _caller_of(key: ApiKey) -> Caller:
         key_id=key.pk,
         public_tag=user.public_tag,
         may_confirm_deposits=key.may_confirm_deposits,
-        acts_for=managed_by(user.pk),
+        acts_for=managed_by(user.pk) if manages else nobody_else,
     )
 
 

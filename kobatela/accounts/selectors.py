@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from kobatela.accounts.errors import ApiKeyNotFound, UserNotFound
 from kobatela.accounts.models import ApiKey, User
@@ -73,6 +73,11 @@ def managed_by(manager_id: int) -> Callable[[int], bool]:
     return manages
 
 
+def nobody_else(_user_id: int) -> bool:
+    """What a caller acts for beyond itself when it manages nobody."""
+    return False
+
+
 def api_keys() -> QuerySet[ApiKey]:
     """Every key with its user."""
     return ApiKey.objects.select_related("user")
@@ -84,6 +89,13 @@ def get_api_key(key_id: int) -> ApiKey:
     if key is None:
         raise ApiKeyNotFound
     return key
+
+
+def key_by_public_id(public_id: str) -> tuple[ApiKey, bool] | None:
+    """A key with its user in one query, and whether that user manages anyone; None if unknown."""
+    managed = User.objects.filter(managed_by=OuterRef("user"))
+    key = api_keys().annotate(user_manages=Exists(managed)).filter(public_id=public_id).first()
+    return None if key is None else (key, key.user_manages)
 
 
 def lock_key(key_id: int) -> ApiKey:

@@ -17,6 +17,7 @@ from kobatela.accounts.errors import LegacyKeyForbidden, NoApiKey, Unauthorized
 from kobatela.accounts.key_format import LIVE_PREFIX, TEST_PREFIX, _checksum
 from kobatela.accounts.key_format import make_key as random_key
 from kobatela.accounts.models import ApiKeyUse, User
+from kobatela.accounts.selectors import nobody_else
 from kobatela.accounts.services import key_use, keys, users
 from kobatela.accounts.tasks import purge_key_uses
 from kobatela.accounts.tests.factories import ROOT, make_key, make_user
@@ -88,6 +89,9 @@ def test_a_key_acts_for_its_user_and_whom_that_manages() -> None:
     acting = [caller.may_act_for(user.pk) for user in (manager, managed, stranger)]
 
     assert acting == [True, True, False]
+    managed_caller = _caller(make_key("sender", managed)[1])
+    assert managed_caller.acts_for is nobody_else
+    assert [managed_caller.may_act_for(user.pk) for user in (manager, managed)] == [False, True]
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", " Bearer  "])

@@ -164,6 +164,19 @@ def test_related_are_manager_and_managed_and_two_of_one_manager() -> None:
     assert related == [True, True, False, False, False]
 
 
+def test_a_party_that_manages_nobody_is_asked_for_by_its_id_alone() -> None:
+    me, other = make_user(), make_user()
+    mine = [_approval(me), _approval(other, me)]
+    _approval(other)
+    caller = make_caller("sender", me, acts_for=selectors.nobody_else)
+
+    assert _seen(caller) == mine
+    rows = Approval.objects.filter(visible_to(caller, "first_user", "second_user"))
+    assert "SELECT" not in str(rows.query).removeprefix("SELECT")
+    assert not caller.may_act_for(other.pk)
+    assert caller.may_act_for(me.pk)
+
+
 def _plan(rows: "QuerySet[Any]") -> str:
     sql, parameters = rows.query.sql_with_params()
     with connection.cursor() as cursor:
