@@ -170,6 +170,15 @@ def deposits_waiting_since(before: datetime, limit: int) -> list[tuple[int, int]
     return list(waiting.order_by("created_at").values_list("escrow_id", "pk")[:limit])
 
 
+def deposits_to_confirm() -> QuerySet[Deposit]:
+    """Every deposit that waits for support."""
+    return Deposit.objects.filter(status=DepositStatus.PENDING)
+
+
+def disputed_escrows() -> QuerySet[Escrow]:
+    """Every escrow that waits for a resolution."""
+    return Escrow.objects.filter(status=EscrowStatus.DISPUTED)
+
 def notes_by_id(note_ids: Sequence[int]) -> dict[int, Note]:
     """Notes by their id, for the timeline."""
     return Note.objects.in_bulk(note_ids)

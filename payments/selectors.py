@@ -101,6 +101,11 @@ def find_attempts(references: set[str]) -> list[Attempt]:
     return list(Attempt.objects.filter(known).select_related("payment").order_by("pk"))
 
 
+def payments_for_staff() -> QuerySet[Payment]:
+    """Payments that somebody must look at: refused by the PSP, or held."""
+    held = Q(status=PaymentStatus.PENDING) & ~Q(hold_reason=Hold.NONE)
+    return Payment.objects.filter(held | Q(status=PaymentStatus.ERROR))
+
 def payments_to_send(before: datetime, limit: int) -> list[int]:
     """Payments that nobody has sent although they were ready `before`, oldest first."""
     waiting = Payment.objects.filter(

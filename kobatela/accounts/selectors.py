@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from kobatela.accounts.errors import ApiKeyNotFound, UserNotFound
-from kobatela.accounts.models import ApiKey, User
+from kobatela.accounts.models import ApiKey, Approval, ApprovalStatus, User
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import ValidationFailed
@@ -136,6 +136,10 @@ def keys_expiring_before(moment: datetime) -> QuerySet[ApiKey]:
         expires_at__lt=moment,
     ).order_by("expires_at", "pk")
 
+
+def pending_approvals() -> QuerySet[Approval]:
+    """What one person has agreed to and a second must."""
+    return Approval.objects.filter(status=ApprovalStatus.PENDING)
 
 def _unknown(field: str) -> ValidationFailed:
     return ValidationFailed.of(field, "unknown", "There is no such active user.")
