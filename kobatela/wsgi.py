@@ -1,6 +1,6 @@
 """The WSGI entry for the web server."""
 
-from django.core.management import call_command
+from django.core.management.base import BaseCommand
 from django.core.wsgi import get_wsgi_application
 
 # Names the settings, and makes `task.delay` reach our broker.
@@ -8,4 +8,4 @@ import kobatela.celery  # noqa: F401
 
 application = get_wsgi_application()
 # A configuration that cannot work stops the start here, not the first request that meets it.
-call_command("check")
+BaseCommand().check()

@@ -7,13 +7,14 @@ import os
 
 import django
 from django.core.management import call_command
+from django.core.management.base import BaseCommand
 
 
 def main() -> None:
     """Run the management commands that a start needs."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kobatela.settings.dev")
     django.setup()
-    call_command("check")
+    BaseCommand().check()
     call_command("migrate", database="owner", interactive=False, verbosity=1)
     call_command("ensure_schedule")
     call_command("collectstatic", interactive=False, verbosity=1)

@@ -268,7 +268,6 @@ class Stack:
             sys.executable, "-m", "payments.psp.fake", "--port", str(self._psp_port),
             "--database", str(self.var / "psp.sqlite3"),
             "--webhook-url", f"{self.base_url}/psp/webhook",
-            "--webhook-secret", self._environment["PSP_WEBHOOK_SECRET"],
         ]  # fmt: skip
 
     # --- Watching -------------------------------------------------------------------------------
