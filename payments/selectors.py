@@ -106,6 +106,7 @@ def payments_for_staff() -> QuerySet[Payment]:
     held = Q(status=PaymentStatus.PENDING) & ~Q(hold_reason=Hold.NONE)
     return Payment.objects.filter(held | Q(status=PaymentStatus.ERROR))
 
+
 def payments_to_send(before: datetime, limit: int) -> list[int]:
     """Payments that nobody has sent although they were ready `before`, oldest first."""
     waiting = Payment.objects.filter(

@@ -1,0 +1,1 @@
+"""A small PSP of our own for development and tests: its own process, database and books."""

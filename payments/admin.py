@@ -1,0 +1,232 @@
+"""Payments, fundings and PSP events in the console."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from kobatela.accounts.services.callers import staff_caller
+from kobatela.kernel.admin import Command, ConsoleAdmin
+from kobatela.kernel.money import Money
+from payments import selectors
+from payments.models import (
+    EventStatus,
+    Funding,
+    Hold,
+    Payment,
+    PaymentMethod,
+    PaymentStatus,
+    PspEvent,
+)
+from payments.services.events import reprocess_event
+from payments.services.holds import MAY_BE_HELD, hold_payment, lift_hold
+from payments.services.payouts import execute_payment
+from payments.services.refunds import confirm_external
+
+
+def _execute(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
+    caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
+    execute_payment(payment_id=payment.pk, caller=caller)
+    return "The payment is on its way to the PSP."
+
+
+def _confirm(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
+    caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
+    confirm_external(payment_id=payment.pk, caller=caller)
+    return "The refund is settled."
+
+
+def _hold(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
+    caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
+    hold_payment(payment_id=payment.pk, caller=caller)
+    return "The payment is on hold."
+
+
+def _lift(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
+    caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
+    lift_hold(payment_id=payment.pk, caller=caller)
+    return "The payment is no longer on hold."
+
+
+def _reprocess(request: HttpRequest, event: PspEvent, _data: Mapping[str, Any]) -> str:
+    caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
+    reprocess_event(event_id=event.pk, caller=caller)
+    return "A worker will look at the event again."
+
+
+def _no_execution(payment: Payment) -> str | None:
+    if payment.method != PaymentMethod.PSP:
+        return "The PSP does not make this payment."
+    if payment.status in {PaymentStatus.SETTLED, PaymentStatus.REFUNDED}:
+        return "It has ended."
+    if payment.hold_reason in {Hold.STAFF, Hold.CONTRADICTION}:
+        return "It is on hold; lift the hold first."
+    return None
+
+
+def _no_confirmation(payment: Payment) -> str | None:
+    if payment.method != PaymentMethod.EXTERNAL:
+        return "The PSP reports this payment."
+    return None if payment.status == PaymentStatus.SENT else "It has ended."
+
+
+def _no_hold(payment: Payment) -> str | None:
+    if payment.method != PaymentMethod.PSP or payment.status not in MAY_BE_HELD:
+        return "It is not waiting."
+    return "It is on hold." if payment.hold_reason == Hold.STAFF else None
+
+
+def _no_lift(payment: Payment) -> str | None:
+    return "It is not on hold." if payment.hold_reason == Hold.NONE else None
+
+
+def _no_reprocessing(event: PspEvent) -> str | None:
+    done = event.status in {EventStatus.PROCESSED, EventStatus.IGNORED}
+    return "It was processed." if done else None
+
+
+@admin.display(description="amount", ordering="amount_minor")
+def _amount(row: Payment | Funding) -> str:
+    return str(row.money)
+
+
+def _table(head: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> SafeString:
+    lines = list(rows)
+    if not lines:
+        return SafeString("none")
+    titles = format_html_join("", "<th>{}</th>", ((title,) for title in head))
+    cells = format_html_join(
+        "",
+        "<tr>{}</tr>",
+        ((format_html_join("", "<td>{}</td>", ((cell,) for cell in line)),) for line in lines),
+    )
+    return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", titles, cells)
+
+
+@admin.register(Payment)
+class PaymentAdmin(ConsoleAdmin):
+    """Every payment with what it booked, how often it was tried, and what the PSP said."""
+
+    list_display = ("id", "kind", "method", "status", _amount, "payee", "reason", "created_at")
+    list_filter = ("status", "kind", "method", "currency", "hold_reason")
+    search_fields = ("=psp_ref", "=business_key", "=escrow__id", "=id")
+    list_select_related = ("payee",)
+    ordering = ("-id",)
+    readonly_fields = ("postings", "tries", "psp_events")
+    commands: ClassVar = (
+        Command(
+            "execute",
+            "Execute",
+            _execute,
+            help_text="Sends a payment that waits, or tries one that failed again.",
+            refusal=_no_execution,
+        ),
+        Command(
+            "confirm",
+            "Confirm as paid",
+            _confirm,
+            help_text="Says that the collector, or somebody at the bank, paid this refund.",
+            refusal=_no_confirmation,
+        ),
+        Command(
+            "hold",
+            "Hold",
+            _hold,
+            help_text="Nobody can send it until the hold is lifted here.",
+            danger=True,
+            refusal=_no_hold,
+        ),
+        Command(
+            "lift",
+            "Lift the hold",
+            _lift,
+            help_text="Look at the PSP's own record first: a payment that it made must not be "
+            "sent again.",
+            danger=True,
+            refusal=_no_lift,
+        ),
+    )
+
+    @admin.display(description="postings")
+    def postings(self, payment: Payment) -> SafeString:
+        """What it moved in the books."""
+        return _table(
+            ("when", "what", "account", "debit", "credit"),
+            (
+                (
+                    f"{transfer.created_at:%Y-%m-%d %H:%M:%S}",
+                    transfer.code,
+                    entry.account.code,
+                    Money(entry.amount_minor, transfer.currency) if entry.amount_minor > 0 else "",
+                    Money(-entry.amount_minor, transfer.currency) if entry.amount_minor < 0 else "",
+                )
+                for transfer in selectors.postings_of(payment)
+                for entry in transfer.entries.all()
+            ),
+        )
+
+    @admin.display(description="attempts")
+    def tries(self, payment: Payment) -> SafeString:
+        """Each try at the PSP, with the PSP's own words."""
+        return _table(
+            ("attempt", "key", "PSP reference", "result", "reason", "looks", "the PSP said"),
+            payment.attempts.order_by("number").values_list(
+                "number", "psp_key", "psp_ref", "result", "reason", "looks", "psp_message"
+            ),
+        )
+
+    @admin.display(description="events")
+    def psp_events(self, payment: Payment) -> SafeString:
+        """What the PSP reported."""
+        return _table(
+            ("received", "event", "type", "status", "reason"),
+            payment.events.order_by("pk").values_list(
+                "received_at", "event_id", "type", "status", "reason"
+            ),
+        )
+
+
+@admin.register(Funding)
+class FundingAdmin(ConsoleAdmin):
+    """Sessions in which PSPs collect deposits."""
+
+    list_display = ("id", "escrow_id", "status", _amount, "psp", "psp_ref", "created_at")
+    list_filter = ("status", "currency")
+    search_fields = ("=psp_ref", "=escrow__id", "=id")
+    ordering = ("-id",)
+    # With the secret anybody could pay in the payer's place, or learn what they pay.
+    exclude = ("client_secret", "request_body")
+
+
+@admin.register(PspEvent)
+class PspEventAdmin(ConsoleAdmin):
+    """What PSPs sent, as they sent it."""
+
+    list_display = ("id", "provider", "event_id", "type", "status", "reason", "received_at")
+    list_filter = ("status", "provider", "type")
+    search_fields = ("=event_id", "=payment__psp_ref", "=sha256")
+    ordering = ("-id",)
+    exclude = ("body",)
+    readonly_fields = ("said",)
+    commands: ClassVar = (
+        Command(
+            "reprocess",
+            "Process again",
+            _reprocess,
+            help_text="A worker looks at the event once more. What had its effect has none again.",
+            refusal=_no_reprocessing,
+        ),
+    )
+
+    @admin.display(description="body")
+    def said(self, event: PspEvent) -> str:
+        """The exact text."""
+        return bytes(event.body).decode(errors="replace")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Without the bodies, which only the record page shows."""
+        return super().get_queryset(request).defer("body")

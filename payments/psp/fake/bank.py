@@ -1,0 +1,269 @@
+"""What the PSP does with orders and sessions, without any HTTP."""
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from payments.psp.fake.scenarios import Behaviour, Scenario
+from payments.psp.fake.store import NewOrder, Row, Store
+
+_BUSY = 429
+
+
+class Refusal(Exception):
+    """An answer that says no."""
+
+    def __init__(self, status: int, error: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = error
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, and how it is given. scenario: what the order was scripted to do."""
+
+    status: int
+    body: Mapping[str, Any]
+    scenario: Scenario | None = None
+
+
+class Bank:
+    """Takes orders and sessions, carries them out, and reports.
+
+    settle_after_s: how long a payment takes.
+    """
+
+    def __init__(self, store: Store, *, settle_after_s: float = 0.05) -> None:
+        self.store = store
+        self._settle_after_s = settle_after_s
+
+    # --- orders -----------------------------------------------------------------------------
+    def take_order(self, kind: str, key: str, fields: Mapping[str, Any]) -> Reply:
+        """A transfer or a refund under the client's key. The same again has no second effect."""
+        return self._once(f"{kind}:{key}", fields, lambda: self._new_order(kind, key, fields))
+
+    def _new_order(self, kind: str, key: str, fields: Mapping[str, Any]) -> Reply:
+        amount, currency = _amount(fields.get("amount")), _word(fields, "currency")
+        destination = _word(fields, "destination") if kind == "transfer" else ""
+        charge = self._check_charge(fields, amount, currency) if kind == "refund" else ""
+        scenario = self._scenario(kind, destination, fields)
+        if scenario.behaviour is Behaviour.BUSY:
+            return Reply(_BUSY, {"error": "busy", "message": "Too many requests."})
+        if scenario.behaviour is Behaviour.REFUSE:
+            return Reply(
+                402, {"error": "insufficient_funds", "message": "Balance of acct_9 is too low."}
+            )
+        if scenario.behaviour is Behaviour.OTHER_AMOUNT:
+            amount += 1
+        is_held = scenario.behaviour is Behaviour.HOLD
+        order = self.store.add_order(
+            NewOrder(
+                kind=kind,
+                key=key,
+                amount=str(amount),
+                currency=currency,
+                destination=destination,
+                charge=charge,
+                metadata=json.dumps(fields.get("metadata") or {}),
+                behaviour=scenario.behaviour,
+                due_at=None if is_held else time.time() + self._settle_after_s,
+            )
+        )
+        if scenario.behaviour is Behaviour.EARLY_WEBHOOK:
+            order = self._end(order, "settled")
+        return Reply(201, shown_order(order), scenario)
+
+    def _scenario(self, kind: str, destination: str, fields: Mapping[str, Any]) -> Scenario:
+        metadata = fields.get("metadata")
+        scripted = metadata.get("scenario") if isinstance(metadata, dict) else None
+        if scripted in list(Behaviour):
+            return Scenario(Behaviour(scripted))
+        found = self.store.take_scenario(kind, destination)
+        return found or Scenario(Behaviour.SETTLE)
+
+    def _check_charge(self, fields: Mapping[str, Any], amount: Decimal, currency: str) -> str:
+        charge = _word(fields, "charge")
+        try:
+            funding = self.store.funding(charge)
+        except KeyError as error:
+            raise Refusal(404, "charge_unknown", "There is no such charge.") from error
+        left = Decimal(funding["received"] or 0) - self.store.given_back(charge)
+        if funding["currency"] != currency or amount > left:
+            raise Refusal(402, "charge_exceeded", "The charge does not hold that much.")
+        return charge
+
+    def find_order(self, kind: str, key: str) -> Mapping[str, Any]:
+        """The order under a key. Raises Refusal 404."""
+        order = self.store.order_by_key(kind, key)
+        if order is None:
+            raise Refusal(404, "not_found", "There is no order with this key.")
+        return shown_order(order)
+
+    def end_order(self, order_id: str, status: str) -> Mapping[str, Any]:
+        """Settle, fail or return an order by hand, as the bank behind the PSP would."""
+        try:
+            order = self.store.order(order_id)
+        except KeyError as error:
+            raise Refusal(404, "not_found", "There is no such order.") from error
+        allowed = {"pending": {"settled", "failed"}, "settled": {"returned"}}
+        if status not in allowed.get(order["status"], set()):
+            raise Refusal(409, "invalid_state", f"It is {order['status']}.")
+        with self.store.transaction():
+            return shown_order(self._end(order, status))
+
+    def carry_out(self) -> int:
+        """Do what is due; how many orders moved."""
+        with self.store.transaction():
+            due = self.store.due_orders(time.time())
+            for order in due:
+                self._step(order)
+        return len(due)
+
+    def _step(self, order: Row) -> None:
+        behaviour = order["behaviour"]
+        if order["status"] == "settled":
+            self._end(order, "returned")
+        elif behaviour == Behaviour.FAIL:
+            self._end(order, "failed")
+        else:
+            again = time.time() + self._settle_after_s if behaviour == Behaviour.RETURN else None
+            self._end(order, "settled", due_at=again)
+
+    def _end(self, order: Row, status: str, *, due_at: float | None = None) -> Row:
+        failure = {"failed": "destination_invalid", "returned": "returned_by_bank"}.get(status, "")
+        moved = self.store.move_order(order["id"], status, failure=failure, due_at=due_at)
+        if order["behaviour"] == Behaviour.LOST_WEBHOOK:
+            return moved
+        subject = "refund" if order["kind"] == "refund" and status != "returned" else "payment"
+        event = _event(f"{subject}.{status}", moved)
+        for _ in range(2 if order["behaviour"] == Behaviour.DUPLICATE_WEBHOOK else 1):
+            self.store.add_delivery(event)
+        return moved
+
+    # --- fundings ---------------------------------------------------------------------------
+    def open_funding(self, key: str, fields: Mapping[str, Any]) -> Reply:
+        """A session in which a payer can pay."""
+
+        def new() -> Reply:
+            funding = self.store.add_funding(
+                key,
+                amount=str(_amount(fields.get("amount"))),
+                currency=_word(fields, "currency"),
+                metadata=json.dumps(fields.get("metadata") or {}),
+            )
+            return Reply(201, shown_funding(funding))
+
+        return self._once(f"funding:{key}", fields, new)
+
+    def end_funding(self, funding_id: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The payer pays: all of it, or the `amount` given; or gives up (`fail`)."""
+        with self.store.transaction():
+            try:
+                funding = self.store.funding(funding_id)
+            except KeyError as error:
+                raise Refusal(404, "not_found", "There is no such session.") from error
+            if funding["status"] != "open":
+                return shown_funding(funding)
+            if fields.get("fail"):
+                ended = self.store.end_funding(funding_id, "failed", "")
+                self.store.add_delivery(_event("funding.failed", ended))
+                return shown_funding(ended)
+            paid = _amount(fields.get("amount") or funding["amount"])
+            ended = self.store.end_funding(funding_id, "succeeded", str(paid))
+            told = {**ended, "amount": str(paid)}
+            self.store.add_delivery(_event("funding.succeeded", told))
+            return shown_funding(ended)
+
+    # --- books ------------------------------------------------------------------------------
+    def books(self) -> Mapping[str, Any]:
+        """Everything that this PSP has done, with the sums per currency."""
+        transfers, refunds = self.store.orders("transfer"), self.store.orders("refund")
+        fundings = self.store.fundings()
+        currencies = {row["currency"] for row in (*transfers, *refunds, *fundings)}
+        return {
+            "totals": {
+                currency: {
+                    "collected": _sum(fundings, currency, "succeeded", "received"),
+                    "paid_out": _sum(transfers, currency, "settled", "amount"),
+                    "given_back": _sum(refunds, currency, "settled", "amount"),
+                }
+                for currency in sorted(currencies)
+            },
+            "transfers": [shown_order(row) for row in transfers],
+            "refunds": [shown_order(row) for row in refunds],
+            "fundings": [shown_funding(row) for row in fundings],
+            "open_deliveries": self.store.open_deliveries(),
+        }
+
+    def _once(self, key: str, fields: Mapping[str, Any], do: Callable[[], Reply]) -> Reply:
+        request = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+        with self.store.transaction():
+            known = self.store.answer(key)
+            if known is None:
+                reply = do()
+                if reply.status != _BUSY:
+                    self.store.keep_answer(key, request, reply.status, json.dumps(reply.body))
+                return reply
+        if known["request"] != request:
+            raise Refusal(409, "key_reused", "This key was used for another request.")
+        return Reply(known["status"], json.loads(known["body"]))
+
+
+def shown_order(order: Row) -> Mapping[str, Any]:
+    """An order as clients see it."""
+    names = ("id", "kind", "key", "amount", "currency", "destination", "charge", "status")
+    return {
+        **{name: order[name] for name in names},
+        "failure": order["failure"],
+        "metadata": json.loads(order["metadata"]),
+    }
+
+
+def shown_funding(funding: Row) -> Mapping[str, Any]:
+    """A session as clients see it."""
+    names = ("id", "key", "client_secret", "amount", "currency", "status", "received")
+    return {
+        **{name: funding[name] for name in names},
+        "metadata": json.loads(funding["metadata"]),
+    }
+
+
+def _event(kind: str, row: Row) -> Mapping[str, Any]:
+    return {
+        "id": f"evt_{secrets.token_hex(10)}",
+        "type": kind,
+        "provider": "fake",
+        "psp_ref": row["id"],
+        "payment_reference": row["key"],
+        "amount": row["amount"],
+        "currency": row["currency"],
+    }
+
+
+def _sum(rows: Any, currency: str, status: str, field: str) -> str:
+    counted = (row for row in rows if row["currency"] == currency and row["status"] == status)
+    return str(sum((Decimal(row[field]) for row in counted), Decimal(0)))
+
+
+def _amount(value: Any) -> Decimal:
+    try:
+        amount = Decimal(value) if isinstance(value, str) else None
+    except InvalidOperation:
+        amount = None
+    if amount is None or not amount.is_finite() or amount <= 0:
+        raise Refusal(422, "amount_invalid", "The amount is a positive decimal in a string.")
+    return amount
+
+
+def _word(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 128:
+        raise Refusal(422, f"{name}_invalid", f"{name} is missing or not a text.")
+    return value
