@@ -179,6 +179,7 @@ def disputed_escrows() -> QuerySet[Escrow]:
     """Every escrow that waits for a resolution."""
     return Escrow.objects.filter(status=EscrowStatus.DISPUTED)
 
+
 def notes_by_id(note_ids: Sequence[int]) -> dict[int, Note]:
     """Notes by their id, for the timeline."""
     return Note.objects.in_bulk(note_ids)
