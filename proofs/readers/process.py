@@ -15,7 +15,7 @@ from proofs.readers.frames import Closed, TimedOut, read_frame, write_frame
 from proofs.readers.limits import ChildLimits
 
 START_TIMEOUT_S = 60.0
-GOING_TIMEOUT_S = 2.0
+GOING_TIMEOUT_S = 0.5
 
 _PROJECT_ROOT = Path(__file__).resolve().parents[2]
 # The child gets no other variable: it parses hostile bytes and has no use for secrets.

@@ -6,6 +6,7 @@ import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageDraw
 
@@ -252,12 +253,10 @@ def test_the_copy_stands_upright(tmp_path: Path, orientation: int, written_as: s
     render_derivative(path, tmp_path / "copy.jpg")
     with Image.open(tmp_path / "copy.jpg") as copy:
         assert copy.size == size
-        across, down = UPRIGHT_CORNER[orientation]
-        assert (
-            copy.convert("L").getpixel((10 + across * (size[0] - 20), 10 + down * (size[1] - 20)))
-            < 60
-        )
-        assert copy.convert("L").getpixel((size[0] // 2, size[1] // 2)) > 200
+        grey = np.asarray(copy.convert("L"))
+    across, down = UPRIGHT_CORNER[orientation]
+    assert grey[10 + down * (size[1] - 20), 10 + across * (size[0] - 20)] < 60
+    assert grey[size[1] // 2, size[0] // 2] > 200
 
 
 def test_a_rotated_copy_of_a_picture_has_its_hash(tmp_path: Path, scene: Image.Image) -> None:
@@ -269,19 +268,18 @@ def test_a_rotated_copy_of_a_picture_has_its_hash(tmp_path: Path, scene: Image.I
     assert hamming_distance(upright.perceptual_hash, tagged.perceptual_hash) <= 8
 
 
-@pytest.mark.parametrize(("width", "quality"), [(1600, 60), (900, 40), (500, 30)])
-def test_a_copy_sent_through_a_chat_is_recognised(tmp_path: Path, width: int, quality: int) -> None:
+def test_a_copy_sent_through_a_chat_is_recognised(tmp_path: Path) -> None:
     original = make_photo(
         latitude=5.3, longitude=-4.0, taken_at=TAKEN_AT, seed=2, width=3200, height=2400
     )
-    facts = read_image(stored(tmp_path / "photo", original))
-    with Image.open(io.BytesIO(original)) as picture:
-        small = picture.resize((width, width * 3 // 4))
-    copy = read_image(saved(tmp_path / "copy", small, "JPEG", quality=quality))
-    assert facts.perceptual_hash is not None
-    assert copy.perceptual_hash is not None
-    distance = hamming_distance(facts.perceptual_hash, copy.perceptual_hash)
-    assert distance <= NEAR_DUPLICATE_BITS // 2
+    own_hash = read_image(stored(tmp_path / "photo", original)).perceptual_hash
+    assert own_hash is not None
+    for width, quality in ((1600, 60), (900, 40), (500, 30)):
+        with Image.open(io.BytesIO(original)) as picture:
+            small = picture.resize((width, width * 3 // 4))
+        copy = read_image(saved(tmp_path / "copy", small, "JPEG", quality=quality))
+        assert copy.perceptual_hash is not None
+        assert hamming_distance(own_hash, copy.perceptual_hash) <= NEAR_DUPLICATE_BITS // 2
 
 
 def test_the_copy_carries_nothing_of_the_original_but_its_pixels(
