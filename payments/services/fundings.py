@@ -38,7 +38,7 @@ def open_session(*, caller: Caller, escrow_id: int, payer_id: int, money: Money)
     return open_at_psp(funding_id=funding.pk)
 
 
-@transaction.atomic(savepoint=False)
+@transaction.atomic
 def create_funding(
     *,
     actor: str,
@@ -104,7 +104,7 @@ def open_at_psp(*, funding_id: int) -> Funding:
     return funding
 
 
-@transaction.atomic(savepoint=False)
+@transaction.atomic
 def succeed_funding(*, funding_id: int, money: Money | None, psp_ref: str, actor: str) -> Funding:
     """Book what the PSP reports as collected; `money` is its figure, ours when it gives none.
 
@@ -127,7 +127,7 @@ def succeed_funding(*, funding_id: int, money: Money | None, psp_ref: str, actor
     return funding
 
 
-@transaction.atomic(savepoint=False)
+@transaction.atomic
 def fail_funding(*, funding_id: int, reason: str, actor: str) -> Funding:
     """The session ended without money. No effect on one that has ended."""
     funding = _locked(funding_id)

@@ -13,7 +13,7 @@ from payments.services.rows import save, tell
 MAY_BE_HELD = frozenset({PaymentStatus.PENDING, PaymentStatus.ERROR})
 
 
-@transaction.atomic(savepoint=False)
+@transaction.atomic
 def hold_payment(*, payment_id: int, caller: Caller) -> Payment:
     """Keep a payment that is not in transit where it is. Again: no change.
 
@@ -29,7 +29,7 @@ def hold_payment(*, payment_id: int, caller: Caller) -> Payment:
     return payment
 
 
-@transaction.atomic(savepoint=False)
+@transaction.atomic
 def lift_hold(*, payment_id: int, caller: Caller) -> Payment:
     """Let a payment go its way again; one that failed still needs to be executed.
 

@@ -25,7 +25,7 @@ LONGEST_WAIT = timedelta(minutes=10)
 WAITING = frozenset({PaymentStatus.PENDING, PaymentStatus.ERROR})
 
 
-@transaction.atomic(savepoint=False)
+@transaction.atomic
 def record_outcome(*, attempt_id: int, outcome: Outcome, actor: str) -> Payment:
     """Take what the PSP said of one attempt; `actor` is who brought it (`psp:fake`).
 

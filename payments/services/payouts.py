@@ -18,7 +18,7 @@ from payments.services.rows import add_payment, save, tell
 WAITING = frozenset({PaymentStatus.PENDING, PaymentStatus.ERROR})
 
 
-@transaction.atomic(savepoint=False)
+@transaction.atomic
 def request_payout(
     *,
     escrow_id: int,
@@ -63,7 +63,7 @@ def request_payout(
     return add_payment(payment, actor=actor)
 
 
-@transaction.atomic(savepoint=False)
+@transaction.atomic
 def execute_payment(*, payment_id: int, caller: Caller) -> Payment:
     """Send a payment that waits, or try one that failed again: the same row, the next attempt.
 

@@ -30,7 +30,7 @@ def book_receipt(*, escrow_id: int, source: str, money: Money, business_key: str
     )
 
 
-@transaction.atomic(savepoint=False)
+@transaction.atomic
 def book_surplus(
     *,
     escrow_id: int,

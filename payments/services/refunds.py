@@ -31,7 +31,7 @@ class RefundShare:
     charge_ref: str | None
 
 
-@transaction.atomic(savepoint=False)
+@transaction.atomic
 def request_refund(
     *,
     escrow_id: int,
@@ -98,7 +98,7 @@ def add_refund(
     return add_payment(payment, actor=actor)
 
 
-@transaction.atomic(savepoint=False)
+@transaction.atomic
 def confirm_external(*, payment_id: int, caller: Caller) -> Payment:
     """Say that an external refund was paid: SENT → SETTLED. Again: no change.
 

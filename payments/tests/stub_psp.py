@@ -1,0 +1,86 @@
+"""A PSP in memory whose every answer a test decides."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from django.db import connection
+
+from kobatela.kernel.money import Money
+from payments.psp.base import (
+    FundingOpened,
+    Order,
+    OrderKind,
+    OrderState,
+    Outcome,
+    PspDown,
+    PspSaysNo,
+)
+
+UNKNOWN = Outcome(OrderState.UNKNOWN, message="read timeout")
+
+
+@dataclass
+class StubPsp:
+    """Keeps one order per key, as a PSP does.
+
+    next_answers: outcomes given instead of the truth, one per call of send. accepts: whether an
+    order is taken although the answer says something else. before_answer: run inside each send.
+    """
+
+    name: str = "fake"
+    orders: dict[str, Outcome] = field(default_factory=dict)
+    bodies: dict[str, str] = field(default_factory=dict)
+    sent: list[tuple[OrderKind, str, str]] = field(default_factory=list)
+    looked_up: list[str] = field(default_factory=list)
+    next_answers: list[Outcome] = field(default_factory=list)
+    accepts: bool = True
+    can_look_up: bool = True
+    before_answer: Callable[[str], None] = lambda _key: None
+    fundings: dict[str, FundingOpened] = field(default_factory=dict)
+    funding_error: PspDown | PspSaysNo | None = None
+    in_transaction: list[bool] = field(default_factory=list)
+    numbers: "count[int]" = field(default_factory=lambda: count(1))
+
+    def default_destination(self, user_id: int) -> str:
+        """See Psp."""
+        return f"fake:{user_id}"
+
+    def order_body(self, order: Order) -> str:
+        """See Psp; readable, for assertions."""
+        target = order.charge_ref or order.destination
+        return f"{order.kind} {order.money.amount_minor} {order.money.currency} {target}"
+
+    def send(self, kind: OrderKind, key: str, body: str) -> Outcome:
+        """See Psp."""
+        self.in_transaction.append(connection.in_atomic_block)
+        self.sent.append((kind, key, body))
+        answer = self.next_answers.pop(0) if self.next_answers else None
+        if self.accepts and key not in self.orders:
+            self.orders[key] = Outcome(OrderState.ACCEPTED, psp_ref=f"tr_{next(self.numbers)}")
+            self.bodies[key] = body
+        assert self.bodies.get(key, body) == body, "a key stands for one request"
+        self.before_answer(key)
+        return answer or self.orders[key]
+
+    def find(self, kind: OrderKind, key: str) -> Outcome:
+        """See Psp."""
+        self.looked_up.append(key)
+        if not self.can_look_up:
+            return UNKNOWN
+        return self.orders.get(key, Outcome(OrderState.NOT_FOUND))
+
+    def set_state(self, key: str, state: OrderState) -> None:
+        """What the PSP's own record says from now on."""
+        self.orders[key] = replace(self.orders[key], state=state)
+
+    def funding_body(self, money: Money, metadata: Mapping[str, str]) -> str:
+        """See Psp."""
+        return f"funding {money.amount_minor} {money.currency}"
+
+    def open_funding(self, key: str, body: str) -> FundingOpened:
+        """See Psp."""
+        if self.funding_error is not None:
+            raise self.funding_error
+        number = next(self.numbers)
+        return self.fundings.setdefault(key, FundingOpened(f"ch_{number}", f"secret_{number}"))

@@ -1,0 +1,60 @@
+"""Every move of every state machine of payments, allowed or refused."""
+
+from itertools import product
+
+import pytest
+
+from kobatela.kernel.errors import InvalidState
+from payments.models import (
+    EventStatus,
+    Funding,
+    FundingStatus,
+    Payment,
+    PaymentStatus,
+    PspEvent,
+)
+
+PAYMENT_MOVES = {
+    ("PENDING", "SENT"),
+    ("SENT", "SETTLED"),
+    ("SENT", "ERROR"),
+    ("ERROR", "PENDING"),
+    ("SETTLED", "REFUNDED"),
+}
+FUNDING_MOVES = {("CREATED", "SUCCEEDED"), ("CREATED", "FAILED"), ("FAILED", "SUCCEEDED")}
+EVENT_MOVES = {
+    ("RECEIVED", "WAITING"),
+    ("RECEIVED", "PROCESSED"),
+    ("RECEIVED", "IGNORED"),
+    ("RECEIVED", "FAILED"),
+    ("WAITING", "PROCESSED"),
+    ("WAITING", "FAILED"),
+    ("FAILED", "WAITING"),
+    ("FAILED", "PROCESSED"),
+    ("FAILED", "IGNORED"),
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "states", "moves"),
+    [
+        (Payment, PaymentStatus, PAYMENT_MOVES),
+        (Funding, FundingStatus, FUNDING_MOVES),
+        (PspEvent, EventStatus, EVENT_MOVES),
+    ],
+)
+def test_states_move_only_where_the_table_says(
+    model: type[Payment] | type[Funding] | type[PspEvent],
+    states: type[PaymentStatus] | type[FundingStatus] | type[EventStatus],
+    moves: set[tuple[str, str]],
+) -> None:
+    assert set(model.TRANSITIONS) == set(states)
+    for before, after in product(states, states):
+        row = model(pk=1, status=before)
+        if (before, after) in moves:
+            row.transition_to(after)  # type: ignore[arg-type]  # each model gets its own states
+            assert row.status == after
+        else:
+            with pytest.raises(InvalidState):
+                row.transition_to(after)  # type: ignore[arg-type]  # each model gets its own
+            assert row.status == before
