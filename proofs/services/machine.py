@@ -88,12 +88,12 @@ def _case(
         day_max_minor=settings.KOBATELA_AUTO_APPROVE_DAY_MAX_MINOR.get(milestone.currency),
         escrow_day_minor=0,
         provider_day_minor=0,
-        drawn_for_review=_is_drawn(milestone.pk, evidence.sha256),
+        drawn_for_review=is_drawn(milestone.pk, evidence.sha256),
         switched_on=is_on(SwitchName.MACHINE_APPROVAL),
     )
 
 
-def _is_drawn(milestone_id: int, file_sha256: str) -> bool:
+def is_drawn(milestone_id: int, file_sha256: str) -> bool:
     """Draw by a keyed hash: the same for a repeat, and nobody outside can tell beforehand."""
     text = f"review-sample:{milestone_id}:{file_sha256}".encode()
     digest = hmac.new(settings.SECRET_KEY.encode(), text, hashlib.sha256).digest()

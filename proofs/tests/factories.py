@@ -67,7 +67,7 @@ def vague_photo() -> bytes:
     return photo(positioning_error_m=500.0)
 
 
-def submit(  # noqa: PLR0913 - everything that a proof can be sent with
+def submit(
     escrow: "Escrow",
     content: bytes | None = None,
     *,

@@ -1,0 +1,84 @@
+"""The picture for showing is made after the commit, once, by whoever comes first."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from kobatela.kernel import clock
+from kobatela.uploads import storage
+from proofs.models import Proof
+from proofs.readers import pool
+from proofs.readers.errors import ReaderUnavailable, unreadable
+from proofs.services.derivatives import make_derivative, sweep_derivatives
+from proofs.states import Derivative
+from proofs.tasks import make_derivative as make_derivative_task
+from proofs.tests.factories import PDF, photo, site_escrow, submit
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_noon")]
+
+
+def fails_with(error: Exception) -> Any:
+    def render(*args: object) -> None:
+        raise error
+
+    return render
+
+
+def test_a_small_upright_picture_without_metadata_is_made() -> None:
+    proof = submit(site_escrow(), photo(width=400, height=200, orientation=6))
+    assert proof.upload is not None
+
+    make_derivative_task(str(proof.pk))
+
+    proof.refresh_from_db()
+    assert proof.derivative == Derivative.DONE
+    made = storage.derivative_path(proof.upload.storage_name)
+    with Image.open(made) as picture:
+        assert picture.format == "JPEG"
+        assert picture.size == (200, 400)
+        assert dict(picture.getexif()) == {}
+    assert list(storage.quarantine_dir().iterdir()) == []
+
+
+def test_a_second_bell_renders_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    proof = submit(site_escrow(), photo())
+    make_derivative(proof_id=proof.pk)
+    monkeypatch.setattr(pool, "render_derivative", fails_with(AssertionError()))
+
+    assert make_derivative(proof_id=proof.pk) == Derivative.DONE
+
+
+def test_the_sweeper_makes_what_no_bell_was_heard_for() -> None:
+    fresh = submit(site_escrow(), photo())
+    assert sweep_derivatives()["found"] == 0
+
+    clock.advance(timedelta(minutes=1))
+    document = submit(site_escrow(terms={"proof_kind": "INVOICE"}), PDF, proof_type="INVOICE")
+
+    assert sweep_derivatives() == {"found": 1, "made": 1, "failed": 0}
+    fresh.refresh_from_db()
+    document.refresh_from_db()
+    assert (fresh.derivative, document.derivative) == (Derivative.DONE, Derivative.NONE)
+
+
+def test_a_picture_that_cannot_be_rendered_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    proof = submit(site_escrow(), photo())
+    monkeypatch.setattr(pool, "render_derivative", fails_with(unreadable()))
+
+    assert make_derivative(proof_id=proof.pk) == Derivative.FAILED
+    clock.advance(timedelta(minutes=5))
+    assert sweep_derivatives()["found"] == 0
+
+
+def test_where_rendering_does_not_work_it_is_tried_five_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    proof = submit(site_escrow(), photo())
+    monkeypatch.setattr(pool, "render_derivative", fails_with(ReaderUnavailable("no child")))
+
+    results = [make_derivative(proof_id=proof.pk) for _ in range(5)]
+
+    assert results == [Derivative.WANTED] * 4 + [Derivative.FAILED]
+    assert Proof.objects.get(pk=proof.pk).derivative_attempts == 5
