@@ -1,0 +1,440 @@
+"""A small world with two strangers in it, and how every endpoint that takes an id is used there.
+
+`ROWS` has one row for each method and route with an id. A row prepares an object of the world's
+parties and gives the request with which its owner succeeds; the tests then send the same request
+with every key that must not.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.apps import apps
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from escrow.tests.factories import make_escrow, milestone_of
+from kobatela.accounts.models import ApiKey, User
+from kobatela.accounts.services.keys import revoke_key
+from kobatela.accounts.tests.factories import ROOT, make_key, make_user
+from kobatela.kernel import clock
+from kobatela.kernel.caller import Scope
+from kobatela.rest.checks import api_routes
+from kobatela.rest.tests.client import Answer, Api
+from kobatela.rest.viewsets import KobatelaViewSet
+from proofs.tests.factories import pending_proof, photo, site_escrow
+
+# An id that nothing has, whatever the tests before have made.
+NO_SUCH_ID = 9_007_199_254_740_993
+_STATES = (
+    "escrow.Escrow",
+    "escrow.Milestone",
+    "escrow.Deposit",
+    "payments.Payment",
+    "payments.Funding",
+    "ledger.Transfer",
+    "ledger.Account",
+    "proofs.Proof",
+    "uploads.Upload",
+    "accounts.User",
+    "accounts.Approval",
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """The parties of the world, and strangers who have an agreement of their own."""
+
+    client: User
+    provider: User
+    foreign_client: User
+    foreign_provider: User
+
+    @classmethod
+    def make(cls) -> "World":
+        """Four parties; the strangers have an escrow between them."""
+        world = cls(make_user(), make_user(), make_user(), make_user())
+        make_escrow(client=world.foreign_client, provider=world.foreign_provider)
+        return world
+
+    @property
+    def parties(self) -> dict[str, User]:
+        """The two parties, as factories take them."""
+        return {"client": self.client, "provider": self.provider}
+
+    def stranger(self, scope: Scope) -> User:
+        """Who holds a foreign key of `scope`."""
+        return self.foreign_provider if scope is Scope.PROVIDER else self.foreign_client
+
+    def owner(self, scope: Scope) -> User | None:
+        """Who holds the right key of `scope`; support and admin are nobody's."""
+        return {Scope.SENDER: self.client, Scope.PROVIDER: self.provider}.get(scope)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request about an object of the world."""
+
+    ids: Mapping[str, int]
+    json: Mapping[str, Any] | None = None
+    files: Callable[[], Mapping[str, Any]] | None = None
+    success: int = 200
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one endpoint is used. `scope`: the key with which it succeeds."""
+
+    scope: Scope
+    arrange: Callable[[World], Asked]
+    key_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One method of one route."""
+
+    method: str
+    route: str
+    view: type[KobatelaViewSet]
+    action: str
+
+    def __str__(self) -> str:
+        return f"{self.method} /{self.route}"
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """The row of the gate."""
+        return self.view.scopes[self.action]
+
+    @property
+    def is_command(self) -> bool:
+        """Whether it may change something."""
+        return self.method not in {"GET", "HEAD"}
+
+    @property
+    def takes_id(self) -> bool:
+        """Whether the path names an object."""
+        return "<" in self.route
+
+    def path(self, ids: Mapping[str, int]) -> str:
+        """The path about these objects."""
+        words = [
+            str(ids[word.strip("<>").partition(":")[2]]) if word.startswith("<") else word
+            for word in self.route.split("/")
+        ]
+        return "/" + "/".join(words)
+
+    def send(self, api: Api, asked: Asked, ids: Mapping[str, int] | None = None) -> Answer:
+        """The request, perhaps about other ids."""
+        options: dict[str, Any] = {"json": asked.json if self.is_command else None}
+        if asked.files is not None:
+            options = {"files": asked.files(), "fields": asked.json}
+        key = f"matrix-{self.action}" if self.is_command else None
+        return api.send(self.method, self.path(ids or asked.ids), idempotency_key=key, **options)
+
+
+def endpoints() -> list[Endpoint]:
+    """Every method of every route of the API, from the URL configuration."""
+    return [
+        Endpoint(method.upper(), route, pattern.callback.cls, action)
+        for route, pattern in api_routes()
+        for method, action in getattr(pattern.callback, "actions", {}).items()
+        if issubclass(pattern.callback.cls, KobatelaViewSet)
+    ]
+
+
+def api_of(scope: Scope, user: User | None, **options: Any) -> Api:
+    """A fresh key."""
+    return Api(make_key(scope, user=user, **options)[1])
+
+
+def dead_keys(scope: Scope, user: User | None) -> dict[str, Api]:
+    """Keys that opened the door once, and no key at all."""
+    revoked, revoked_secret = make_key(scope, user=user)
+    revoke_key(caller=ROOT, key_id=revoked.pk)
+    expired, expired_secret = make_key(scope, user=user)
+    ApiKey.objects.filter(pk=expired.pk).update(expires_at=expired.created_at)
+    found = {"revoked": Api(revoked_secret), "expired": Api(expired_secret), "none": Api()}
+    gone = make_user()
+    _, gone_secret = make_key(scope, user=gone)
+    User.objects.filter(pk=gone.pk).update(is_active=False)
+    return found | {"of an inactive user": Api(gone_secret)}
+
+
+def states() -> dict[str, list[Any]]:
+    """Every row that a command could change."""
+    return {name: list(apps.get_model(name).objects.order_by("pk").values()) for name in _STATES}
+
+
+# --- Objects of the world -----------------------------------------------------------------------
+
+
+def _escrow(status: str = "FUNDED", **options: Any) -> Callable[[World], Any]:
+    return lambda world: make_escrow(status, **world.parties, **options)
+
+
+def _about(make: Callable[[World], Any], **asked: Any) -> Callable[[World], Asked]:
+    """A request about a fresh escrow."""
+    return lambda world: Asked({"escrow_id": make(world).pk}, **asked)
+
+
+def _milestone(world: World) -> Asked:
+    escrow = make_escrow(milestones=[5_000], **world.parties)
+    return Asked({"milestone_id": milestone_of(escrow).pk})
+
+
+def _proof(**asked: Any) -> Callable[[World], Asked]:
+    def arrange(world: World) -> Asked:
+        proof = pending_proof(site_escrow(50_000, **world.parties))
+        return Asked({"proof_id": proof.pk}, **asked)
+
+    return arrange
+
+
+def _deposit(**asked: Any) -> Callable[[World], Asked]:
+    def arrange(world: World) -> Asked:
+        escrow = make_escrow("DRAFT", **world.parties)
+        sender = api_of(Scope.SENDER, world.client)
+        reported = sender.post(
+            f"/escrows/{escrow.pk}/deposit", json={"amount": "10.00"}, idempotency_key="reported"
+        )
+        assert reported.status == 200
+        (deposit,) = sender.get(f"/escrows/{escrow.pk}/deposits").json["items"]
+        return Asked({"escrow_id": escrow.pk, "deposit_id": deposit["id"]}, **asked)
+
+    return arrange
+
+
+def _payment(world: World) -> Asked:
+    escrow = make_escrow("RELEASED", **world.parties)
+    (payment,) = (
+        api_of(Scope.SENDER, world.client).get(f"/escrows/{escrow.pk}/payments").json["items"]
+    )
+    return Asked({"payment_id": payment["id"]})
+
+
+def _external_refund(world: World) -> Asked:
+    escrow = make_escrow("DRAFT", **world.parties)
+    sender = api_of(Scope.SENDER, world.client, may_confirm_deposits=True)
+    path = f"/escrows/{escrow.pk}"
+    deposited = sender.post(f"{path}/deposit", json={"amount": "100.00"}, idempotency_key="in")
+    assert deposited.json["status"] == "FUNDED"
+    refunded = sender.post(f"{path}/refund", json={"note": "changed plans"}, idempotency_key="out")
+    assert refunded.json["status"] == "REFUNDED"
+    (payment,) = sender.get(f"{path}/payments").json["items"]
+    return Asked({"payment_id": payment["id"]})
+
+
+def _party(world: World) -> Asked:
+    return Asked({"user_id": world.client.pk})
+
+
+def _key(world: World) -> Asked:
+    return Asked({"key_id": make_key(Scope.SENDER, user=world.client)[0].pk})
+
+
+def _image() -> dict[str, Any]:
+    return {"file": SimpleUploadedFile("site.jpg", photo(), content_type="image/jpeg")}
+
+
+_NOTE = {"note": "for the record"}
+ROWS: Mapping[str, Row] = {
+    "GET /users/<int:user_id>": Row(Scope.SENDER, _party),
+    "PATCH /users/<int:user_id>": Row(
+        Scope.ADMIN, lambda world: Asked({"user_id": world.client.pk}, {"language": "fr"})
+    ),
+    "GET /apikeys/<int:key_id>": Row(Scope.ADMIN, _key),
+    "DELETE /apikeys/<int:key_id>": Row(
+        Scope.ADMIN, lambda world: Asked(_key(world).ids, success=204)
+    ),
+    "POST /apikeys/<int:key_id>/rotate": Row(
+        Scope.ADMIN, lambda world: Asked(_key(world).ids, {}, success=201)
+    ),
+    "GET /escrows/<int:escrow_id>": Row(Scope.SENDER, _about(_escrow())),
+    "GET /escrows/<int:escrow_id>/summary": Row(Scope.PROVIDER, _about(_escrow())),
+    "GET /escrows/<int:escrow_id>/timeline": Row(Scope.SENDER, _about(_escrow())),
+    "GET /escrows/<int:escrow_id>/payments": Row(Scope.SENDER, _about(_escrow("RELEASED"))),
+    "GET /escrows/<int:escrow_id>/deposits": Row(Scope.SENDER, _about(_escrow())),
+    "GET /escrows/<int:escrow_id>/milestones": Row(
+        Scope.SENDER, _about(_escrow(milestones=[5_000]))
+    ),
+    "POST /escrows/<int:escrow_id>/milestones": Row(
+        Scope.SENDER,
+        _about(
+            _escrow(),
+            json={"label": "Roof", "amount": "10.00", "sequence_index": 1},
+            success=201,
+        ),
+    ),
+    "GET /escrows/milestones/<int:milestone_id>": Row(Scope.SENDER, _milestone),
+    "POST /escrows/<int:escrow_id>/deposit": Row(
+        Scope.SENDER, _about(_escrow("DRAFT"), json={"amount": "10.00"})
+    ),
+    "POST /escrows/<int:escrow_id>/funding-session": Row(
+        Scope.SENDER, _about(_escrow("DRAFT"), success=201)
+    ),
+    "POST /escrows/<int:escrow_id>/mark-delivered": Row(
+        Scope.PROVIDER, _about(_escrow(), json=_NOTE)
+    ),
+    "POST /escrows/<int:escrow_id>/client-approve": Row(
+        Scope.SENDER, _about(_escrow(), json=_NOTE)
+    ),
+    "POST /escrows/<int:escrow_id>/client-reject": Row(Scope.SENDER, _about(_escrow(), json=_NOTE)),
+    "POST /escrows/<int:escrow_id>/cancel": Row(Scope.SENDER, _about(_escrow("DRAFT"), json=_NOTE)),
+    "POST /escrows/<int:escrow_id>/dispute": Row(Scope.PROVIDER, _about(_escrow(), json=_NOTE)),
+    "POST /escrows/<int:escrow_id>/refund": Row(Scope.PROVIDER, _about(_escrow(), json=_NOTE)),
+    "POST /escrows/<int:escrow_id>/resolve": Row(
+        Scope.SUPPORT,
+        _about(_escrow("DISPUTED"), json={"release": "60.00", "refund": "40.00", **_NOTE}),
+    ),
+    "POST /escrows/<int:escrow_id>/check-deadline": Row(Scope.SENDER, _about(_escrow())),
+    "POST /escrows/<int:escrow_id>/deposits/<int:deposit_id>/confirm": Row(
+        Scope.SUPPORT, _deposit()
+    ),
+    "POST /escrows/<int:escrow_id>/deposits/<int:deposit_id>/reject": Row(
+        Scope.SUPPORT, _deposit(json=_NOTE)
+    ),
+    "GET /proofs/<int:proof_id>": Row(Scope.PROVIDER, _proof()),
+    "GET /proofs/<int:proof_id>/file": Row(Scope.PROVIDER, _proof()),
+    "POST /proofs/<int:proof_id>/decision": Row(
+        Scope.SUPPORT, _proof(json={"decision": "reject", **_NOTE})
+    ),
+    "POST /proofs/<int:proof_id>/request-info": Row(Scope.SUPPORT, _proof(json=_NOTE)),
+    "GET /payments/<int:payment_id>": Row(Scope.SENDER, _payment),
+    "POST /payments/execute/<int:payment_id>": Row(Scope.SENDER, _payment),
+    "POST /payments/<int:payment_id>/confirm": Row(
+        Scope.SENDER, _external_refund, {"may_confirm_deposits": True}
+    ),
+}
+
+
+# Endpoints that make something new: (scope, body or form).
+NEW: Mapping[str, Row] = {
+    "POST /users": Row(
+        Scope.SUPPORT,
+        lambda _: Asked(
+            {},
+            {
+                "username": "ama",
+                "email": "ama@example.org",
+                "phone": "+22507000000",
+                "language": "fr",
+                "public_tag": "private",
+                "managed_by": None,
+            },
+            success=201,
+        ),
+    ),
+    "POST /apikeys": Row(
+        Scope.ADMIN,
+        lambda world: Asked(
+            {},
+            {
+                "name": "till",
+                "scope": "sender",
+                "user_id": world.client.pk,
+                "days_valid": 30,
+                "may_confirm_deposits": True,
+                "confirm_limit": {"EUR": "100.00"},
+                "reason": "collects itself",
+                "allowed_ips": ["10.0.0.0/8"],
+            },
+            success=201,
+        ),
+    ),
+    "POST /escrows": Row(Scope.SENDER, lambda world: Asked({}, _new_escrow(world), success=201)),
+    "POST /proofs": Row(Scope.PROVIDER, lambda world: Asked({}, _new_claim(world), success=201)),
+    "POST /files/proofs": Row(Scope.PROVIDER, lambda _: Asked({}, {}, files=_image, success=201)),
+}
+
+
+def _new_escrow(world: World) -> dict[str, Any]:
+    return {
+        "client_id": world.client.pk,
+        "provider_id": world.provider.pk,
+        "amount_total": "100.00",
+        "currency": "EUR",
+        "release_conditions": {"roof": "tight"},
+        "deadline_at": (clock.now() + timedelta(days=30)).isoformat(),
+        "domain": "private",
+        "inspection_hours": 72,
+        "on_deadline": "refund",
+        "milestones": [
+            {
+                "sequence_index": 1,
+                "label": "Roof",
+                "amount": "50.00",
+                "proof_kind": "PHOTO",
+                "validator": "SUPPORT",
+                "proof_requirements": {"expected_amount": "50.00"},
+                "geofence_lat": "5.350000",
+                "geofence_lng": "-4.000000",
+                "geofence_radius_m": "100.00",
+                "max_age_minutes": 120,
+            }
+        ],
+    }
+
+
+def _new_claim(world: World) -> dict[str, Any]:
+    return {
+        "escrow_id": site_escrow(50_000, **world.parties).pk,
+        "milestone_idx": 1,
+        "type": "PHOTO",
+        "storage_url": "https://example.org/a.jpg",
+        "sha256": "ab" * 32,
+        "metadata": {"camera": "phone"},
+    }
+
+
+# --- Ids inside bodies and queries --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Inside:
+    """An endpoint that names an object of somebody in its body or query."""
+
+    name: str
+    scope: Scope
+    send: Callable[[Api, int], Answer]
+    make: Callable[[World], int]
+
+
+def _submit(api: Api, escrow_id: int) -> Answer:
+    fields = {"escrow_id": escrow_id, "milestone_idx": 1, "type": "PHOTO"}
+    return api.post("/proofs", files=_image(), fields=fields)
+
+
+def _claim(api: Api, escrow_id: int) -> Answer:
+    body = {"escrow_id": escrow_id, "milestone_idx": 1, "type": "PHOTO"}
+    claimed = {"storage_url": "https://example.org/a.jpg", "sha256": "ab" * 32}
+    return api.post("/proofs", json=body | claimed)
+
+
+INSIDE: tuple[Inside, ...] = (
+    Inside(
+        "the escrow of a proof in a form",
+        Scope.PROVIDER,
+        _submit,
+        lambda world: site_escrow(50_000, **world.parties).pk,
+    ),
+    Inside(
+        "the escrow of a claimed proof",
+        Scope.PROVIDER,
+        _claim,
+        lambda world: site_escrow(50_000, **world.parties).pk,
+    ),
+    Inside(
+        "the escrow of payments",
+        Scope.SENDER,
+        lambda api, escrow_id: api.get(f"/payments?escrow_id={escrow_id}"),
+        lambda world: make_escrow("RELEASED", **world.parties).pk,
+    ),
+    Inside(
+        "the escrow of proofs",
+        Scope.SENDER,
+        lambda api, escrow_id: api.get(f"/proofs?escrow_id={escrow_id}"),
+        lambda world: pending_proof(site_escrow(50_000, **world.parties)).escrow_id,
+    ),
+)
