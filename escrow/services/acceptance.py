@@ -12,7 +12,7 @@ from escrow.services.results import EscrowResult
 from kobatela.kernel.caller import Caller
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def approve_escrow(*, caller: Caller, escrow_id: int, said: Said) -> EscrowResult:
     """Accept all that is open: one payout per open milestone, one for the rest; RELEASED.
 
@@ -42,7 +42,7 @@ def approve_escrow(*, caller: Caller, escrow_id: int, said: Said) -> EscrowResul
     return EscrowResult(escrow, missing)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def reject_escrow(*, caller: Caller, escrow_id: int, said: Said) -> EscrowResult:
     """Refuse: all that is held goes back, or support decides once a proof is pending or accepted.
 
@@ -52,7 +52,7 @@ def reject_escrow(*, caller: Caller, escrow_id: int, said: Said) -> EscrowResult
     return _turn_down(caller, escrow_id, rules.CLIENT_REJECT, said)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def cancel_escrow(*, caller: Caller, escrow_id: int, said: Said) -> EscrowResult:
     """Call a DRAFT escrow off, as reject_escrow does. Raises the same."""
     return _turn_down(caller, escrow_id, rules.CANCEL, said)

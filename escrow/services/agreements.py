@@ -41,7 +41,7 @@ class EscrowTerms:
     milestones: Sequence[MilestoneTerms] = ()
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def create_escrow(*, caller: Caller, terms: EscrowTerms) -> Escrow:
     """Make a DRAFT escrow with its milestones. The client is one whom the caller acts for.
 

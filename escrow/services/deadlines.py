@@ -48,7 +48,7 @@ def apply_locked(escrow: Escrow) -> bool:
     return applied
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def check_deadline(*, caller: Caller, escrow_id: int) -> Escrow:
     """Apply what is due now and give the escrow as it then stands. Raises EscrowNotFound."""
     escrow = selectors.lock_visible_escrow(caller, escrow_id)

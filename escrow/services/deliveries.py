@@ -10,7 +10,7 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def mark_delivered(*, caller: Caller, escrow_id: int, said: Said) -> Escrow:
     """FUNDED becomes RELEASABLE and the inspection clock starts.
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from payments.services import receipts
 
 from audit.actions import Action
 from audit.services.jobs import Heartbeat
@@ -30,6 +29,7 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import InvalidState
 from kobatela.kernel.money import Money
+from payments.services import receipts
 
 PENDING_FOR = timedelta(days=14)
 # What support confirms came in over an account without an API.
@@ -38,7 +38,7 @@ _BY_JOB = Acting("system:deposits")
 _AT_ONCE = 500
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def report_deposit(*, caller: Caller, escrow_id: int, amount_in: AmountIn) -> Escrow:
     """Record a deposit; the confirmed one that completes the total funds the escrow.
 
@@ -107,7 +107,7 @@ def book(*, escrow: Escrow, deposit: Deposit, by: Acting) -> None:
         escrow.psp_hold_ends_at = clock.now() + hold
     is_complete = rules.missing_minor(escrow) == 0 and escrow.status == EscrowStatus.DRAFT
     before = move_escrow(escrow, EscrowStatus.FUNDED) if is_complete else escrow.status
-    save_escrow(escrow)
+    save_escrow(escrow, "status", "funded_minor", "psp_hold_ends_at")
     record_deposit(escrow, deposit, Action.DEPOSIT_CONFIRMED, by, funded_minor=escrow.funded_minor)
     if is_complete:
         record(
@@ -121,7 +121,7 @@ def book(*, escrow: Escrow, deposit: Deposit, by: Acting) -> None:
         )
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def confirm_deposit(*, caller: Caller, escrow_id: int, deposit_id: int) -> DepositResult:
     """Confirm that the money of a pending deposit has arrived; above a figure two people must.
 
@@ -156,7 +156,7 @@ def confirm(
     book(escrow=escrow, deposit=deposit, by=by)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def reject_deposit(
     *, caller: Caller, escrow_id: int, deposit_id: int, note: str = ""
 ) -> DepositResult:

@@ -14,7 +14,7 @@ from kobatela.kernel.caller import Caller
 from kobatela.kernel.money import format_minor
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def open_dispute(*, caller: Caller, escrow_id: int, said: Said) -> Escrow:
     """Freeze what is held until support decides. Money already released goes on.
 
@@ -33,7 +33,7 @@ def open_dispute(*, caller: Caller, escrow_id: int, said: Said) -> Escrow:
     return escrow
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def resolve_dispute(
     *, caller: Caller, escrow_id: int, release_in: AmountIn, refund_in: AmountIn, note: str
 ) -> EscrowResult:

@@ -62,7 +62,7 @@ def lock_for_decision(*, escrow_id: int, milestone_id: int) -> tuple[Escrow, Mil
     return escrow, milestone
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def begin_review(
     *, escrow: Escrow, milestone: Milestone, has_file: bool, submitted_at: datetime, actor: str
 ) -> None:
@@ -83,7 +83,7 @@ def begin_review(
         save_escrow(escrow)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def reject_evidence(*, escrow: Escrow, milestone: Milestone, actor: str) -> None:
     """The proof was refused: the locked milestone waits for a new one, or a passed deadline acts.
 
@@ -102,7 +102,7 @@ def reject_evidence(*, escrow: Escrow, milestone: Milestone, actor: str) -> None
     deadlines.apply_locked(escrow)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def release_milestone(
     *, escrow: Escrow, milestone: Milestone, proof_id: int, actor: str
 ) -> "Payment":

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.db import transaction
-from payments.services import fundings, receipts
 
 from escrow import rules, selectors
 from escrow.models import Deposit, DepositStatus, Escrow
@@ -13,6 +12,7 @@ from escrow.services.journal import Acting
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.money import Money
+from payments.services import fundings, receipts
 
 
 def start_funding(*, caller: Caller, escrow_id: int) -> Any:
@@ -39,7 +39,7 @@ class EscrowFundings:
         """Lock the escrow before payments takes any lock."""
         selectors.lock_escrow(escrow_id)
 
-    @transaction.atomic
+    @transaction.atomic(savepoint=False)
     def succeeded(self, funding: Any, money: Money, psp: str) -> None:
         """Book what came in: into the escrow as far as it can take it, the rest to go back.
 

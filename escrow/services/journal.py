@@ -24,9 +24,7 @@ _CHANGING = (
     "deadline_paused_at",
     "psp_hold_ends_at",
     "psp_hold_warned_at",
-    "next_deadline_at",
     "closed_at",
-    "updated_at",
 )
 
 
@@ -53,11 +51,12 @@ class Said:
     upload_id: int | None = None
 
 
-def save_escrow(escrow: Escrow) -> None:
-    """Write what changed, together with the moment at which a deadline acts next."""
+def save_escrow(escrow: Escrow, *fields: str) -> None:
+    """Write what may have changed (only `fields`, when they are named), and the moment at which a
+    deadline acts next."""
     escrow.next_deadline_at = deadlines.next_at(escrow)
     escrow.updated_at = clock.now()
-    escrow.save(update_fields=_CHANGING)
+    escrow.save(update_fields=(*(fields or _CHANGING), "next_deadline_at", "updated_at"))
 
 
 def record(

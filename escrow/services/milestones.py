@@ -45,7 +45,7 @@ class MilestoneTerms:
     max_age_minutes: int | None = 120
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def add_milestone(*, caller: Caller, escrow_id: int, terms: MilestoneTerms) -> Milestone:
     """Add a milestone to an escrow that is DRAFT, or FUNDED with enough money free.
 

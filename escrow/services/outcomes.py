@@ -6,8 +6,6 @@ in the same transaction.
 
 from typing import TYPE_CHECKING, Any
 
-from payments.services import payouts, refunds
-
 from audit.actions import Action
 from audit.services.alerts import AlertType, Severity, raise_alert
 from escrow import hooks
@@ -20,6 +18,7 @@ from escrow.services.journal import Acting, move_escrow, move_milestone, record,
 from escrow.shares import allocate
 from kobatela.kernel import clock
 from kobatela.kernel.money import Money
+from payments.services import payouts, refunds
 
 if TYPE_CHECKING:
     from payments.models import Payment

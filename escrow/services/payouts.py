@@ -65,7 +65,7 @@ class EscrowRefunds:
         """The money came back; it stays owed to the client."""
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def _follow(
     payment: Any, target: MilestoneStatus, action: Action, *, event: str | None = None
 ) -> None:

@@ -18,7 +18,7 @@ from kobatela.kernel.errors import ValidationFailed
 from kobatela.kernel.money import format_minor
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def refund_escrow(
     *, caller: Caller, escrow_id: int, amount_in: AmountIn | None, note: str = ""
 ) -> EscrowResult:

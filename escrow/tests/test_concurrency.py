@@ -40,7 +40,7 @@ from payments.selectors import payments_of
 pytestmark = [pytest.mark.concurrency, pytest.mark.django_db(transaction=True)]
 THREADS = 16
 ROUNDS = 200 if IS_SOAK else 12
-CLIENTS, KEYS = (32, 50) if IS_SOAK else (16, 20)
+CLIENTS, KEYS = 32, 50
 
 # Refusals of the ledger that no command may ever run into while the escrow is locked.
 GUARDS = {"ALREADY_POSTED", "INSUFFICIENT_FUNDS"}
