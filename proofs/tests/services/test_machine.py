@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,6 +28,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_noon")]
 
 def outcome(proof: Proof) -> tuple[str, list[str]]:
     return proof.status, proof.review_reasons
+
+
+def status_of(escrow: Any, content: bytes) -> str:
+    return submit(escrow, content).status
 
 
 def related_by_manager() -> dict[str, Any]:
@@ -186,9 +191,7 @@ def test_at_once_on_eight_escrows_the_provider_never_gets_more_than_the_day(
     provider = make_user()
     escrows = [site_escrow(100_000, provider=provider) for _ in range(8)]
     photos = [photo() for _ in escrows]
-    results = _at_once(
-        [lambda pair=pair: submit(*pair).status for pair in zip(escrows, photos, strict=True)]
-    )
+    results = _at_once([partial(status_of, *pair) for pair in zip(escrows, photos, strict=True)])
 
     assert sorted(results) == ["APPROVED"] * 3 + ["PENDING"] * 5
     assert_in_order()
@@ -200,7 +203,7 @@ def test_the_same_file_at_once_on_eight_escrows_is_approved_at_most_once() -> No
     content = photo()
     escrows = [site_escrow() for _ in range(8)]
 
-    results = _at_once([lambda escrow=escrow: submit(escrow, content).status for escrow in escrows])
+    results = _at_once([partial(status_of, escrow, content) for escrow in escrows])
 
     assert sorted(results) == ["APPROVED"] + ["PENDING"] * 7
     assert_in_order()
@@ -213,7 +216,7 @@ def test_the_same_file_at_once_on_ones_own_eight_escrows_is_taken_once() -> None
     provider = make_user()
     escrows = [site_escrow(provider=provider) for _ in range(8)]
 
-    results = _at_once([lambda escrow=escrow: submit(escrow, content).status for escrow in escrows])
+    results = _at_once([partial(status_of, escrow, content) for escrow in escrows])
 
     assert sorted(results) == ["DUPLICATE_PROOF"] * 7 + ["PENDING"]
     assert Proof.objects.count() == 1
@@ -225,9 +228,7 @@ def test_nearly_the_same_picture_at_once_on_six_escrows_is_approved_at_most_once
     contents = [photo(seed=4712, quality=quality) for quality in (40, 50, 60, 70, 80, 90)]
     escrows = [site_escrow() for _ in contents]
 
-    results = _at_once(
-        [lambda pair=pair: submit(*pair).status for pair in zip(escrows, contents, strict=True)]
-    )
+    results = _at_once([partial(status_of, *pair) for pair in zip(escrows, contents, strict=True)])
 
     assert sorted(results) == ["APPROVED"] + ["PENDING"] * 5
 
@@ -238,7 +239,7 @@ def test_of_eight_photos_at_once_for_one_milestone_one_is_taken() -> None:
     escrow = site_escrow()
     photos = [photo() for _ in range(8)]
 
-    results = _at_once([lambda item=item: submit(escrow, item).status for item in photos])
+    results = _at_once([partial(status_of, escrow, item) for item in photos])
 
     assert results.count("APPROVED") == 1
     assert Proof.objects.count() == 1
