@@ -9,7 +9,7 @@ from escrow.services.journal import Acting, record
 from kobatela.kernel.caller import Caller
 
 
-@transaction.atomic(savepoint=False)
+@transaction.atomic
 def read_escrow(*, caller: Caller, escrow_id: int) -> Escrow:
     """One escrow, and one audit entry that it was read. Raises EscrowNotFound."""
     escrow = selectors.get_escrow(caller, escrow_id)
