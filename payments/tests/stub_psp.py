@@ -20,7 +20,7 @@ from payments.psp.base import (
 UNKNOWN = Outcome(OrderState.UNKNOWN, message="read timeout")
 
 
-@dataclass
+@dataclass(repr=False)
 class StubPsp:
     """Keeps one order per key, as a PSP does.
 

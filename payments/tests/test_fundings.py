@@ -1,0 +1,266 @@
+"""Money that a PSP collects."""
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from audit.models import Alert, OutboxEvent
+from escrow.models import Deposit, Escrow
+from escrow.tests.factories import as_client, make_escrow
+from kobatela.kernel import clock
+from kobatela.kernel.money import Money
+from payments import selectors
+from payments.errors import PspNotConfigured, PspRefused, PspUnavailable
+from payments.ledger import chart
+from payments.ledger import selectors as ledger
+from payments.models import Funding, Payment
+from payments.psp.base import PspDown, PspSaysNo
+from payments.services.fundings import (
+    create_funding,
+    fail_funding,
+    open_session,
+    succeed_funding,
+)
+from payments.tests.books import assert_in_order, at_psp
+from payments.tests.factories import take_event
+from payments.tests.stub_psp import StubPsp
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def escrow() -> Escrow:
+    """An escrow that waits for 100.00 EUR."""
+    return make_escrow("DRAFT")
+
+
+def open_for(escrow: Escrow, amount_minor: int = 10_000) -> Funding:
+    """A session of its client."""
+    return open_session(
+        caller=as_client(escrow),
+        escrow_id=escrow.pk,
+        payer_id=escrow.client_id,
+        money=Money(amount_minor, "EUR"),
+    )
+
+
+def held(escrow: Escrow) -> int:
+    """What the ledger holds for the escrow."""
+    return ledger.balance_minor(chart.escrow_held(escrow.pk), "EUR")
+
+
+def test_a_session_has_what_the_payers_device_needs(psp: StubPsp, escrow: Escrow) -> None:
+    funding = open_for(escrow)
+
+    assert (funding.status, funding.client_secret, funding.psp_ref) == (
+        "CREATED",
+        "secret_1",
+        "ch_1",
+    )
+    assert selectors.open_funding(escrow.pk) == funding
+    assert held(escrow) == 0
+    assert_in_order()
+
+
+def test_an_open_session_for_the_same_amount_is_answered_again(
+    psp: StubPsp, escrow: Escrow
+) -> None:
+    first, second = open_for(escrow), open_for(escrow)
+
+    assert (first.pk, first.client_secret) == (second.pk, second.client_secret)
+    assert len(psp.fundings) == 1
+
+
+def test_a_session_for_another_amount_replaces_the_open_one(psp: StubPsp, escrow: Escrow) -> None:
+    first, second = open_for(escrow), open_for(escrow, 4_000)
+
+    first.refresh_from_db()
+    assert (first.status, first.reason) == ("FAILED", "SUPERSEDED")
+    assert selectors.open_funding(escrow.pk) == second
+
+
+def test_a_retry_after_a_silent_psp_opens_the_same_session(psp: StubPsp, escrow: Escrow) -> None:
+    psp.funding_error = PspDown("read timeout")
+    with pytest.raises(PspUnavailable):
+        open_for(escrow)
+    psp.funding_error = None
+
+    funding = open_for(escrow)
+
+    assert Funding.objects.count() == 1
+    assert list(psp.fundings) == [funding.psp_key]
+
+
+def test_a_session_that_the_psp_refuses_has_failed(psp: StubPsp, escrow: Escrow) -> None:
+    psp.funding_error = PspSaysNo("too small")
+    with pytest.raises(PspRefused):
+        open_for(escrow)
+
+    assert Funding.objects.get().status == "FAILED"
+    assert selectors.open_funding(escrow.pk) is None
+
+
+def test_without_a_collecting_psp_there_is_no_session(
+    escrow: Escrow, monkeypatch: pytest.MonkeyPatch, settings: object
+) -> None:
+    setattr(settings, "KOBATELA_PSP", "manual")  # noqa: B010 - the fixture's own way
+    with pytest.raises(PspNotConfigured):
+        open_for(escrow)
+    assert not Funding.objects.exists()
+
+
+def test_an_escrow_has_one_open_session_whatever_the_code_does(
+    psp: StubPsp, escrow: Escrow
+) -> None:
+    funding = open_for(escrow)
+    funding.pk, funding.psp_key, funding.psp_ref = None, "other", None
+    with pytest.raises(IntegrityError, match="funding_one_open"), transaction.atomic():
+        funding.save(force_insert=True)
+
+
+def test_the_psps_report_books_the_money_once(psp: StubPsp, escrow: Escrow) -> None:
+    funding = open_for(escrow)
+
+    for number in range(3):
+        take_event(
+            "funding.succeeded",
+            event_id=f"evt_{number}",
+            psp_ref=funding.psp_ref,
+            amount="100.00",
+            currency="EUR",
+        )
+
+    funding.refresh_from_db()
+    escrow.refresh_from_db()
+    assert (funding.status, funding.received_minor) == ("SUCCEEDED", 10_000)
+    assert (escrow.status, held(escrow), at_psp()) == ("FUNDED", 10_000, 10_000)
+    deposit = Deposit.objects.get()
+    assert (deposit.source, deposit.charge_ref) == ("psp:fake", funding.psp_ref)
+    assert not Alert.objects.exists()
+    event = OutboxEvent.objects.get(event="funding.succeeded")
+    assert list(event.audience) == [escrow.client_id]
+    assert_in_order()
+
+
+def test_a_report_that_overtakes_our_own_call_finds_the_session(
+    psp: StubPsp, escrow: Escrow
+) -> None:
+    with transaction.atomic():
+        funding = create_funding(
+            actor="system:tests",
+            escrow_id=escrow.pk,
+            payer_id=escrow.client_id,
+            money=Money(10_000, "EUR"),
+        )
+
+    event = take_event("funding.succeeded", psp_ref="ch_9", payment_reference=funding.psp_key)
+
+    funding.refresh_from_db()
+    assert (event.status, event.funding_id) == ("PROCESSED", funding.pk)
+    assert (funding.status, funding.psp_ref, held(escrow)) == ("SUCCEEDED", "ch_9", 10_000)
+
+
+def test_more_than_was_asked_is_booked_and_goes_back_with_an_alert(
+    psp: StubPsp, escrow: Escrow
+) -> None:
+    funding = open_for(escrow)
+
+    take_event("funding.succeeded", psp_ref=funding.psp_ref, amount="130.00", currency="EUR")
+
+    assert (held(escrow), at_psp()) == (10_000, 13_000)
+    (refund,) = Payment.objects.all()
+    assert (refund.kind, refund.amount_minor, refund.charge_ref) == (
+        "refund",
+        3_000,
+        funding.psp_ref,
+    )
+    assert set(Alert.objects.values_list("type", flat=True)) == {
+        "RECONCILIATION_MISMATCH",
+        "DEPOSIT_BEYOND_NEED",
+    }
+    assert_in_order()
+
+
+def test_less_than_was_asked_is_booked_as_it_came(psp: StubPsp, escrow: Escrow) -> None:
+    funding = open_for(escrow)
+
+    take_event("funding.succeeded", psp_ref=funding.psp_ref, amount="40.00", currency="EUR")
+
+    escrow.refresh_from_db()
+    assert (escrow.status, held(escrow), at_psp()) == ("DRAFT", 4_000, 4_000)
+    assert_in_order()
+
+
+def test_money_of_another_currency_is_booked_and_goes_back(psp: StubPsp, escrow: Escrow) -> None:
+    funding = open_for(escrow)
+
+    take_event("funding.succeeded", psp_ref=funding.psp_ref, amount="5000", currency="XOF")
+
+    (refund,) = Payment.objects.all()
+    assert (held(escrow), at_psp(), at_psp("XOF")) == (0, 0, 5_000)
+    assert (refund.amount_minor, refund.currency) == (5_000, "XOF")
+    assert_in_order()
+
+
+def test_money_that_comes_after_the_session_failed_is_booked(psp: StubPsp, escrow: Escrow) -> None:
+    funding = open_for(escrow)
+    fail_funding(funding_id=funding.pk, reason="PSP_REFUSED", actor="psp:fake")
+    assert selectors.open_funding(escrow.pk) is None
+
+    take_event("funding.succeeded", psp_ref=funding.psp_ref)
+
+    assert held(escrow) == 10_000
+    assert_in_order()
+
+
+def test_both_sessions_paid_fills_the_escrow_once_and_returns_the_rest(
+    psp: StubPsp, escrow: Escrow
+) -> None:
+    first, second = open_for(escrow), open_for(escrow, 9_000)
+
+    take_event("funding.succeeded", psp_ref=second.psp_ref)
+    take_event("funding.succeeded", psp_ref=first.psp_ref)
+
+    assert (held(escrow), at_psp()) == (10_000, 19_000)
+    assert Payment.objects.get().amount_minor == 9_000
+    assert_in_order()
+
+
+def test_a_failure_after_success_changes_nothing(psp: StubPsp, escrow: Escrow) -> None:
+    funding = open_for(escrow)
+    take_event("funding.succeeded", psp_ref=funding.psp_ref)
+
+    take_event("funding.failed", psp_ref=funding.psp_ref)
+
+    funding.refresh_from_db()
+    assert (funding.status, held(escrow)) == ("SUCCEEDED", 10_000)
+
+
+def test_a_failed_session_makes_room_for_the_next(psp: StubPsp, escrow: Escrow) -> None:
+    funding = open_for(escrow)
+
+    take_event("funding.failed", psp_ref=funding.psp_ref)
+
+    funding.refresh_from_db()
+    assert funding.status == "FAILED"
+    assert open_for(escrow).pk != funding.pk
+    assert (held(escrow), at_psp()) == (0, 0)
+
+
+def test_d18_the_deposit_is_booked_in_the_transaction_of_the_report(
+    psp: StubPsp, escrow: Escrow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    funding = open_for(escrow)
+
+    def crash(**_values: object) -> None:
+        raise RuntimeError("killed between the two")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("payments.services.receipts.post", crash)
+        with pytest.raises(RuntimeError):
+            succeed_funding(funding_id=funding.pk, money=None, psp_ref="ch_1", actor="psp:fake")
+    funding.refresh_from_db()
+    assert (funding.status, held(escrow)) == ("CREATED", 0)
+
+    succeed_funding(funding_id=funding.pk, money=None, psp_ref="ch_1", actor="psp:fake")
+    assert held(escrow) == 10_000
+    assert clock.now() > funding.created_at
