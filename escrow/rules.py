@@ -8,6 +8,7 @@ drift apart. Nothing here reads the database.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from escrow.errors import (
     DeadlinePassed,
@@ -70,9 +71,11 @@ def current_milestone(milestones: Sequence[Milestone]) -> Milestone | None:
     return min(undecided, key=lambda item: item.sequence_index, default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Standing:
     """An escrow as one caller meets it at one moment.
+
+    Whom the caller acts for may cost a query, so it is asked once.
 
     milestones: all of the escrow's, or none where the rule needs none (deposits).
     pending_deposits: how many wait for support; only counted for staff.
@@ -84,12 +87,12 @@ class Standing:
     milestones: Sequence[Milestone] = ()
     pending_deposits: int = 0
 
-    @property
+    @cached_property
     def is_client(self) -> bool:
         """Whether the caller acts for the client's side."""
         return self.caller.may_act_for(self.escrow.client_id) and not self.caller.is_staff
 
-    @property
+    @cached_property
     def is_provider(self) -> bool:
         """Whether the caller acts for the provider's side."""
         return self.caller.may_act_for(self.escrow.provider_id) and not self.caller.is_staff

@@ -72,7 +72,7 @@ class DepositViewSet(EscrowBase):
     @extend_schema(request=None, responses=DepositOut)
     def confirm(self, request: Request, escrow_id: int, deposit_id: int) -> Response:
         """Confirm that the money has arrived."""
-        return self._answer(
+        return self._result_of(
             deposits.confirm_deposit(caller=self.caller, escrow_id=escrow_id, deposit_id=deposit_id)
         )
 
@@ -80,11 +80,11 @@ class DepositViewSet(EscrowBase):
     def reject(self, request: Request, escrow_id: int, deposit_id: int) -> Response:
         """Say that the money never came."""
         note = self.valid(RejectDepositIn).get("note", "")
-        return self._answer(
+        return self._result_of(
             deposits.reject_deposit(
                 caller=self.caller, escrow_id=escrow_id, deposit_id=deposit_id, note=note
             )
         )
 
-    def _answer(self, done: DepositResult) -> Response:
+    def _result_of(self, done: DepositResult) -> Response:
         return Response(self.shown(DepositOut, done.deposit, done.approvals))

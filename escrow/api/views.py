@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
-from payments.api.serializers import PaymentOut
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -48,6 +47,7 @@ from kobatela.rest.scopes import check_scope
 from kobatela.rest.viewsets import KobatelaViewSet
 from kobatela.uploads.addresses import upload_id_of
 from payments import selectors as payment_selectors
+from payments.api.serializers import PaymentOut
 
 EVERYONE = frozenset(Scope)
 SENDER = frozenset({Scope.SENDER})
@@ -185,35 +185,35 @@ class EscrowViewSet(EscrowBase):
     @extend_schema(request=SaidIn, responses=EscrowOut)
     def mark_delivered(self, request: Request, escrow_id: int) -> Response:
         """Say that the work is done; the inspection begins."""
-        return self._answer(
+        return self._result_of(
             deliveries.mark_delivered(caller=self.caller, escrow_id=escrow_id, said=self._said())
         )
 
     @extend_schema(request=SaidIn, responses=EscrowOut)
     def client_approve(self, request: Request, escrow_id: int) -> Response:
         """Accept all that is open."""
-        return self._answer(
+        return self._result_of(
             acceptance.approve_escrow(caller=self.caller, escrow_id=escrow_id, said=self._said())
         )
 
     @extend_schema(request=SaidIn, responses=EscrowOut)
     def client_reject(self, request: Request, escrow_id: int) -> Response:
         """Refuse."""
-        return self._answer(
+        return self._result_of(
             acceptance.reject_escrow(caller=self.caller, escrow_id=escrow_id, said=self._said())
         )
 
     @extend_schema(request=SaidIn, responses=EscrowOut)
     def cancel(self, request: Request, escrow_id: int) -> Response:
         """Call a DRAFT escrow off."""
-        return self._answer(
+        return self._result_of(
             acceptance.cancel_escrow(caller=self.caller, escrow_id=escrow_id, said=self._said())
         )
 
     @extend_schema(request=SaidIn, responses=EscrowOut)
     def dispute(self, request: Request, escrow_id: int) -> Response:
         """Freeze what is held until support decides."""
-        return self._answer(
+        return self._result_of(
             disputes.open_dispute(caller=self.caller, escrow_id=escrow_id, said=self._said())
         )
 
@@ -222,7 +222,7 @@ class EscrowViewSet(EscrowBase):
         """Give back all that is held, or a part that no milestone needs."""
         body = self.valid(RefundIn)
         amount = body.get("amount")
-        return self._answer(
+        return self._result_of(
             refunds.refund_escrow(
                 caller=self.caller,
                 escrow_id=escrow_id,
@@ -235,7 +235,7 @@ class EscrowViewSet(EscrowBase):
     def resolve(self, request: Request, escrow_id: int) -> Response:
         """End a dispute."""
         body = self.valid(ResolveIn)
-        return self._answer(
+        return self._result_of(
             disputes.resolve_dispute(
                 caller=self.caller,
                 escrow_id=escrow_id,
@@ -248,7 +248,7 @@ class EscrowViewSet(EscrowBase):
     @extend_schema(request=None, responses=EscrowOut)
     def check_deadline(self, request: Request, escrow_id: int) -> Response:
         """Apply what is due now."""
-        return self._answer(deadlines.check_deadline(caller=self.caller, escrow_id=escrow_id))
+        return self._result_of(deadlines.check_deadline(caller=self.caller, escrow_id=escrow_id))
 
     def _said(self) -> Said:
         body = self.valid(SaidIn)
@@ -257,7 +257,7 @@ class EscrowViewSet(EscrowBase):
         upload_id = body.get("upload_id") or upload_id_of(proof_url)
         return Said(note=body.get("note", ""), proof_url=proof_url, upload_id=upload_id)
 
-    def _answer(self, done: Escrow | EscrowResult) -> Response:
+    def _result_of(self, done: Escrow | EscrowResult) -> Response:
         if isinstance(done, Escrow):
             return Response(self.shown(EscrowOut, done))
         return Response(self.shown(EscrowOut, done.escrow, done.approvals))

@@ -473,8 +473,10 @@ def test_what_the_summary_offers_is_accepted_and_what_it_does_not_is_refused() -
 def test_the_summary_costs_the_same_for_many_milestones(
     django_assert_max_num_queries: Any,
 ) -> None:
-    escrow = make_escrow(milestones=[100] * 30)
-    reader = provider_of(escrow)
+    manager = make_user()
+    escrow = make_escrow(milestones=[100] * 30, provider=make_user(managed_by=manager))
+    reader = api(Scope.PROVIDER, manager)
+    reader.get("/escrows")
     with django_assert_max_num_queries(12):
         assert len(reader.get(f"/escrows/{escrow.pk}/summary").json["milestones"]) == 30
 
