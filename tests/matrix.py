@@ -58,7 +58,7 @@ class World:
         return world
 
     @property
-    def parties(self) -> dict[str, User]:
+    def parties(self) -> dict[str, Any]:
         """The two parties, as factories take them."""
         return {"client": self.client, "provider": self.provider}
 
@@ -136,11 +136,12 @@ class Endpoint:
 
 def endpoints() -> list[Endpoint]:
     """Every method of every route of the API, from the URL configuration."""
+    views: list[tuple[str, Any]] = [(route, pattern.callback) for route, pattern in api_routes()]
     return [
-        Endpoint(method.upper(), route, pattern.callback.cls, action)
-        for route, pattern in api_routes()
-        for method, action in getattr(pattern.callback, "actions", {}).items()
-        if issubclass(pattern.callback.cls, KobatelaViewSet)
+        Endpoint(method.upper(), route, view.cls, action)
+        for route, view in views
+        for method, action in getattr(view, "actions", {}).items()
+        if issubclass(view.cls, KobatelaViewSet)
     ]
 
 

@@ -18,7 +18,7 @@ from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.errors import DomainError, Kind, ValidationFailed
 from kobatela.rest import idempotency, throttling
 from kobatela.rest.encoding import json_bytes
-from kobatela.rest.errors import IdempotencyKeyReused, NotFound
+from kobatela.rest.errors import IdempotencyKeyReused, MethodNotAllowed, NotFound
 from kobatela.rest.fields import MAX_BIGINT, FilterSerializer, field_problems
 from kobatela.rest.idempotency import Claim, Idempotency, StoredAnswer
 from kobatela.rest.pagination import keyset_page
@@ -112,14 +112,18 @@ class KobatelaViewSet(GenericViewSet[Any]):
         self.action = self.action_map.get(method, "")
         try:
             self.initial(self.request, *args, **kwargs)
-            handler = getattr(self, method) if self.action else self.http_method_not_allowed
-            if request.method in SAFE_METHODS:
-                response = handler(self.request, *args, **kwargs)
-            else:
-                response = self._command(handler, kwargs)
+            response = self._run_action(method, kwargs)
         except Exception as error:  # noqa: BLE001 - the mapper answers everything, in one shape
             response = self.handle_exception(error)
         return self._finished(response)
+
+    def _run_action(self, method: str, kwargs: Mapping[str, Any]) -> HttpResponseBase:
+        if not self.action:
+            raise MethodNotAllowed
+        handler: Handler = getattr(self, method)
+        if method.upper() in SAFE_METHODS:
+            return handler(self.request, **kwargs)
+        return self._command(handler, kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """The gates: key, rate, scope, ids that can exist."""

@@ -1,0 +1,204 @@
+"""What holds for every endpoint, whatever it does: one shape of errors, and no input breaks it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from kobatela.kernel.caller import Scope
+from kobatela.kernel.errors import published_codes
+from kobatela.rest.checks import api_routes
+from kobatela.rest.tests.client import Answer, Api
+from kobatela.rest.tests.hostile import (
+    HOSTILE_BODIES,
+    HOSTILE_IDS,
+    HOSTILE_QUERIES,
+    HOSTILE_VALUES,
+    TOO_LARGE_BODY,
+)
+from tests.house import PspServer
+from tests.matrix import NEW, NO_SUCH_ID, ROWS, Asked, Endpoint, World, api_of, endpoints
+
+pytestmark = pytest.mark.django_db
+
+USES = {**ROWS, **NEW}
+COMMANDS = [endpoint for endpoint in endpoints() if endpoint.is_command and str(endpoint) in USES]
+LISTS = [found for found in endpoints() if found.method == "GET" and found.action == "list"]
+each_command = pytest.mark.parametrize("endpoint", COMMANDS, ids=str)
+
+
+@pytest.fixture(autouse=True)
+def _ground(settings: Settings, tmp_path: Path, psp: PspServer) -> None:
+    """Files of the test's own, and a PSP that answers."""
+    settings.KOBATELA_FILES_DIR = tmp_path / "private"
+    settings.FAKE_PSP_URL = psp.url
+
+
+@pytest.fixture
+def world() -> World:
+    return World.make()
+
+
+def owner_of(endpoint: Endpoint, world: World) -> Api:
+    row = USES[str(endpoint)]
+    return api_of(row.scope, world.owner(row.scope), **row.key_options)
+
+
+def assert_survived(answer: Answer) -> None:
+    """The answer is a success, or an error of the client's in the one shape."""
+    assert answer.status < 500, answer.body
+    if answer.status >= 400:
+        assert answer.headers["Content-Type"] == "application/json"
+        error = answer.json["error"]
+        assert set(error) == {"code", "message", "details", "request_id"}
+        assert error["code"] in published_codes()
+        assert error["request_id"] == answer.headers["X-Request-ID"]
+        for word in (b"Traceback", b"psycopg", b"SELECT", b'File "'):
+            assert word not in answer.body
+
+
+def hostile_versions(body: Any, value: bytes) -> Iterator[bytes]:
+    """`body` as JSON with one value after the other, nested ones too, replaced."""
+    marker = "\N{BLACK HEART SUIT}"
+    quoted = json.dumps(marker).encode()
+    for changed in _marked(body, marker):
+        yield json.dumps(changed).encode().replace(quoted, value)
+
+
+def _marked(body: Any, marker: str) -> Iterator[Any]:
+    if isinstance(body, Mapping):
+        for name, inner in body.items():
+            yield {**body, name: marker}
+            yield from ({**body, name: changed} for changed in _marked(inner, marker))
+    elif isinstance(body, list):
+        for index, inner in enumerate(body):
+            for changed in _marked(inner, marker):
+                yield [*body[:index], changed, *body[index + 1 :]]
+
+
+def test_every_command_is_tried_here() -> None:
+    tried = {str(endpoint) for endpoint in COMMANDS}
+    all_commands = {str(endpoint) for endpoint in endpoints() if endpoint.is_command}
+    # The webhook is signed over its bytes and has tests of its own.
+    assert all_commands - tried <= {"POST /psp/webhook"}
+
+
+@each_command
+def test_d33_a_hostile_body_breaks_no_command(endpoint: Endpoint, world: World) -> None:
+    api = owner_of(endpoint, world)
+    asked = USES[str(endpoint)].arrange(world)
+    path = endpoint.path(asked.ids)
+    for number, body in enumerate(HOSTILE_BODIES):
+        answer = api.send(endpoint.method, path, data=body, idempotency_key=f"body-{number}")
+        assert_survived(answer)
+
+
+@each_command
+def test_d33_a_hostile_value_in_any_field_breaks_no_command(
+    endpoint: Endpoint, world: World
+) -> None:
+    api = owner_of(endpoint, world)
+    asked = USES[str(endpoint)].arrange(world)
+    path = endpoint.path(asked.ids)
+    for number, value in enumerate(HOSTILE_VALUES):
+        for index, body in enumerate(hostile_versions(asked.json or {}, value)):
+            key = f"value-{number}-{index}"
+            answer = api.send(endpoint.method, path, data=body, idempotency_key=key)
+            assert_survived(answer)
+
+
+@each_command
+def test_a_body_of_20_megabytes_is_too_large_for_every_command(
+    endpoint: Endpoint, world: World
+) -> None:
+    api = owner_of(endpoint, world)
+    asked = USES[str(endpoint)].arrange(world)
+    answer = api.send(
+        endpoint.method, endpoint.path(asked.ids), data=TOO_LARGE_BODY, idempotency_key="large"
+    )
+    assert_survived(answer)
+    assert answer.status in {413, 415}
+
+
+@each_command
+def test_another_content_type_is_refused_by_every_command(endpoint: Endpoint, world: World) -> None:
+    api = owner_of(endpoint, world)
+    asked = USES[str(endpoint)].arrange(world)
+    answer = api.send(
+        endpoint.method,
+        endpoint.path(asked.ids),
+        data=b"<a/>",
+        content_type="application/xml",
+        idempotency_key="xml",
+    )
+    assert_survived(answer)
+    assert (answer.status, answer.code) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+@pytest.mark.parametrize("endpoint", [found for found in endpoints() if found.takes_id], ids=str)
+def test_d33_a_hostile_id_in_a_path_is_not_found(endpoint: Endpoint, world: World) -> None:
+    row = USES[str(endpoint)]
+    api = owner_of(endpoint, world)
+    body = row.arrange(world).json
+    for number in HOSTILE_IDS:
+        names = [word for word in endpoint.route.split("/") if word.startswith("<")]
+        path = "/" + endpoint.route
+        for name in names:
+            path = path.replace(name, number)
+        options: dict[str, Any] = {}
+        if endpoint.is_command:
+            options = {"json": body, "idempotency_key": "id"}
+        answer = api.send(endpoint.method, path, **options)
+        assert_survived(answer)
+        assert answer.status == 404, number
+
+
+@pytest.mark.parametrize("endpoint", LISTS, ids=str)
+@pytest.mark.parametrize("query", HOSTILE_QUERIES, ids=lambda query: query[:30])
+def test_d33_a_hostile_query_breaks_no_list(endpoint: Endpoint, query: str, world: World) -> None:
+    scope = Scope.ADMIN if Scope.SENDER not in endpoint.scopes else Scope.SENDER
+    asked = USES[str(endpoint)].arrange(world) if endpoint.takes_id else Asked({})
+    answer = api_of(scope, world.owner(scope)).get(f"{endpoint.path(asked.ids)}?{query}")
+    assert_survived(answer)
+    if query != "simulate=maybe":
+        assert answer.status in {400, 422}, answer.body
+
+
+@pytest.mark.parametrize("endpoint", LISTS, ids=str)
+def test_every_list_has_the_same_shape_and_refuses_unknown_filters(
+    endpoint: Endpoint, world: World
+) -> None:
+    scope = Scope.ADMIN if Scope.SENDER not in endpoint.scopes else Scope.SENDER
+    asked = USES[str(endpoint)].arrange(world) if endpoint.takes_id else Asked({})
+    api = api_of(scope, world.owner(scope))
+    answer = api.get(endpoint.path(asked.ids))
+    assert answer.status == 200
+    assert set(answer.json) == {"items", "next"}
+    refused = api.get(f"{endpoint.path(asked.ids)}?colour=red")
+    assert (refused.status, refused.code) == (422, "VALIDATION_ERROR")
+    assert refused.json["error"]["details"]["fields"][0]["field"] == "colour"
+
+
+def test_every_other_method_is_refused_on_every_route(world: World) -> None:
+    api = api_of(Scope.ADMIN, None)
+    offered: dict[str, set[str]] = {}
+    for endpoint in endpoints():
+        offered.setdefault(endpoint.route, set()).add(endpoint.method)
+    for route, methods in offered.items():
+        path = "/" + "/".join(
+            str(NO_SUCH_ID) if word.startswith("<") else word for word in route.split("/")
+        )
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - methods:
+            answer = api.send(method, path)
+            assert_survived(answer)
+            assert (answer.status, answer.code) == (405, "METHOD_NOT_ALLOWED"), (method, path)
+
+
+def test_no_path_ends_with_a_slash() -> None:
+    routes = [route for route, _ in api_routes() if not route.startswith("admin/")]
+    assert [route for route in routes if route.endswith("/")] == []
+    for route in ("/escrows/", "/health/", "/proofs/1/"):
+        assert Api().get(route).status == 404
