@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -65,7 +65,8 @@ class ProofAdmin(ConsoleAdmin):
         queue.AmountFilter,
         queue.ValidatorFilter,
     )
-    search_fields = ("=id", "=escrow__id", "=file_sha256")
+    # What is looked for is told by its form, in get_search_results.
+    search_fields = ("id",)
     search_help_text = "The number of a proof or an escrow, or the SHA-256 of a file."
     sortable_by = ()
 
@@ -73,6 +74,17 @@ class ProofAdmin(ConsoleAdmin):
         """Waiting longest first; with what the list shows, in one query."""
         proofs = super().get_queryset(request).select_related("client", "provider")
         return proofs.defer("facts", "metadata", "ai_explanation").order_by("created_at", "pk")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """A number is a proof's or an escrow's, anything else the hash of a file."""
+        term = search_term.strip().lower()
+        if not term:
+            return queryset, False
+        if term.isascii() and term.isdecimal() and len(term) <= 18:
+            return queryset.filter(Q(pk=int(term)) | Q(escrow_id=int(term))), False
+        return queryset.filter(file_sha256=term), False
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -113,24 +125,23 @@ class ProofAdmin(ConsoleAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """The evidence beside what it must show, and the verdict."""
-        proof = self._proof(request, object_id)
-        caller = caller_of(request)
+        caller, proof = self._proof(request, object_id)
         reads.record_read(caller=caller, proof=proof, action=Action.PROOF_READ)
-        return self._page(request, proof, VerdictForm())
+        return self._page(request, caller, proof, VerdictForm())
 
     def verdict_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Approve, reject or ask for more; what the service refuses is shown on the page."""
-        proof = self._proof(request, object_id)
+        caller, proof = self._proof(request, object_id)
         form = VerdictForm(request.POST or None)
         if not form.is_valid():
-            return self._page(request, proof, form)
+            return self._page(request, caller, proof, form)
         verdict = Verdict(form.cleaned_data["verdict"])
         try:
             deadlines.apply_due(escrow_id=proof.escrow_id)
-            said = _apply(caller_of(request), proof, verdict, form.cleaned_data["note"])
+            said = _apply(caller, proof, verdict, form.cleaned_data["note"])
         except DomainError as refusal:
             form.add_error(None, f"{refusal.message} ({refusal.code})")
-            return self._page(request, self._proof(request, object_id), form)
+            return self._page(request, *self._proof(request, object_id), form)
         messages.success(request, said)
         following = next_in_queue(after=proof) if form.cleaned_data["then_next"] else None
         target = proof.pk if following is None else following
@@ -138,36 +149,43 @@ class ProofAdmin(ConsoleAdmin):
 
     def picture_view(self, request: HttpRequest, object_id: str) -> FileResponse:
         """The picture made for showing, for an <img> of this page only."""
-        proof = self._proof(request, object_id)
+        _, proof = self._proof(request, object_id)
         if proof.upload is None or proof.derivative != Derivative.DONE:
             raise Http404
         return picture_response(storage.derivative_path(proof.upload.storage_name))
 
     def original_view(self, request: HttpRequest, object_id: str) -> FileResponse:
         """The original, to be saved."""
-        proof = self._proof(request, object_id)
+        caller, proof = self._proof(request, object_id)
         if proof.upload is None:
             raise Http404
-        reads.record_read(caller=caller_of(request), proof=proof, action=Action.PROOF_FILE_READ)
+        reads.record_read(caller=caller, proof=proof, action=Action.PROOF_FILE_READ)
         return original_response(proof, proof.upload)
 
-    def _proof(self, request: HttpRequest, object_id: str) -> Proof:
+    def _proof(self, request: HttpRequest, object_id: str) -> tuple[Caller, Proof]:
         number = unquote(object_id)
-        if not self.has_view_permission(request) or not number.isdecimal() or len(number) > 18:
+        if (
+            not self.has_view_permission(request)
+            or not (number.isascii() and number.isdecimal())
+            or len(number) > 18
+        ):
             raise Http404
         try:
-            return get_proof_for_review(caller_of(request), int(number))
+            caller = caller_of(request)
+            return caller, get_proof_for_review(caller, int(number))
         except DomainError as error:
             raise Http404 from error
 
-    def _page(self, request: HttpRequest, proof: Proof, form: VerdictForm) -> HttpResponse:
+    def _page(
+        self, request: HttpRequest, caller: Caller, proof: Proof, form: VerdictForm
+    ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": proof,
             "title": f"Proof {proof.pk}",
             "form": form,
-            "page": page.build(proof, caller_of(request)),
+            "page": page.build(proof, caller),
         }
         return TemplateResponse(request, "admin/proofs/proof/review.html", context)
 
