@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,6 +20,7 @@ class EntryViewSet(KobatelaViewSet):
 
     scopes: ClassVar[Mapping[str, frozenset[Scope]]] = {"list": _STAFF}
 
+    @extend_schema(parameters=[EntryFilter], responses=EntryOut(many=True))
     def list(self, request: Request) -> Response:
         """Audit entries, newest first."""
         return self.page(selectors.entries(**self.filters(EntryFilter)), EntryOut)
@@ -29,6 +31,7 @@ class AlertViewSet(KobatelaViewSet):
 
     scopes: ClassVar[Mapping[str, frozenset[Scope]]] = {"list": _STAFF}
 
+    @extend_schema(parameters=[AlertFilter], responses=AlertOut(many=True))
     def list(self, request: Request) -> Response:
         """Alerts, newest first."""
         return self.page(selectors.alerts(**self.filters(AlertFilter)), AlertOut)
