@@ -102,7 +102,7 @@ def _order(
             return Verdict(EventStatus.FAILED, "OTHER_KIND")
         outcome = Outcome(
             state,
-            psp_ref=report.psp_ref if report.psp_ref != attempt.psp_key else None,
+            psp_ref=_reference_of_psp(report, attempt),
             reason=_REASONS.get(state, Reason.NONE),
             money=report.money(attempt.payment.currency),
         )
@@ -110,6 +110,11 @@ def _order(
         return Verdict(EventStatus.PROCESSED)
 
     return effect
+
+
+def _reference_of_psp(report: Report, attempt: Attempt) -> str | None:
+    # A PSP that names the order by our key alone has told no reference of its own.
+    return report.psp_ref if report.psp_ref not in {"", attempt.psp_key} else None
 
 
 def _funding_succeeded(report: Report, target: Target, actor: str) -> Verdict:

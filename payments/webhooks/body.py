@@ -54,10 +54,10 @@ class Report:
 def read_report(body: bytes) -> Report:
     """Read a body. Raises WebhookBodyInvalid and MissingEventId."""
     fields = _object(body)
-    event_id = _first(fields, "event_id", "id")
+    event_id = _event_id(fields)
     if not event_id:
         raise MissingEventId
-    kind = _first(fields, "type", "event") or "unknown"
+    kind = _text(fields.get("type") or fields.get("event") or "unknown")
     if _ID.fullmatch(event_id) is None or _TYPE.fullmatch(kind) is None:
         raise WebhookBodyInvalid
     psp_ref, reference = _reference(fields, "psp_ref"), _reference(fields, "payment_reference")
@@ -108,14 +108,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _first(fields: Mapping[str, Any], *names: str) -> str:
-    for name in names:
-        value = fields.get(name)
-        if isinstance(value, Decimal) and value == value.to_integral_value():
-            return str(value)
-        if value not in (None, ""):
-            return _text(value)
-    return ""
+def _event_id(fields: Mapping[str, Any]) -> str:
+    value = fields.get("event_id") or fields.get("id") or ""
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return str(value)
+    return _text(value)
 
 
 def _reference(fields: Mapping[str, Any], name: str) -> str:
