@@ -8,7 +8,7 @@ from drf_spectacular.extensions import (
     OpenApiSerializerFieldExtension,
 )
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.plumbing import ComponentIdentity, ResolvedComponent
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
@@ -62,6 +62,14 @@ class KobatelaSchema(AutoSchema):
         if self.view.action in self.view.simulatable:
             found.append(_SIMULATE)
         return [*found, _ON_BEHALF_OF]
+
+    def get_serializer_identity(self, serializer: Any, direction: Any) -> Any:
+        """Two serializers of one name with the same fields are one component."""
+        fields = getattr(serializer, "fields", None)
+        if not isinstance(fields, Mapping):
+            return super().get_serializer_identity(serializer, direction)
+        shape = [(name, type(field).__name__) for name, field in fields.items()]
+        return ComponentIdentity((type(serializer).__name__, tuple(shape)))
 
     def _is_public(self) -> bool:
         return self.view.action in getattr(self.view, "public", ())

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.http import HttpResponseBase
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -47,6 +48,7 @@ class FileViewSet(KeepsFiles, KobatelaViewSet):
         file = self.valid(FileIn)["file"]
         self.stored = files.receive(stream=file, name=file.name)
 
+    @extend_schema(request=FileIn, responses={201: UploadOut})
     def create(self, request: Request) -> Response:
         """Remember the file as the caller's, usable once within 24 hours."""
         assert self.stored is not None
