@@ -1,11 +1,13 @@
 """What holds for every endpoint, whatever it does: one shape of errors, and no input breaks it."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from pytest_django import Settings
 
 from kobatela.kernel.caller import Scope
@@ -195,6 +197,54 @@ def test_every_other_method_is_refused_on_every_route(world: World) -> None:
             answer = api.send(method, path)
             assert_survived(answer)
             assert (answer.status, answer.code) == (405, "METHOD_NOT_ALLOWED"), (method, path)
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    """The description of the API, as clients get it."""
+    return Api().get("/openapi.json").json
+
+
+def described(schema: Any, endpoint: Endpoint) -> Any:
+    """The operation of one endpoint in the description."""
+    path = re.sub(r"<\w+:(\w+)>", r"{\1}", f"/{endpoint.route}")
+    return schema["paths"][path][endpoint.method.lower()]
+
+
+@pytest.mark.parametrize(
+    "endpoint", [found for found in endpoints() if str(found) in USES], ids=str
+)
+def test_every_answer_is_what_the_description_says(
+    endpoint: Endpoint, world: World, schema: Any
+) -> None:
+    asked = USES[str(endpoint)].arrange(world)
+    answer = endpoint.send(owner_of(endpoint, world), asked)
+    assert answer.status == asked.success, answer.body
+    response = described(schema, endpoint)["responses"][str(answer.status)]
+    if not answer.headers.get("Content-Type", "").startswith("application/json"):
+        return
+    if "content" not in response:
+        assert answer.body == b""
+        return
+    shape = response["content"]["application/json"]["schema"]
+    Draft202012Validator({**shape, "components": schema["components"]}).validate(answer.json)
+
+
+@pytest.mark.parametrize(
+    "endpoint", [found for found in endpoints() if str(found) in USES], ids=str
+)
+def test_every_refusal_is_described_and_has_the_described_shape(
+    endpoint: Endpoint, world: World, schema: Any
+) -> None:
+    asked = USES[str(endpoint)].arrange(world)
+    shape = {"$ref": "#/components/schemas/Error", "components": schema["components"]}
+    for answer in (
+        endpoint.send(Api(), asked),
+        endpoint.send(owner_of(endpoint, world), asked, dict.fromkeys(asked.ids, NO_SUCH_ID)),
+    ):
+        if answer.status >= 400:
+            assert str(answer.status) in described(schema, endpoint)["responses"]
+            Draft202012Validator(shape).validate(answer.json)
 
 
 def test_no_path_ends_with_a_slash() -> None:

@@ -69,7 +69,8 @@ class KobatelaSchema(AutoSchema):
         if not isinstance(fields, Mapping):
             return super().get_serializer_identity(serializer, direction)
         shape = [(name, type(field).__name__) for name, field in fields.items()]
-        return ComponentIdentity((type(serializer).__name__, tuple(shape)))
+        name = type(serializer).__name__
+        return ComponentIdentity((name, tuple(shape)))  # type: ignore[no-untyped-call]  # half typed
 
     def _is_public(self) -> bool:
         return self.view.action in getattr(self.view, "public", ())
