@@ -91,7 +91,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
             """Say nothing."""
 
     receiver = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    threading.Thread(target=receiver.serve_forever, args=[0.02], daemon=True).start()
     server = FakePspServer(
         database=tmp_path / "psp.sqlite3",
         webhook_url=f"http://127.0.0.1:{receiver.server_port}/",
