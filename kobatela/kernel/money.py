@@ -112,7 +112,7 @@ def parse_minor(value: str | int | Decimal, currency: str) -> int:
         if rest:
             raise AmountPrecision(digits=digits(currency))
     else:
-        whole *= 10**shift
+        whole *= int(10**shift)
     if whole > MAX_AMOUNT_MINOR:
         raise AmountNotValid
     return -whole if sign else whole

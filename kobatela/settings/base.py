@@ -24,6 +24,8 @@ CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 
 # --- Applications -------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    # Before the admin, whose templates it replaces.
+    "kobatela.console.apps.ConsoleConfig",
     "kobatela.console.apps.ConsoleSiteConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -44,7 +46,6 @@ INSTALLED_APPS = [
     "escrow",
     "proofs",
     "spend",
-    "kobatela.console.apps.ConsoleConfig",
     "kobatela.api",
 ]
 MIDDLEWARE = [
