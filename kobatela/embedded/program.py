@@ -32,6 +32,7 @@ class Program:
     stop_timeout_s: float = 10.0
     is_wanted: bool = field(default=False, init=False)
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+    _is_over: bool = field(default=False, init=False)
 
     @property
     def pid(self) -> int:
@@ -58,7 +59,7 @@ class Program:
                 # Away from the terminal's Ctrl-C: the supervisor stops things in order.
                 start_new_session=True,
             )
-        self.is_wanted = True
+        self.is_wanted, self._is_over = True, False
 
     def exit_code(self) -> int | None:
         """The exit code (negative: killed by that signal); None while it runs."""
@@ -86,11 +87,13 @@ class Program:
     def kill(self) -> None:
         """Kill the program and all its children (SIGKILL), as a power cut would."""
         self.is_wanted = False
-        if self._process is None:
+        if self._process is None or self._is_over:
             return
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        # From now on the number may belong to somebody else.
+        self._is_over = True
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines that it printed."""

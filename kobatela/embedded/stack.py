@@ -36,8 +36,10 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 _DEFAULT_PORT = 8000
 _READY_TIMEOUT_S = 90.0
 _WATCH_INTERVAL_S = 0.1
+# Celery warns root at length; here, root is most likely the only user of a container.
+_NOT_ABOUT_ROOT = "ignore:You're running the worker with superuser privileges"
 # Who takes requests goes first, who answers the others goes last.
-_STOP_ORDER = ("web", "beat", "worker", "psp")
+_STOP_ORDER = ("prepare", "web", "beat", "worker", "psp")
 
 
 class Stack:
@@ -178,20 +180,24 @@ class Stack:
         environment = self._environment
         environment |= {"KOBATELA_ENV": "dev", "KOBATELA_VAR_DIR": str(self.var)}
         environment.setdefault("LOG_FORMAT", "text")
-        if not environment.get("DATABASE_URL"):
+        if not self._is_set("DATABASE_URL"):
             postgres = start_postgres(self.var)
             self._servers.append(postgres)
             environment["DATABASE_URL"] = postgres.app_url()
             environment["DATABASE_OWNER_URL"] = postgres.owner_url()
             self.say(f"postgres answers on port {postgres.port}")
-        if not environment.get("REDIS_URL"):
+        if not self._is_set("REDIS_URL"):
             valkey = start_valkey(self.var)
             self._servers.append(valkey)
             environment["REDIS_URL"] = valkey.url
             self.say(f"valkey answers on port {valkey.port}")
         for server in self._servers:
             self._followers[server.name] = LogFollower(server.log_path, from_end=True)
-        environment.setdefault("PSP_WEBHOOK_SECRET", local_secret(self.var, "psp_webhook_secret"))
+        if not self._is_set("PSP_WEBHOOK_SECRET"):
+            environment["PSP_WEBHOOK_SECRET"] = local_secret(self.var, "psp_webhook_secret")
+
+    def _is_set(self, name: str) -> bool:
+        return bool(self._environment.get(name) or self._environment.get(f"{name}_FILE"))
 
     def _prepare(self) -> None:
         """Migrations, schedule, static files and credentials, in one process for speed."""
@@ -200,6 +206,7 @@ class Stack:
         }  # fmt: skip
         command = [sys.executable, "-m", "kobatela.embedded.prepare"]
         prepare = self._program("prepare", command, environment, lambda: False)
+        self._programs["prepare"] = prepare  # stopped with the rest, should Ctrl-C come now
         prepare.start()
         self.say("migrating, making credentials …")
         started = time.monotonic()
@@ -209,6 +216,7 @@ class Stack:
             raise EmbeddedServerError(
                 f"prepare ended with {describe_exit(code)}:\n{prepare.log_tail()}"
             )
+        del self._programs["prepare"]
         self.say(f"the database is ready ({time.monotonic() - started:.1f} s)")
 
     def _start_programs(self) -> None:
@@ -218,8 +226,15 @@ class Stack:
         } | {"FAKE_PSP_URL": self.psp_url}  # fmt: skip
         self._add("psp", self._psp_command(), environment, self._psp_answers)
         self._add("web", self._web_command(), environment, self._web_answers)
-        self._add("worker", self._worker_command(), environment, self._log_says("worker", "ready."))
-        if environment.get("KOBATELA_SCHEDULER_ENABLED", "true").lower() in {"true", "1", "yes"}:
+        worker_environment = environment | {"PYTHONWARNINGS": _NOT_ABOUT_ROOT}
+        is_ready = self._log_says("worker", "ready.")
+        self._add("worker", self._worker_command(), worker_environment, is_ready)
+        if environment.get("KOBATELA_SCHEDULER_ENABLED", "true").lower() in {
+            "true",
+            "1",
+            "yes",
+            "on",
+        }:
             self._add("beat", _celery("beat"), environment, self._log_says("beat", "Starting..."))
         for program in self._programs.values():
             program.start()

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import ClassVar, TextIO
 
 _NAME_WIDTH = 8
@@ -22,10 +23,10 @@ class Terminal:
         self._lock = threading.Lock()
 
     def say(self, name: str, line: str) -> None:
-        """Print one line of the process `name`."""
+        """Print one line of the process `name`. A terminal that is gone hears nothing."""
         prefix = f"{name:<{_NAME_WIDTH}} │"
         if self._is_colored:
             prefix = f"\x1b[{self._COLORS.get(name, 37)}m{prefix}\x1b[0m"
-        with self._lock:
+        with self._lock, suppress(OSError):
             self._stream.write(f"{prefix} {line}\n")
             self._stream.flush()
