@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.db import transaction
 from django.http import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -19,11 +20,19 @@ from kobatela.uploads.services.files import StoredFile
 class KeepsFiles:
     """For views that keep a file before their transaction: what no row refers to is removed.
 
-    `prepare` sets `stored`; whatever happens then (a refusal, a rollback, a replay by another
-    request), the file stays exactly if a row names it.
+    `prepare` sets `stored`, and the command calls `keep_on_commit` once it has written the row.
+    Whatever happens then (a refusal, a rollback, a replay by another request), the file stays
+    exactly if a row names it.
     """
 
     stored: StoredFile | None = None
+
+    def keep_on_commit(self) -> None:
+        """The file has a row: when that is committed, nothing is left to look after."""
+        transaction.on_commit(self._is_kept)
+
+    def _is_kept(self) -> None:
+        self.stored = None
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer the request, then look whether its file was used."""
@@ -59,4 +68,5 @@ class FileViewSet(KeepsFiles, KobatelaViewSet):
             actor=self.caller.actor,
             on_behalf_of=self.caller.on_behalf_of,
         )
+        self.keep_on_commit()
         return Response(UploadOut(upload).data, status=201)
