@@ -1,6 +1,7 @@
 """Reading payments, fundings and PSP events; and payments under their lock."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.db.models import F, Q, QuerySet, Sum
 
@@ -8,7 +9,6 @@ from kobatela.accounts.visible import visible_to
 from kobatela.kernel.caller import Caller
 from payments.errors import EventNotFound, PaymentNotFound
 from payments.ledger import selectors as ledger_selectors
-from payments.ledger.models import Transfer
 from payments.models import (
     Attempt,
     EventStatus,
@@ -21,6 +21,9 @@ from payments.models import (
     PspEvent,
 )
 from payments.psp.registry import ONLINE
+
+if TYPE_CHECKING:
+    from payments.ledger.models import Transfer
 
 EFFECTS = ("sent", "settled", "failed", "returned")
 
@@ -180,7 +183,7 @@ def events_to_process(now: datetime, limit: int) -> list[int]:
     return list(due.order_by("next_try_at").values_list("pk", flat=True)[:limit])
 
 
-def postings_of(payment: Payment) -> QuerySet[Transfer]:
+def postings_of(payment: Payment) -> "QuerySet[Transfer]":
     """What the payment moved in the books, oldest first."""
     keys = [
         f"{payment.reference}:{number}:{effect}"
