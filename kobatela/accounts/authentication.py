@@ -23,7 +23,7 @@ from kobatela.accounts.selectors import (
     nobody_else,
     require_active_user,
 )
-from kobatela.accounts.services.key_use import note_use
+from kobatela.accounts.services.key_use import note_refusal, note_use
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.errors import ValidationFailed
@@ -90,12 +90,7 @@ def _genuine_key(presented: str, address: str) -> tuple[ApiKey, bool]:
     reason = _refusal(key, address)
     if reason:
         # Whoever holds the genuine key learns nothing more; staff find the reason in the trail.
-        record_apart(
-            actor=f"apikey:{key.public_id}",
-            action=Action.APIKEY_REFUSED,
-            subject=f"apikey:{key.public_id}",
-            body={"reason": reason},
-        )
+        note_refusal(key=key, address=address, reason=reason)
         raise Unauthorized
     return key, manages
 

@@ -134,22 +134,28 @@ class ApiKey(models.Model):
 
 
 class ApiKeyUse(models.Model):
-    """That a key was used from an address in an hour: the audit trail tells of the first time."""
+    """That a key came from an address in an hour, and how that ended.
+
+    The audit trail tells of the first time only: a busy key, or one that is refused over and
+    over, must not fill it.
+    """
 
     api_key = models.ForeignKey(ApiKey, on_delete=models.PROTECT)
+    outcome = models.CharField(max_length=20)
     address_sha256 = models.CharField(max_length=64)
     hour = models.DateTimeField()
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["api_key", "address_sha256", "hour"], name="accounts_apikeyuse_once"
+                fields=["api_key", "outcome", "address_sha256", "hour"],
+                name="accounts_apikeyuse_once",
             )
         ]
         indexes: ClassVar = [models.Index(fields=["hour"], name="accounts_apikeyuse_age")]
 
     def __str__(self) -> str:
-        return f"{self.api_key_id} {self.hour:%Y-%m-%d %H}h"
+        return f"{self.api_key_id} {self.hour:%Y-%m-%d %H}h {self.outcome}"
 
 
 class ApprovalStatus(StrEnum):

@@ -141,5 +141,6 @@ def pending_approvals() -> QuerySet[Approval]:
     """What one person has agreed to and a second must."""
     return Approval.objects.filter(status=ApprovalStatus.PENDING)
 
+
 def _unknown(field: str) -> ValidationFailed:
     return ValidationFailed.of(field, "unknown", "There is no such active user.")

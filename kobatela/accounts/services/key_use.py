@@ -19,9 +19,11 @@ _NOTED_EVERY = timedelta(minutes=1)
 _KEPT_FOR = timedelta(days=2)
 _PURGE_BATCH_ROWS = 5_000
 _MAX_REMEMBERED = 20_000
+_USED = "used"
 
-# Uses that this process has noted; only spares questions, the table decides.
-_remembered: set[tuple[int, str, datetime]] = set()
+# What this process has noted: (key, outcome, address, hour). It only spares questions; the table
+# decides.
+_remembered: set[tuple[int, str, str, datetime]] = set()
 
 
 def note_use(*, key: ApiKey, address: str) -> None:
@@ -33,15 +35,12 @@ def note_use(*, key: ApiKey, address: str) -> None:
     now = clock.now()
     if key.last_used_at is None or now - key.last_used_at >= _NOTED_EVERY:
         _touch(key, now)
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    hashed = hmac.new(settings.API_KEY_PEPPER.encode(), address.encode(), hashlib.sha256)
-    use = (key.pk, hashed.hexdigest(), hour)
-    if use in _remembered:
-        return
-    _note_first_use(key, hashed.hexdigest(), hour)
-    if len(_remembered) >= _MAX_REMEMBERED:
-        _remembered.clear()
-    _remembered.add(use)
+    _note_once(key, Action.APIKEY_USED, _USED, address, now)
+
+
+def note_refusal(*, key: ApiKey, address: str, reason: str) -> None:
+    """Audit that a genuine key was refused, the first time per reason, address and hour."""
+    _note_once(key, Action.APIKEY_REFUSED, reason, address, clock.now())
 
 
 def forget() -> None:
@@ -68,25 +67,32 @@ def _touch(key: ApiKey, now: datetime) -> None:
     ApiKey.objects.filter(pk__in=free.values("pk")).update(last_used_at=now)
 
 
-@transaction.atomic
-def _note_first_use(key: ApiKey, address_sha256: str, hour: datetime) -> None:
-    if not _is_first_use(key, address_sha256, hour):
+def _note_once(key: ApiKey, action: Action, outcome: str, address: str, now: datetime) -> None:
+    hashed = hmac.new(settings.API_KEY_PEPPER.encode(), address.encode(), hashlib.sha256)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    noted = (key.pk, outcome, hashed.hexdigest(), hour)
+    if noted in _remembered:
         return
-    reference = f"apikey:{key.public_id}"
-    record(
-        actor=reference,
-        action=Action.APIKEY_USED,
-        subject=reference,
-        body={"scope": key.scope, "address_sha256": address_sha256},
-    )
+    with transaction.atomic():
+        if _is_first(*noted):
+            reference = f"apikey:{key.public_id}"
+            record(
+                actor=reference,
+                action=action,
+                subject=reference,
+                body={"outcome": outcome, "address_sha256": hashed.hexdigest()},
+            )
+    if len(_remembered) >= _MAX_REMEMBERED:
+        _remembered.clear()
+    _remembered.add(noted)
 
 
-def _is_first_use(key: ApiKey, address_sha256: str, hour: datetime) -> bool:
-    """Whether this is the first such use, decided by the unique constraint."""
+def _is_first(key_id: int, outcome: str, address_sha256: str, hour: datetime) -> bool:
+    """Whether nobody noted this before, decided by the unique constraint."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO accounts_apikeyuse (api_key_id, address_sha256, hour)"
-            " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-            [key.pk, address_sha256, hour],
+            "INSERT INTO accounts_apikeyuse (api_key_id, outcome, address_sha256, hour)"
+            " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [key_id, outcome, address_sha256, hour],
         )
         return bool(cursor.rowcount == 1)

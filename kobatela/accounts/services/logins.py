@@ -23,8 +23,8 @@ def sign_in(*, username: str, address: str, check: Callable[[], User | None]) ->
     """The member of staff for whom `check` vouches; None for anyone else.
 
     After ten failures for one name from one address within 15 minutes `check` is not even
-    asked. Tries for one name from one address come one after the other, so none slips by.
-    The audit trail gets neither the name nor the address, but a hash of both.
+    asked, and nothing more is noted. Tries for one name from one address come one after the
+    other, so none slips by. The audit trail gets neither name nor address, but a hash of both.
     """
     hashed = hmac.new(
         settings.API_KEY_PEPPER.encode(), f"{address}\n{username}".encode(), hashlib.sha256
@@ -37,7 +37,9 @@ def sign_in(*, username: str, address: str, check: Callable[[], User | None]) ->
         action=Action.STAFF_LOGIN_REFUSED,
         since=clock.now() - _WITHIN,
     )
-    user = check() if failures.count() < _TRIES else None
+    if failures.count() >= _TRIES:
+        return None
+    user = check()
     if user is None:
         record(actor=reference, action=Action.STAFF_LOGIN_REFUSED, subject=reference)
         return None

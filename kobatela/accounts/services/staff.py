@@ -24,8 +24,8 @@ STAFF_GROUPS = (SUPPORT_GROUP, ADMIN_GROUP)
 def set_staff_role(*, caller: Caller, user_id: int, role: str | None) -> User:
     """Make a user a member of `support` or `admin`, or (None) of the staff no longer.
 
-    Nobody changes their own role. Raises InsufficientScope for any caller but an admin,
-    UserNotFound, ValidationFailed.
+    Nobody changes their own role, nor a superuser's. Raises InsufficientScope for any caller but
+    an admin, UserNotFound, ValidationFailed.
     """
     user = _other_user(caller, user_id)
     if role is not None and role not in STAFF_GROUPS:
@@ -47,11 +47,14 @@ def set_staff_role(*, caller: Caller, user_id: int, role: str | None) -> User:
 def set_password(*, caller: Caller, user_id: int, password: str) -> User:
     """Give a member of staff a password; it ends their sessions.
 
-    Raises InsufficientScope for any caller but an admin, UserNotFound, ValidationFailed for a
-    user who is not staff and for a password that is too weak.
+    A superuser's password is set by that superuser only: who has it has everything. Raises
+    InsufficientScope for any caller but an admin, UserNotFound, ValidationFailed for a user who
+    is not staff and for a password that is too weak.
     """
     _require_admin(caller)
     user = _lock(user_id)
+    if user.is_superuser and user.pk != caller.user_id:
+        raise ValidationFailed.of("password", "superuser", "Superusers set their own password.")
     if not user.is_staff:
         raise ValidationFailed.of("password", "not_staff", "Only staff sign in with a password.")
     try:
@@ -75,6 +78,8 @@ def _other_user(caller: Caller, user_id: int) -> User:
     user = _lock(user_id)
     if user.pk == caller.user_id:
         raise ValidationFailed.of("role", "own", "Nobody changes their own role.")
+    if user.is_superuser:
+        raise ValidationFailed.of("role", "superuser", "A superuser needs no role.")
     return user
 
 

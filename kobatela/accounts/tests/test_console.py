@@ -223,6 +223,21 @@ def test_a_weak_password_and_an_own_role_are_refused() -> None:
     assert admin.groups.get().name == "admin"
 
 
+def test_a_superuser_is_not_taken_over_by_an_admin() -> None:
+    root = User.objects.create_superuser("root", "root@example.org", "password")
+    client = _client("admin")
+
+    for command, values in (
+        ("accounts_user_password", {"password": "A long and rare pass phrase"}),
+        ("accounts_user_role", {"role": ""}),
+    ):
+        assert b"VALIDATION_ERROR" in _do(client, command, root.pk, **values)
+
+    root.refresh_from_db()
+    assert root.check_password("password")
+    assert root.is_staff
+
+
 def _key_form(**values: Any) -> dict[str, Any]:
     return {
         "name": "shop",

@@ -71,11 +71,11 @@ def test_a_deactivated_users_session_ends_at_once() -> None:
     user = make_staff("support")
     client = Client()
     _login(client, user.username, "password")
-    assert client.get("/admin/").status_code == 200
+    assert client.get("/admin/audit/alert/").status_code == 200
 
     User.objects.filter(pk=user.pk).update(is_active=False)
 
-    assert client.get("/admin/").status_code == 302
+    assert client.get("/admin/audit/alert/").status_code == 302
 
 
 @pytest.mark.django_db
@@ -129,3 +129,4 @@ def test_of_many_guesses_at_once_ten_are_looked_at() -> None:
 
     assert results == [None] * 16
     assert len(looked_at) == 10
+    assert entries(action="staff.login_refused").count() == 10
