@@ -24,7 +24,6 @@ from escrow.api.serializers import (
 )
 from escrow.api.summary import summary_out
 from escrow.api.terms import amount_in, escrow_terms
-from escrow.api.timeline import told
 from escrow.models import Escrow
 from escrow.services import (
     acceptance,
@@ -39,6 +38,7 @@ from escrow.services import (
 )
 from escrow.services.journal import Said
 from escrow.services.results import EscrowResult
+from escrow.timeline import told
 from kobatela.kernel.caller import PARTY_SCOPES, Caller, Scope
 from kobatela.kernel.errors import DomainError
 from kobatela.rest.idempotency import Idempotency
