@@ -116,7 +116,7 @@ class PostgresServer(SharedServer):
             home.mkdir()
         # Also a copied folder, which belongs to whoever copied it.
         give_to(account, home.resolve())
-        if not can_enter(account, home):
+        if not can_enter(account, home.resolve()):
             _move_within_reach(home)
             give_to(account, home.resolve())
         return home.resolve()

@@ -226,6 +226,7 @@ def test_a_checkout_that_others_may_not_enter_keeps_its_data_elsewhere(
         server = start_postgres(var)
         with psycopg.connect(server.owner_url()) as owner:
             assert owner.execute("SELECT id FROM house").fetchone() == (7,)
+        assert (var / "postgres").readlink() == elsewhere
         assert elsewhere.parent == Path("/var/lib")
         assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o700
     finally:
