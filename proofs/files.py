@@ -1,12 +1,15 @@
 """Handing out the files of proofs: originals to be saved, derivatives to be looked at."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.http import FileResponse
 
 from kobatela.uploads import storage
-from kobatela.uploads.models import Upload
 from proofs.models import Proof
+
+if TYPE_CHECKING:
+    from kobatela.uploads.models import Upload
 
 _EXTENSIONS = {
     "image/jpeg": "jpg",
@@ -24,7 +27,7 @@ _HEADERS = {
 }
 
 
-def original_response(proof: Proof, upload: Upload) -> FileResponse:
+def original_response(proof: Proof, upload: "Upload") -> FileResponse:
     """The original as an attachment, under a name made here: the sender's reaches no header."""
     return FileResponse(
         storage.local_path(upload.storage_name).open("rb"),
