@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from bench.figures import Bound, Figure, Options, Report
 from bench.floor import FloorRun, run_floor
 from bench.load import Load, drive, http_request
-from bench.stack import client_of, created, new_user, running_stack
+from bench.stack import client_of, created, in_a_year, new_user, running_stack
 from bench.where import Shares, stack_environment, where_the_time_goes
 from kobatela.embedded.postgres import PostgresServer
 from kobatela.embedded.stack import Stack
@@ -105,7 +105,7 @@ def _escrow(stack: Stack, key: str, sender: int, provider: int) -> int:
                     "amount_total": _TOTAL,
                     "currency": "EUR",
                     "release_conditions": {},
-                    "deadline_at": "2099-01-01T00:00:00+00:00",
+                    "deadline_at": in_a_year(),
                 },
             )
         )

@@ -13,7 +13,7 @@ import httpx
 
 from bench.figures import Bound, Figure, Options, Report
 from bench.processes import Peak, watch_memory
-from bench.stack import client_of, created, new_user, running_stack
+from bench.stack import client_of, created, in_a_year, new_user, running_stack
 from kobatela.embedded.sample_photos import make_photo
 from kobatela.embedded.stack import Stack
 from kobatela.kernel import clock
@@ -93,7 +93,7 @@ def _funded_escrow(parties: Parties, milestones: int) -> int:
                 "amount_total": f"{milestones}.00",
                 "currency": "EUR",
                 "release_conditions": {},
-                "deadline_at": "2099-01-01T00:00:00+00:00",
+                "deadline_at": in_a_year(),
                 "milestones": [
                     {
                         "sequence_index": number,

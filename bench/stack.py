@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from kobatela.embedded.endpoints import var_dir
 from kobatela.embedded.ports import free_port
 from kobatela.embedded.stack import Stack
 from kobatela.embedded.terminal import Terminal
+from kobatela.kernel import clock
 
 # The gates stay shut as they are, only not for sixteen clients that never pause.
 _ENVIRONMENT = {"KOBATELA_THROTTLE_PER_MINUTE": "100000000"}
@@ -71,6 +73,11 @@ def new_user(admin: httpx.Client, name: str) -> int:
     """The id of a new user."""
     user = created(admin.post("/users", json={"username": name, "email": f"{name}@example.org"}))
     return int(user["id"])
+
+
+def in_a_year() -> str:
+    """A deadline that no benchmark reaches."""
+    return (clock.now() + timedelta(days=365)).isoformat()
 
 
 def _remove(var: Path) -> None:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,16 @@ class PspServer:
         answer = httpx.post(f"{self.url}/fundings/{reference}/complete", json=said, timeout=10)
         assert answer.is_success, answer.text
 
-    def books(self) -> Any:
-        """The PSP's own record."""
-        return httpx.get(f"{self.url}/books", timeout=10).json()
+    def fail_next_transfer(self) -> None:
+        """Let the next payout be accepted and then fail."""
+        scenario = {"behaviour": "fail", "kind": "transfer"}
+        assert httpx.post(f"{self.url}/scenario", json=scenario, timeout=10).is_success
+
+    def transfers_of(self, payment_id: int) -> list[str]:
+        """What became of each transfer for one payment, from the PSP's own record."""
+        books = httpx.get(f"{self.url}/books", timeout=10).json()
+        wanted = str(payment_id)
+        return [row["status"] for row in books["transfers"] if row["metadata"]["payment"] == wanted]
 
 
 @contextmanager
@@ -138,7 +146,7 @@ class House:
             "amount_total": total,
             "currency": "EUR",
             "release_conditions": {},
-            "deadline_at": "2099-01-01T00:00:00+00:00",
+            "deadline_at": in_a_year().isoformat(),
             "milestones": list(milestones),
         }
         return int(ok(self.sender.api.post("/escrows", json=body | terms), 201)["id"])
@@ -252,6 +260,11 @@ def refused(answer: Answer, status: int, code: str) -> dict[str, Any]:
     assert answer.code == code
     details: dict[str, Any] = answer.json["error"]["details"]
     return details
+
+
+def in_a_year() -> datetime:
+    """A deadline that no story reaches by itself."""
+    return clock.now() + timedelta(days=365)
 
 
 def photo_milestone(sequence_index: int, amount: str, **terms: Any) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def test_a_photo_from_elsewhere_is_refused_and_the_right_one_is_paid(house: Hous
     )
 
     # 0.01 degrees of latitude are 1,106 m; the provider learns it in whole 100 m.
-    assert _numbers(details, "distance_m") == [1200]
+    assert set(_numbers(details, "distance_m")) == {1200}
     assert "geofence_lat" not in str(details)
     assert ok(house.provider.api.get(f"/proofs?escrow_id={escrow_id}"))["items"] == []
     assert house.milestones(escrow_id) == {1: "WAITING"}
@@ -153,20 +153,19 @@ def test_the_same_photo_does_not_pay_twice(house: House) -> None:
     assert len(house.payments(escrow_id)) == 1
 
 
-def test_a_payout_that_fails_is_retried_under_a_new_key_and_paid_once(house: House) -> None:
+def test_asking_again_for_a_payment_that_arrived_sends_nothing(house: House) -> None:
     escrow_id = house.agree(photo_milestone(1, "1000.00"))
     house.fund(escrow_id)
     ok(house.send_photo(escrow_id, 1, photo()), 201)
-    (payment,) = house.payments(escrow_id)
-    assert (payment["status"], payment["attempt"]) == ("PENDING", 1)
     house.work_until(lambda: house.all_settled(escrow_id))
-
-    # A settled payment does not move for anybody who asks again.
-    answer = house.sender.api.post(f"/payments/execute/{payment['id']}")
-    assert ok(answer)["status"] == "SETTLED"
-    house.work()
     (payment,) = house.payments(escrow_id)
-    assert (payment["status"], payment["attempt"]) == ("SETTLED", 1)
+
+    answer = ok(house.sender.api.post(f"/payments/execute/{payment['id']}"))
+
+    assert (answer["status"], answer["attempt"]) == ("SETTLED", 1)
+    house.work()
+    assert house.payments(escrow_id) == [payment]
+    assert house.psp.transfers_of(payment["id"]) == ["settled"]
     assert balances() == {}
 
 

@@ -7,6 +7,7 @@ import pytest
 from tests.house import (
     House,
     balances,
+    in_a_year,
     ok,
     person,
     photo,
@@ -98,7 +99,7 @@ def test_an_admin_acts_for_a_party_only_by_name(house: House) -> None:
         "amount_total": "100.00",
         "currency": "EUR",
         "release_conditions": {},
-        "deadline_at": "2099-01-01T00:00:00+00:00",
+        "deadline_at": in_a_year().isoformat(),
     }
     refused(house.admin.api.post("/escrows", json=body), 403, "ON_BEHALF_OF_REQUIRED")
     assert ok(house.admin.api.get("/escrows"))["items"] == []
