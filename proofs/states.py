@@ -58,6 +58,7 @@ class ReviewReason(StrEnum):
     DAY_LIMIT_REACHED = "DAY_LIMIT_REACHED"
     DRAWN_FOR_REVIEW = "DRAWN_FOR_REVIEW"
     MACHINE_APPROVAL_OFF = "MACHINE_APPROVAL_OFF"
+    AI_UNAVAILABLE = "AI_UNAVAILABLE"
     AI_ADVICE = "AI_ADVICE"
 
 
@@ -80,7 +81,7 @@ DERIVATIVE_TRANSITIONS: Mapping[Derivative, frozenset[Derivative]] = {
     Derivative.NONE: frozenset(),
     Derivative.WANTED: frozenset({Derivative.DONE, Derivative.FAILED}),
     Derivative.DONE: frozenset(),
-    Derivative.FAILED: frozenset({Derivative.WANTED}),
+    Derivative.FAILED: frozenset(),
 }
 
 LIVE_STATUSES = frozenset({ProofStatus.PENDING, ProofStatus.APPROVED})

@@ -36,11 +36,12 @@ class Upload(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["sha256"], name="upload_by_sha256"),
             models.Index(
                 fields=["expires_at"],
                 condition=models.Q(used_at__isnull=True),
                 name="upload_unused_by_expiry",
-            )
+            ),
         ]
 
     def __str__(self) -> str:

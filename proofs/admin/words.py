@@ -20,6 +20,7 @@ _WORDS: Mapping[str, str] = {
     ReviewReason.DAY_LIMIT_REACHED: "day's sum reached",
     ReviewReason.DRAWN_FOR_REVIEW: "drawn sample",
     ReviewReason.MACHINE_APPROVAL_OFF: "machine switched off",
+    ReviewReason.AI_UNAVAILABLE: "no advice in time",
     ReviewReason.AI_ADVICE: "advisor's word",
     FindingCode.MISSING_EXIF_TIMESTAMP: "no capture time",
     FindingCode.TIMEZONE_UNKNOWN: "time zone unknown",

@@ -19,7 +19,7 @@ from kobatela.kernel.caller import Scope
 from kobatela.rest.parsers import ExactJSONParser
 from kobatela.rest.viewsets import KobatelaViewSet
 from kobatela.uploads.api.parsers import FileFormParser
-from kobatela.uploads.api.views import KeepsFiles
+from kobatela.uploads.api.views import JudgesFiles
 from kobatela.uploads.services import files
 from proofs.api.serializers import DecisionIn, ProofFilters, ProofIn, ProofOut, RequestInfoIn
 from proofs.errors import ProofFileNotFound
@@ -33,7 +33,7 @@ from proofs.services.evidence import Evidence, Sent
 ANYONE = frozenset(Scope)
 
 
-class ProofViewSet(KeepsFiles, KobatelaViewSet):
+class ProofViewSet(JudgesFiles, KobatelaViewSet):
     """Evidence for milestones."""
 
     parser_classes = (ExactJSONParser, FileFormParser)
@@ -46,12 +46,14 @@ class ProofViewSet(KeepsFiles, KobatelaViewSet):
         "request_info": frozenset({Scope.SUPPORT, Scope.ADMIN}),
     }
     simulatable = frozenset({"decision"})
+    body: Mapping[str, Any]
     evidence: Evidence
 
     def prepare(self, request: Request, **kwargs: Any) -> None:
         """Apply a deadline that has passed; read, judge and keep the file that was sent."""
         if self.action == "create":
-            self._prepare_evidence()
+            self.body = self.valid(ProofIn)
+            self.judge(self._prepare_evidence)
         else:
             proof = get_proof(self.caller, kwargs["proof_id"])
             deadlines.apply_due(escrow_id=proof.escrow_id)
@@ -59,6 +61,7 @@ class ProofViewSet(KeepsFiles, KobatelaViewSet):
     @extend_schema(request=ProofIn, responses={201: ProofOut})
     def create(self, request: Request) -> Response:
         """Submit a proof for the current milestone of an escrow."""
+        self.require_judged()
         body = self.body
         proof = submissions.submit_proof(
             caller=self.caller,
@@ -112,7 +115,7 @@ class ProofViewSet(KeepsFiles, KobatelaViewSet):
         return Response(self._shown(proof))
 
     def _prepare_evidence(self) -> None:
-        self.body = body = self.valid(ProofIn)
+        body = self.body
         file = body.get("file")
         # What is due is due, whoever asks; open_milestone then refuses those who may not see it.
         deadlines.apply_due(escrow_id=body["escrow_id"])

@@ -89,7 +89,7 @@ def _held_by_limits(case: MachineCase) -> Iterator[ReviewReason]:
     if not case.switched_on:
         yield ReviewReason.MACHINE_APPROVAL_OFF
     if not case.without_advisor and case.advice != CLEAN_ADVICE:
-        yield ReviewReason.AI_ADVICE
+        yield ReviewReason.AI_UNAVAILABLE if case.advice is None else ReviewReason.AI_ADVICE
 
 
 def _day_is_full(case: MachineCase) -> bool:

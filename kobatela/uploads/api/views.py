@@ -1,6 +1,6 @@
 """POST /files/proofs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.db import transaction
@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kobatela.kernel.caller import Scope
+from kobatela.kernel.errors import DomainError
 from kobatela.rest.viewsets import KobatelaViewSet
 from kobatela.uploads.api.parsers import FileFormParser
 from kobatela.uploads.api.serializers import FileIn, UploadOut
@@ -17,15 +18,29 @@ from kobatela.uploads.services import files
 from kobatela.uploads.services.files import StoredFile
 
 
-class KeepsFiles:
-    """For views that keep a file before their transaction: what no row refers to is removed.
+class JudgesFiles:
+    """For views that judge and keep a file before their transaction.
 
-    `prepare` sets `stored`, and the command calls `keep_on_commit` once it has written the row.
-    Whatever happens then (a refusal, a rollback, a replay by another request), the file stays
-    exactly if a row names it.
+    `prepare` judges through `judge` and sets `stored`. The command first calls `require_judged`,
+    and `keep_on_commit` once it has written the row. Whatever happens then (a refusal, a rollback,
+    a replay by another request), the file stays exactly if a row names it.
     """
 
     stored: StoredFile | None = None
+    _refusal: DomainError | None = None
+
+    def judge(self, work: Callable[[], None]) -> None:
+        """Do the work; what it refuses is the command's own refusal, to be raised there."""
+        try:
+            work()
+        except DomainError as refusal:
+            self._refusal = refusal
+
+    def require_judged(self) -> None:
+        """Raise what was refused, inside the command's transaction: so its answer is stored under
+        the request's key, and a repeat gets the same."""
+        if self._refusal is not None:
+            raise self._refusal
 
     def keep_on_commit(self) -> None:
         """The file has a row: when that is committed, nothing is left to look after."""
@@ -44,7 +59,7 @@ class KeepsFiles:
         return response
 
 
-class FileViewSet(KeepsFiles, KobatelaViewSet):
+class FileViewSet(JudgesFiles, KobatelaViewSet):
     """Files sent ahead of the command that uses them."""
 
     parser_classes = (FileFormParser,)
@@ -55,11 +70,16 @@ class FileViewSet(KeepsFiles, KobatelaViewSet):
     def prepare(self, request: Request, **kwargs: Any) -> None:
         """Judge and keep the file before the transaction."""
         file = self.valid(FileIn)["file"]
-        self.stored = files.receive(stream=file, name=file.name)
+
+        def receive() -> None:
+            self.stored = files.receive(stream=file, name=file.name)
+
+        self.judge(receive)
 
     @extend_schema(request=FileIn, responses={201: UploadOut})
     def create(self, request: Request) -> Response:
         """Remember the file as the caller's, usable once within 24 hours."""
+        self.require_judged()
         assert self.stored is not None
         assert self.caller.party_id is not None
         upload = files.register(

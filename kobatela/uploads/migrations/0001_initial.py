@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='uploads', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('used_at__isnull', True)), fields=['expires_at'], name='upload_unused_by_expiry')],
+                'indexes': [models.Index(fields=['sha256'], name='upload_by_sha256'), models.Index(condition=models.Q(('used_at__isnull', True)), fields=['expires_at'], name='upload_unused_by_expiry')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('size_bytes__gt', 0)), name='upload_has_bytes'), models.CheckConstraint(condition=models.Q(models.Q(('used_at__isnull', True), ('used_for', '')), models.Q(('used_at__isnull', False), models.Q(('used_for', ''), _negated=True)), _connector='OR'), name='upload_used_for_something')],
             },
         ),

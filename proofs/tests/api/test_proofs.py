@@ -374,6 +374,26 @@ def test_a_repeat_with_its_key_is_answered_again_and_pays_nothing_more(
     assert len(files_on_disk(files_dir)) == 1
 
 
+def test_a_refused_photo_is_refused_again_under_its_key_whatever_the_time(
+    files_dir: Path,
+) -> None:
+    escrow = site_escrow()
+    provider = provider_of(escrow)
+    content = photo(FAR_AWAY)
+    first = post(provider, escrow, content, idempotency_key="proof-1")
+    clock.advance(timedelta(hours=3))
+
+    again = post(provider, escrow, content, idempotency_key="proof-1")
+    other = post(provider, escrow, photo(), idempotency_key="proof-1")
+
+    assert (first.status, first.code) == (422, "GEOFENCE_VIOLATION")
+    assert (again.status, again.body) == (422, first.body)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert (other.status, other.code) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert AuditEntry.objects.filter(action="proof.refused").count() == 1
+    assert files_on_disk(files_dir) == []
+
+
 # --- Reading --------------------------------------------------------------------------------------
 
 

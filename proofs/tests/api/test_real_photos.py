@@ -18,7 +18,7 @@ from kobatela.rest.tests.client import Answer, Api
 from kobatela.uploads.models import Upload
 from payments.selectors import payments_of
 from proofs.models import Proof
-from proofs.tests.readers.shared_data import PHOTOS, needs_photos
+from proofs.tests.readers.shared_data import HOSTILE, PHOTOS, needs_hostile, needs_photos
 
 pytestmark = [pytest.mark.django_db, pytest.mark.flow, needs_photos]
 
@@ -133,3 +133,24 @@ def test_an_old_photo_is_stale_in_every_time_zone() -> None:
     answer = send(escrow_at("dscn0010.jpg", max_age_minutes=120), "dscn0010.jpg")
 
     assert (answer.status, answer.code) == (422, "STALE_TIMESTAMP")
+
+
+@needs_hostile
+def test_no_hostile_file_gets_more_than_a_refusal_or_a_persons_look() -> None:
+    escrow = escrow_at("dscn0010.jpg")
+    provider = Api(make_key(Scope.PROVIDER, escrow.provider)[1])
+    answers: dict[str, tuple[int, str]] = {}
+    for path in sorted(item for item in HOSTILE.iterdir() if item.suffix != ".json"):
+        answer = provider.post(
+            "/files/proofs", files={"file": SimpleUploadedFile(path.name, path.read_bytes())}
+        )
+        code = "" if answer.status == 201 else answer.code
+        answers[path.name] = (answer.status, code)
+
+    assert len(answers) == 80
+    assert {code for status, code in answers.values() if status != 201} <= {
+        "FILE_TYPE_NOT_ALLOWED",
+        "FILE_UNREADABLE",
+        "IMAGE_TOO_LARGE",
+    }
+    assert {status for status, _ in answers.values()} <= {201, 415, 422}

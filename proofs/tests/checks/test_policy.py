@@ -61,7 +61,7 @@ def test_a_finding_above_info_is_never_approved(severity: Severity) -> None:
         ({"provider_day_minor": 800_001}, ReviewReason.DAY_LIMIT_REACHED),
         ({"drawn_for_review": True}, ReviewReason.DRAWN_FOR_REVIEW),
         ({"switched_on": False}, ReviewReason.MACHINE_APPROVAL_OFF),
-        ({"without_advisor": False, "advice": None}, ReviewReason.AI_ADVICE),
+        ({"without_advisor": False, "advice": None}, ReviewReason.AI_UNAVAILABLE),
         ({"without_advisor": False, "advice": "warning"}, ReviewReason.AI_ADVICE),
         ({"without_advisor": False, "advice": "suspect"}, ReviewReason.AI_ADVICE),
     ],
