@@ -16,6 +16,7 @@ from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
 import kobatela.celery  # noqa: F401 - the tasks belong to our application, as in the web
+from kobatela.embedded.file_lock import FileLock
 
 # How much the tests try: `ci` on every change, `soak` before a release.
 SCALE = os.environ.get("KOBATELA_TEST_SCALE") or "ci"
@@ -86,6 +87,11 @@ def django_db_setup(
     from django.core.management import call_command
 
     name = settings.TEST_DATABASE
+    run_dir = settings.VAR_DIR / "run"
+    run_dir.mkdir(parents=True, exist_ok=True)
+    only_one = FileLock(run_dir / f"tests-{name}.lock")
+    if not only_one.try_acquire():
+        pytest.exit(f"Other tests use the database {name}; set KOBATELA_TEST_DB to another name.")
     drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
     with _owner_connection("postgres") as server:
         if not django_db_keepdb or django_db_createdb:
@@ -103,6 +109,7 @@ def django_db_setup(
     if not django_db_keepdb:
         with django_db_blocker.unblock(), _owner_connection("postgres") as server:
             server.execute(drop)
+    only_one.release()
 
 
 def restore_database() -> None:
