@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, cast
 
 from django.conf import settings
 from django.http import UnreadablePostError
@@ -17,6 +17,7 @@ from kobatela.rest.errors import BadRequest, MalformedJSON, PayloadTooLarge
 MAX_DEPTH = 32
 MAX_NUMBER_CHARACTERS = 40
 _MAX_EXPONENT = 100
+_ENDED_EARLY = "The body ended before its announced length."
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -38,19 +39,26 @@ class ExactJSONParser(BaseParser):
     ) -> dict[str, Any]:
         """The object in the body."""
         limit = settings.KOBATELA_JSON_MAX_BYTES
-        if _announced_bytes(parser_context) > limit:
+        announced = _announced_bytes(parser_context)
+        if announced > limit:
             raise PayloadTooLarge(max_bytes=limit)
         try:
             body = stream.read(limit + 1)
         except UnreadablePostError as error:
-            raise BadRequest("The body could not be read to its end.") from error
+            raise BadRequest(_ENDED_EARLY) from error
         if len(body) > limit:
             raise PayloadTooLarge(max_bytes=limit)
+        if len(body) < announced:
+            raise BadRequest(_ENDED_EARLY)
         return parse_object(body)
 
 
 class BoundedMultiPartParser(MultiPartParser):
-    """A form with files, refused with 413 when announced beyond KOBATELA_UPLOAD_MAX_BYTES."""
+    """A form with files.
+
+    Refused with 413 when announced beyond KOBATELA_UPLOAD_MAX_BYTES, and with 400 when it ends
+    before its announced length: half a file would pass for the whole one.
+    """
 
     def parse(
         self,
@@ -60,12 +68,31 @@ class BoundedMultiPartParser(MultiPartParser):
     ) -> DataAndFiles:  # type: ignore[type-arg]  # generic in the stubs only
         """The form's fields and files."""
         limit = settings.KOBATELA_UPLOAD_MAX_BYTES
-        if _announced_bytes(parser_context) > limit:
+        announced = _announced_bytes(parser_context)
+        if announced > limit:
             raise PayloadTooLarge(max_bytes=limit)
+        counted = _Counted(stream)
         try:
-            return super().parse(stream, media_type, parser_context)
+            parsed = super().parse(cast("IO[Any]", counted), media_type, parser_context)
         except UnreadablePostError as error:
-            raise BadRequest("The body could not be read to its end.") from error
+            raise BadRequest(_ENDED_EARLY) from error
+        if counted.bytes_read < announced:
+            raise BadRequest(_ENDED_EARLY)
+        return parsed
+
+
+class _Counted:
+    """A stream that knows how much was read from it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.bytes_read = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """As the stream reads."""
+        data = self._stream.read(size)
+        self.bytes_read += len(data)
+        return data
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.errors import DomainError, Kind, ValidationFailed
 from kobatela.rest import idempotency, throttling
 from kobatela.rest.encoding import json_bytes
-from kobatela.rest.errors import IdempotencyKeyReused, MethodNotAllowed, NotFound
+from kobatela.rest.errors import BadRequest, IdempotencyKeyReused, MethodNotAllowed, NotFound
 from kobatela.rest.fields import MAX_BIGINT, FilterSerializer, field_problems
 from kobatela.rest.idempotency import Claim, Idempotency, StoredAnswer
 from kobatela.rest.pagination import keyset_page
@@ -144,6 +144,9 @@ class KobatelaViewSet(GenericViewSet[Any]):
         return values
 
     def _command(self, handler: Handler, kwargs: Mapping[str, Any]) -> HttpResponseBase:
+        if "HTTP_TRANSFER_ENCODING" in self.request.META:
+            # The gateway gives us no body without a length; a command must not run without it.
+            raise BadRequest("Send the body with a Content-Length.")
         _ = self.request.data  # parsed before any transaction begins
         if self._is_simulation():
             return self._simulate(handler, kwargs)

@@ -1,11 +1,14 @@
 """One shape for every error, whoever raised it."""
 
+import io
+from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, UnreadablePostError
-from django.test import override_settings
+from django.test import Client, override_settings
 from rest_framework import exceptions as drf
 
 from kobatela.api.errors import STATUS, page_for_status
@@ -199,6 +202,31 @@ def test_d33_a_broken_form_is_refused_in_the_one_shape(body: bytes) -> None:
         answer = Api("anna").send("POST", "/groups/file", data=body, content_type=content_type)
         assert_shape(answer)
         assert answer.status in {400, 422}
+
+
+def test_a_body_that_ends_early_is_refused_even_if_it_reads_well() -> None:
+    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nhalf'
+    for path, body, kind in (
+        ("/groups", b'{"name": "a"}', "application/json"),
+        ("/groups/file", form, "multipart/form-data; boundary=b"),
+    ):
+        sent: dict[str, Any] = {
+            "CONTENT_LENGTH": "100",
+            "CONTENT_TYPE": kind,
+            "wsgi.input": io.BytesIO(body),
+            "HTTP_AUTHORIZATION": "Bearer anna",
+        }
+        response = Client().generic("POST", path, **sent)
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "BAD_REQUEST")
+    assert not Group.objects.filter(name__startswith="a ").exists()
+
+
+def test_a_body_without_a_length_is_refused() -> None:
+    answer = Api("anna").post(
+        "/groups", json={"name": "a"}, headers={"Transfer-Encoding": "chunked"}
+    )
+    assert_shape(answer)
+    assert (answer.status, answer.code) == (400, "BAD_REQUEST")
 
 
 @pytest.mark.parametrize("wanted", ["", " ", "a" * 129, "a b", "é", "a\nb", "a/b"])
