@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -25,6 +26,10 @@ from kobatela.kernel.caller import Caller
 from kobatela.kernel.money import format_minor
 
 _ADMIN = frozenset({ADMIN_GROUP})
+
+
+# Roles are given by a command of the user's page; groups hold no permissions to edit.
+admin.site.unregister(Group)
 
 
 def _caller(request: HttpRequest) -> Caller:

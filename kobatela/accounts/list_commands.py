@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from kobatela.kernel.admin import ADMIN_GROUP, ConsoleAdmin, has_role
+from kobatela.kernel.admin import ADMIN_GROUP, ConsoleAdmin, has_role, refusal_text
 from kobatela.kernel.errors import DomainError
 
 
@@ -85,11 +85,3 @@ class MakingAdmin(ConsoleAdmin):
             return TemplateResponse(request, "console/command.html", context)
 
         return view
-
-
-def refusal_text(refusal: DomainError) -> str:
-    """A refusal as one sentence, with what is wrong about which field."""
-    problems = [
-        f"{problem['field']}: {problem['message']}" for problem in refusal.details.get("fields", ())
-    ]
-    return f"{' '.join(problems) or refusal.message} ({refusal.code})"

@@ -8,12 +8,16 @@ from django.template.response import TemplateResponse
 
 from kobatela.console import desk
 
+# Daily work first; what is only looked up from time to time last.
+_ORDER = ("proofs", "escrow", "payments", "accounts", "audit", "uploads", "ledger")
+
 
 class ConsoleSite(admin.AdminSite):
     """What support opens on a Monday morning."""
 
     site_title = "Kobatela console"
     site_header = "Kobatela"
+    site_url = None
     index_title = "What waits for a person"
     index_template = "console/desk.html"
     enable_nav_sidebar = True
@@ -26,3 +30,15 @@ class ConsoleSite(admin.AdminSite):
         response = super().index(request, context)
         assert isinstance(response, TemplateResponse), "the index is a rendered page"
         return response
+
+    def get_app_list(
+        self, request: HttpRequest, app_label: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The rooms of the console in the order of daily work."""
+        rooms: list[dict[str, Any]] = super().get_app_list(request, app_label)
+        return sorted(
+            rooms,
+            key=lambda room: (
+                _ORDER.index(room["app_label"]) if room["app_label"] in _ORDER else len(_ORDER)
+            ),
+        )

@@ -108,6 +108,14 @@ def has_role(request: HttpRequest, roles: frozenset[str]) -> bool:
     return bool(cached & roles)
 
 
+def refusal_text(refusal: DomainError) -> str:
+    """A refusal as one sentence, with what is wrong about which field."""
+    problems = [
+        f"{problem['field']}: {problem['message']}" for problem in refusal.details.get("fields", ())
+    ]
+    return f"{' '.join(problems) or refusal.message} ({refusal.code})"
+
+
 class ConsoleAdmin(admin.ModelAdmin[Any]):
     """A read-only list and record page with commands."""
 
@@ -142,6 +150,15 @@ class ConsoleAdmin(admin.ModelAdmin[Any]):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Lists are not counted."""
         return UncountedChangeList
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, titled by what it lists."""
+        title = str(self.opts.verbose_name_plural)
+        return super().changelist_view(
+            request, {"title": title[:1].upper() + title[1:], **(extra_context or {})}
+        )
 
     def get_urls(self) -> list[URLPattern]:
         """One page for each command, before the default ones."""
@@ -205,7 +222,7 @@ class ConsoleAdmin(admin.ModelAdmin[Any]):
             try:
                 said = command.run(request, record, form.cleaned_data)
             except DomainError as refusal:
-                form.add_error(None, f"{refusal.message} ({refusal.code})")
+                form.add_error(None, refusal_text(refusal))
             else:
                 messages.success(request, said)
                 return HttpResponseRedirect(back)

@@ -156,6 +156,7 @@ LOGGING = {
 
 # --- Pages --------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "kobatela.console.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
