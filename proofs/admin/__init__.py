@@ -50,7 +50,7 @@ class ProofAdmin(ConsoleAdmin):
     list_display = (
         "proof",
         "waiting_for",
-        "escrow_id",
+        "agreement",
         "kind",
         "amount",
         "parties",
@@ -70,6 +70,8 @@ class ProofAdmin(ConsoleAdmin):
     search_fields = ("id",)
     search_help_text = "The number of a proof or an escrow, or the SHA-256 of a file."
     sortable_by = ()
+    # Counting every choice of every filter would read the whole table many times.
+    show_facets = admin.ShowFacets.NEVER
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Waiting longest first; with what the list shows, in one query."""
@@ -187,6 +189,8 @@ class ProofAdmin(ConsoleAdmin):
             "title": f"Proof {proof.pk}",
             "form": form,
             "page": page.build(proof, caller),
+            # The evidence needs the room.
+            "is_nav_sidebar_enabled": False,
         }
         return TemplateResponse(request, "admin/proofs/proof/review.html", context)
 
@@ -199,6 +203,11 @@ class ProofAdmin(ConsoleAdmin):
     def waiting_for(self, proof: Proof) -> str:
         """How long it has been waiting, or waited."""
         return page.waited(proof)
+
+    @admin.display(description="Escrow")
+    def agreement(self, proof: Proof) -> SafeString:
+        """Its number, as a link."""
+        return format_html('<a href="{}">{}</a>', page.escrow_url(proof), proof.escrow_id)
 
     @admin.display(description="Milestone")
     def kind(self, proof: Proof) -> str:

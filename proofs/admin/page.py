@@ -8,8 +8,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import QuerySet
+from django.urls import reverse
 from geographiclib.geodesic import Geodesic
 
+from audit.actions import Action
 from audit.selectors import entries
 from kobatela.accounts.services import approvals
 from kobatela.accounts.services.approvals import ApprovalState
@@ -17,7 +20,7 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import DomainError
 from kobatela.kernel.money import format_minor
-from proofs.admin.words import decision_tag, tone_of, words
+from proofs.admin.words import decision_tag, figure, tone_of, words
 from proofs.checks.geofence import Geofence, usable_position
 from proofs.models import Proof
 from proofs.selectors import is_processing, next_in_queue, proofs_of_milestone
@@ -38,6 +41,7 @@ class Fact:
     name: str
     value: str
     tone: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def build(proof: Proof, caller: Caller) -> Page:
         agreement=_agreement(proof),
         requirements=_requirements(proof, fence),
         claims=_pretty(proof.metadata) if proof.metadata else "",
-        history=list(entries(subject=f"proof:{proof.pk}").order_by("-pk")[:_HISTORY_ENTRIES]),
+        history=list(_history(proof)[:_HISTORY_ENTRIES]),
         earlier=list(
             proofs_of_milestone(proof.milestone_id).exclude(pk=proof.pk)[:_EARLIER_PROOFS]
         ),
@@ -109,6 +113,20 @@ def waited(proof: Proof) -> str:
     if proof.decided_at is None:
         return _duration(clock.now() - proof.created_at)
     return f"decided after {_duration(proof.decided_at - proof.created_at)}"
+
+
+def escrow_url(proof: Proof) -> str:
+    """The console's page of the proof's escrow."""
+    return reverse("admin:escrow_escrow_change", args=[proof.escrow_id])
+
+
+def _history(proof: Proof) -> QuerySet[Any]:
+    """What was done with it, newest first; who looked at it is in the audit trail."""
+    return (
+        entries(subject=f"proof:{proof.pk}")
+        .exclude(action__in=[Action.PROOF_READ, Action.PROOF_FILE_READ])
+        .order_by("-pk")
+    )
 
 
 def _refusal(proof: Proof, caller: Caller) -> str | None:
@@ -197,8 +215,8 @@ def _findings(proof: Proof) -> list[dict[str, Any]]:
             **finding,
             "matches": finding["data"].get("matches", []),
             "figures": [
-                (name.replace("_", " "), value)
-                for name, value in finding["data"].items()
+                figure(name, value)
+                for name, value in sorted(finding["data"].items())
                 if name != "matches" and value is not None
             ],
         }
@@ -210,7 +228,7 @@ def _agreement(proof: Proof) -> list[Fact]:
     escrow, milestone = proof.escrow, proof.milestone
     held_minor = escrow.funded_minor - escrow.released_minor - escrow.refunded_minor
     return [
-        Fact("Escrow", f"{escrow.pk}, {escrow.status}"),
+        Fact("Escrow", f"{escrow.pk}, {escrow.status}", url=escrow_url(proof)),
         Fact("Sender", _username(proof.client)),
         Fact("Provider", _username(proof.provider)),
         Fact("Milestone", f"{milestone.sequence_index}, {milestone.label}, {milestone.status}"),
@@ -249,14 +267,16 @@ def _sketch(proof: Proof, fence: Geofence | None) -> Sketch | None:
         ]
     )
     distance, radius = float(proof.distance_m), float(fence.radius_m)
-    metre_px = _SKETCH_PX / 2 / (1.2 * max(distance, radius, 1.0))
     error = facts.get("positioning_error_m")
+    # Much of a vague position is shown, but never so much that the fence becomes a dot.
+    vague = 0.0 if error is None else min(error, 3 * radius + distance)
+    metre_px = _SKETCH_PX / 2 / (1.2 * max(distance + vague, radius, 1.0))
     return Sketch(
         size_px=_SKETCH_PX,
         radius_px=round(radius * metre_px, 1),
         x_px=round(_SKETCH_PX / 2 + distance * metre_px * math.sin(bearing), 1),
         y_px=round(_SKETCH_PX / 2 - distance * metre_px * math.cos(bearing), 1),
-        error_px=None if error is None else round(min(error, 2 * radius + distance) * metre_px, 1),
+        error_px=None if error is None else round(vague * metre_px, 1),
         is_inside=proof.distance_m <= fence.radius_m,
         caption=f"{_distance(proof.distance_m)} from the centre of a circle of {fence.radius_m} m",
     )

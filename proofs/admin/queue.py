@@ -10,10 +10,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from kobatela.kernel.money import parse_minor
-from proofs.admin.words import words
-from proofs.checks.findings import FindingCode
+from proofs.admin.words import WORDS
 from proofs.models import Proof
-from proofs.states import ProofStatus, ProofType, ReviewReason
+from proofs.states import ProofStatus, ProofType
 
 # Amounts as people think of them, in units of the currency.
 _AMOUNT_STEPS = ("100", "1000", "10000", "1000000")
@@ -51,9 +50,8 @@ class ReasonFilter(admin.SimpleListFilter):
     parameter_name = "reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Every code there can be."""
-        codes = [*(item.value for item in ReviewReason), *(item.value for item in FindingCode)]
-        return [(code, words(code)) for code in sorted(set(codes))]
+        """Every code that can hold a proof, what may be fraud first."""
+        return list(WORDS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Proof]) -> QuerySet[Proof]:
         """The proofs with this reason."""
