@@ -12,6 +12,11 @@ from kobatela.kernel.context import request_id
 _SECRETS = re.compile(
     r"koba_(?:live|test)_\w+|(?<=Bearer )\S+|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)", re.IGNORECASE
 )
+# What a database quotes of a row, e-mail addresses, IBANs, telephone numbers.
+_PERSONAL = re.compile(
+    r"(?m:(?<=^DETAIL:  ).*$)|[\w.+-]+@[\w-]+\.[\w.-]+"
+    r"|\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}\b|\+[0-9](?:[ .-]?[0-9]){7,14}\b"
+)
 _EXTRA = ("actor", "subject", "action", "status", "duration_ms", "path", "method")
 
 
@@ -21,8 +26,8 @@ def _extra_of(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def without_secrets(text: str) -> str:
-    """The text with every known shape of a secret blotted out."""
-    return _SECRETS.sub("[secret]", text)
+    """The text with every known shape of a secret or of personal data blotted out."""
+    return _PERSONAL.sub("[personal]", _SECRETS.sub("[secret]", text))
 
 
 class JsonFormatter(logging.Formatter):
