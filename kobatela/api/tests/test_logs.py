@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from unittest.mock import patch
 
 import pytest
+from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils.module_loading import import_string
 
 from kobatela.accounts.models import User
 from kobatela.accounts.tests.factories import make_key, make_user
 from kobatela.kernel.caller import Scope
 from kobatela.rest.tests.client import Api
-from kobatela.settings.logs import JsonFormatter
 
 pytestmark = pytest.mark.django_db
 
@@ -26,10 +27,11 @@ CANARIES = (EMAIL, IBAN, IBAN.replace(" ", ""), PHONE, "canary-note", "canary-ke
 def lines() -> Iterator[list[str]]:
     """Every line that the log gets, as it is written."""
     written: list[str] = []
+    formatter: logging.Formatter = import_string(settings.LOGGING["formatters"]["json"]["()"])()
 
     class Written(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            written.append(JsonFormatter().format(record))
+            written.append(formatter.format(record))
 
     handler = Written()
     root = logging.getLogger()
