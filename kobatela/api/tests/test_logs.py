@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -27,7 +28,8 @@ CANARIES = (EMAIL, IBAN, IBAN.replace(" ", ""), PHONE, "canary-note", "canary-ke
 def lines() -> Iterator[list[str]]:
     """Every line that the log gets, as it is written."""
     written: list[str] = []
-    formatter: logging.Formatter = import_string(settings.LOGGING["formatters"]["json"]["()"])()
+    formats: Any = settings.LOGGING["formatters"]
+    formatter: logging.Formatter = import_string(formats["json"]["()"])()
 
     class Written(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
