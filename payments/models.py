@@ -242,6 +242,7 @@ class Funding(models.Model):
     """A session in which a PSP collects a deposit from the payer.
 
     client_secret: what the payer's device needs to pay; empty until the PSP has answered.
+    next_look_at: when the PSP's own record is looked at, should its report be lost.
     received_minor, received_currency: what the PSP reported, which is what was booked.
     """
 
@@ -268,6 +269,7 @@ class Funding(models.Model):
     reason = models.CharField(max_length=40, default="", blank=True)
     received_minor = models.BigIntegerField(null=True)
     received_currency = models.CharField(max_length=3, default="", blank=True)
+    next_look_at = models.DateTimeField()
     created_by = models.CharField(max_length=80)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -286,6 +288,11 @@ class Funding(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["escrow", "-id"], name="funding_by_escrow"),
+            models.Index(
+                fields=["next_look_at"],
+                name="funding_wants_work",
+                condition=Q(status="CREATED"),
+            ),
         ]
 
     def __str__(self) -> str:

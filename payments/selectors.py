@@ -153,6 +153,12 @@ def find_fundings(references: set[str]) -> list[Funding]:
     return list(Funding.objects.filter(known).order_by("pk"))
 
 
+def fundings_to_look_up(now: datetime, limit: int) -> list[int]:
+    """Open sessions whose record at the PSP is due to be looked at, longest overdue first."""
+    due = Funding.objects.filter(status=FundingStatus.CREATED, next_look_at__lte=now)
+    return list(due.order_by("next_look_at").values_list("pk", flat=True)[:limit])
+
+
 def lock_funding(funding_id: int) -> Funding:
     """One funding, locked until the transaction ends; its escrow is locked first."""
     locked = Funding.objects.select_for_update(of=("self",), no_key=True)

@@ -84,6 +84,16 @@ class FundingOpened:
     client_secret: str
 
 
+@dataclass(frozen=True, slots=True)
+class FundingFound:
+    """What became of a session: SETTLED with what was collected, FAILED, ACCEPTED while it is
+    open, NOT_FOUND, or UNKNOWN while the PSP cannot be asked."""
+
+    state: OrderState
+    psp_ref: str = ""
+    money: Money | None = None
+
+
 class PspDown(Exception):
     """The PSP did not answer, or not in a way that settles the matter."""
 
@@ -114,3 +124,6 @@ class Psp(Protocol):
 
     def open_funding(self, key: str, body: str) -> FundingOpened:
         """Open a session under our key. Raises PspDown or PspSaysNo."""
+
+    def find_funding(self, key: str) -> FundingFound:
+        """What became of the session with this key, from the PSP's own record."""

@@ -1,6 +1,7 @@
 """Having a PSP collect a deposit from the sender."""
 
 import secrets
+from datetime import timedelta
 
 from django.db import transaction
 
@@ -14,10 +15,17 @@ from payments import hooks, selectors
 from payments.errors import PspNotConfigured, PspRefused, PspUnavailable
 from payments.models import Funding, FundingStatus
 from payments.psp import registry
-from payments.psp.base import PspDown, PspSaysNo
+from payments.psp.base import OrderState, PspDown, PspSaysNo
 
 SUPERSEDED = "SUPERSEDED"
+EXPIRED = "EXPIRED"
 PSP_REFUSED = "PSP_REFUSED"
+
+# The PSP reports within seconds; what it has not reported by then may have been lost.
+LOOK_AFTER = timedelta(minutes=10)
+LOOK_EVERY = timedelta(hours=1)
+# As long as a deposit may be announced without arriving.
+EXPIRES_AFTER = timedelta(days=14)
 
 
 def open_session(*, caller: Caller, escrow_id: int, payer_id: int, money: Money) -> Funding:
@@ -72,6 +80,7 @@ def create_funding(
         psp=psp,
         psp_key=key,
         request_body=registry.get_psp(psp).funding_body(money, metadata),
+        next_look_at=now + LOOK_AFTER,
         created_by=actor,
         created_at=now,
         updated_at=now,
@@ -102,6 +111,40 @@ def open_at_psp(*, funding_id: int) -> Funding:
             funding.psp_ref = opened.psp_ref
             _save(funding, "client_secret", "psp_ref")
     return funding
+
+
+def look_up_funding(*, funding_id: int) -> None:
+    """Ask the PSP what became of an open session whose report may have been lost.
+
+    Called outside any transaction. A session that nobody paid within 14 days has failed.
+    """
+    funding = _postpone_look(funding_id)
+    if funding is None:
+        return
+    actor = f"psp:{funding.psp}"
+    found = registry.get_psp(funding.psp).find_funding(funding.psp_key)
+    if found.state is OrderState.SETTLED:
+        succeed_funding(
+            funding_id=funding_id, money=found.money, psp_ref=found.psp_ref, actor=actor
+        )
+    elif found.state is OrderState.FAILED:
+        fail_funding(funding_id=funding_id, reason=PSP_REFUSED, actor=actor)
+    elif found.state is not OrderState.UNKNOWN and _is_too_old(funding):
+        fail_funding(funding_id=funding_id, reason=EXPIRED, actor="system:payments")
+
+
+@transaction.atomic(durable=True)
+def _postpone_look(funding_id: int) -> Funding | None:
+    funding = selectors.lock_funding(funding_id)
+    if funding.status != FundingStatus.CREATED:
+        return None
+    funding.next_look_at = clock.now() + LOOK_EVERY
+    _save(funding, "next_look_at")
+    return funding
+
+
+def _is_too_old(funding: Funding) -> bool:
+    return clock.now() - funding.created_at > EXPIRES_AFTER
 
 
 @transaction.atomic

@@ -8,6 +8,7 @@ from django.db import connection
 
 from kobatela.kernel.money import Money
 from payments.psp.base import (
+    FundingFound,
     FundingOpened,
     Order,
     OrderKind,
@@ -39,6 +40,7 @@ class StubPsp:
     before_answer: Callable[[str], None] = lambda _key: None
     fundings: dict[str, FundingOpened] = field(default_factory=dict)
     funding_error: PspDown | PspSaysNo | None = None
+    funding_states: dict[str, FundingFound] = field(default_factory=dict)
     in_transaction: list[bool] = field(default_factory=list)
     numbers: "count[int]" = field(default_factory=lambda: count(1))
 
@@ -84,3 +86,7 @@ class StubPsp:
             raise self.funding_error
         number = next(self.numbers)
         return self.fundings.setdefault(key, FundingOpened(f"ch_{number}", f"secret_{number}"))
+
+    def find_funding(self, key: str) -> FundingFound:
+        """See Psp."""
+        return self.funding_states.get(key, FundingFound(OrderState.ACCEPTED))

@@ -1,5 +1,7 @@
 """Money that a PSP collects."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import IntegrityError, transaction
 
@@ -13,13 +15,14 @@ from payments.errors import PspNotConfigured, PspRefused, PspUnavailable
 from payments.ledger import chart
 from payments.ledger import selectors as ledger
 from payments.models import Funding, Payment
-from payments.psp.base import PspDown, PspSaysNo
+from payments.psp.base import FundingFound, OrderState, PspDown, PspSaysNo
 from payments.services.fundings import (
     create_funding,
     fail_funding,
     open_session,
     succeed_funding,
 )
+from payments.services.sweeps import sweep
 from payments.tests.books import assert_in_order, at_psp
 from payments.tests.factories import take_event
 from payments.tests.stub_psp import StubPsp
@@ -264,3 +267,52 @@ def test_d18_the_deposit_is_booked_in_the_transaction_of_the_report(
     succeed_funding(funding_id=funding.pk, money=None, psp_ref="ch_1", actor="psp:fake")
     assert held(escrow) == 10_000
     assert clock.now() > funding.created_at
+
+
+def later(by: timedelta) -> int:
+    """Sweep when so much time has gone by; how many sessions were looked up."""
+    with clock.frozen(clock.now() + by):
+        return sweep()["fundings"]
+
+
+def test_money_whose_report_was_lost_is_found_at_the_psp(psp: StubPsp, escrow: Escrow) -> None:
+    funding = open_for(escrow)
+    psp.funding_states[funding.psp_key] = FundingFound(
+        OrderState.SETTLED, "ch_1", Money(10_000, "EUR")
+    )
+
+    assert later(timedelta(minutes=9)) == 0
+    assert later(timedelta(minutes=11)) == 1
+
+    funding.refresh_from_db()
+    assert (funding.status, held(escrow)) == ("SUCCEEDED", 10_000)
+    take_event("funding.succeeded", psp_ref=funding.psp_ref)
+    assert held(escrow) == 10_000
+    assert_in_order()
+
+
+@pytest.mark.parametrize(
+    ("state", "after", "expected"),
+    [
+        (OrderState.ACCEPTED, timedelta(minutes=11), ("CREATED", "")),
+        (OrderState.FAILED, timedelta(minutes=11), ("FAILED", "PSP_REFUSED")),
+        (OrderState.UNKNOWN, timedelta(days=15), ("CREATED", "")),
+        (OrderState.ACCEPTED, timedelta(days=15), ("FAILED", "EXPIRED")),
+        (OrderState.NOT_FOUND, timedelta(days=15), ("FAILED", "EXPIRED")),
+    ],
+)
+def test_an_open_session_is_looked_up_and_ends_after_a_fortnight(
+    psp: StubPsp,
+    escrow: Escrow,
+    state: OrderState,
+    after: timedelta,
+    expected: tuple[str, str],
+) -> None:
+    funding = open_for(escrow)
+    psp.funding_states[funding.psp_key] = FundingFound(state)
+
+    later(after)
+
+    funding.refresh_from_db()
+    assert (funding.status, funding.reason) == expected
+    assert held(escrow) == 0

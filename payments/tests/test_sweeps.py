@@ -62,7 +62,7 @@ def test_external_refunds_and_held_payments_are_left_alone(psp: StubPsp) -> None
     make_refund("psp:manual")
     Payment.objects.filter(pk=make_payout().pk).update(hold_reason="staff")
 
-    assert later(timedelta(days=1)) == {"events": 0, "sent": 0, "looked_up": 0, "unknown": 0}
+    assert set(later(timedelta(days=1)).values()) == {0}
 
 
 def test_nothing_is_sent_while_payouts_are_paused(psp: StubPsp) -> None:

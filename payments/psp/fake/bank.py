@@ -162,6 +162,13 @@ class Bank:
 
         return self._once(f"funding:{key}", fields, new)
 
+    def find_funding(self, key: str) -> Mapping[str, Any]:
+        """The session under a key. Raises Refusal 404."""
+        funding = self.store.funding_by_key(key)
+        if funding is None:
+            raise Refusal(404, "not_found", "There is no session with this key.")
+        return shown_funding(funding)
+
     def end_funding(self, funding_id: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """The payer pays: all of it, or the `amount` given; or gives up (`fail`)."""
         with self.store.transaction():

@@ -11,6 +11,7 @@ from kobatela.kernel.canonical import canonical_json
 from kobatela.kernel.errors import DomainError
 from kobatela.kernel.money import Money, format_minor, parse_minor
 from payments.psp.base import (
+    FundingFound,
     FundingOpened,
     Order,
     OrderKind,
@@ -32,6 +33,11 @@ _REASONS = {
     "destination_invalid": Reason.DESTINATION_INVALID,
     "insufficient_funds": Reason.PSP_BALANCE_SHORT,
     "returned_by_bank": Reason.RETURNED_BY_BANK,
+}
+_FUNDING_STATES = {
+    "open": OrderState.ACCEPTED,
+    "succeeded": OrderState.SETTLED,
+    "failed": OrderState.FAILED,
 }
 _REFUSED = frozenset({400, 402, 404, 422})
 _MESSAGE_LENGTH = 500
@@ -95,6 +101,21 @@ class FakePsp:
         if response.status_code >= 300 or not _is_text(psp_ref) or not _is_text(secret):
             raise PspDown(_message(answer, response))
         return FundingOpened(str(psp_ref), str(secret))
+
+    def find_funding(self, key: str) -> FundingFound:
+        """See Psp."""
+        try:
+            response = self._request("GET", "/fundings", parameters={"key": key})
+        except httpx.HTTPError:
+            return FundingFound(OrderState.UNKNOWN)
+        answer = _object(response)
+        if response.status_code == 404 and _is_text(answer.get("error")):
+            return FundingFound(OrderState.NOT_FOUND)
+        state, psp_ref = _FUNDING_STATES.get(str(answer.get("status"))), answer.get("id")
+        money = _money({**answer, "amount": answer.get("received") or answer.get("amount")})
+        if response.status_code != 200 or state is None or not _is_text(psp_ref) or money is None:
+            return FundingFound(OrderState.UNKNOWN)
+        return FundingFound(state, str(psp_ref), money)
 
     def _outcome(
         self,
@@ -172,11 +193,15 @@ def _object(response: httpx.Response) -> Mapping[str, Any]:
 
 def _message(answer: Mapping[str, Any], response: httpx.Response) -> str:
     said = answer.get("message") or answer.get("failure") or ""
-    return f"{response.status_code} {said}".strip()[:_MESSAGE_LENGTH]
+    # Lone surrogates and NULs, which JSON can carry, cannot be stored.
+    text = f"{response.status_code} {said}".encode(errors="replace").decode().replace("\x00", "")
+    return text.strip()[:_MESSAGE_LENGTH]
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 128
+    return (
+        isinstance(value, str) and 0 < len(value) <= 128 and value.isascii() and value.isprintable()
+    )
 
 
 def _money(answer: Mapping[str, Any]) -> Money | None:

@@ -1,8 +1,8 @@
 """The PSP over HTTP.
 
-POST /transfers, /refunds, /fundings (each with Idempotency-Key) · GET /transfers?key=,
-/refunds?key= · POST /fundings/{id}/complete · POST /orders/{id}/settle|fail|return ·
-POST, DELETE /scenario · GET /books, /health
+POST /transfers, /refunds, /fundings (each with Idempotency-Key) · GET the same with ?key= ·
+POST /fundings/{id}/complete · POST /orders/{id}/settle|fail|return · POST, DELETE /scenario ·
+GET /books, /health
 """
 
 import json
@@ -97,9 +97,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._forget)
 
     def _read(self, path: str, query: Mapping[str, list[str]]) -> Reply:
+        key = query.get("key", [""])[0]
         if path in _KINDS:
-            key = query.get("key", [""])[0]
             return Reply(200, self.bank_of_server.find_order(_KINDS[path], key))
+        if path == "/fundings":
+            return Reply(200, self.bank_of_server.find_funding(key))
         if path == "/books":
             return Reply(200, self.bank_of_server.books())
         if path == "/health":

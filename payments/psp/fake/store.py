@@ -193,6 +193,10 @@ class Store:
             raise KeyError(funding_id)
         return found
 
+    def funding_by_key(self, key: str) -> Row | None:
+        """The session that was opened under a key."""
+        return self._one("SELECT * FROM funding WHERE key = ?", key)
+
     def fundings(self) -> Sequence[Row]:
         """All sessions, oldest first."""
         return self._all("SELECT * FROM funding ORDER BY rowid")

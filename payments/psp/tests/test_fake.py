@@ -16,7 +16,16 @@ import httpx
 import pytest
 
 from kobatela.kernel.money import Money
-from payments.psp.base import Order, OrderKind, OrderState, Outcome, PspDown, PspSaysNo, Reason
+from payments.psp.base import (
+    FundingFound,
+    Order,
+    OrderKind,
+    OrderState,
+    Outcome,
+    PspDown,
+    PspSaysNo,
+    Reason,
+)
 from payments.psp.fake.client import FakePsp
 from payments.psp.fake.server import FakePspServer
 from payments.webhooks.verify import Secret, Verdict, verify
@@ -189,6 +198,7 @@ def test_a_psp_that_is_not_there_is_unknown() -> None:
     assert adapter.find(TRANSFER, "koba_1").state is OrderState.UNKNOWN
     with pytest.raises(PspDown):
         adapter.open_funding("kobf_1", adapter.funding_body(Money(1, "EUR"), {}))
+    assert adapter.find_funding("kobf_1").state is OrderState.UNKNOWN
 
 
 def test_a_refusal_is_definite_and_carries_our_own_reason(running: Running) -> None:
@@ -278,9 +288,14 @@ def test_a_session_is_paid_and_its_charge_gives_back_what_it_took(running: Runni
     body = adapter.funding_body(Money(5_000, "EUR"), {"escrow": "1"})
     opened = adapter.open_funding("kobf_1", body)
     assert adapter.open_funding("kobf_1", body) == opened
+    assert adapter.find_funding("kobf_1").state is OrderState.ACCEPTED
+    assert adapter.find_funding("kobf_2").state is OrderState.NOT_FOUND
     assert opened.client_secret.startswith(f"{opened.psp_ref}_secret_")
 
     httpx.post(f"{running.url}/fundings/{opened.psp_ref}/complete", json={"amount": "40.00"})
+    assert adapter.find_funding("kobf_1") == FundingFound(
+        OrderState.SETTLED, opened.psp_ref, Money(4_000, "EUR")
+    )
     report = running.reported()
     assert (report["type"], report["amount"], report["psp_ref"]) == (
         "funding.succeeded",
@@ -360,6 +375,9 @@ def test_every_path_answers(
          OrderState.UNKNOWN),
         (200, b'{"status": "settled", "id": "x", "amount": "1.001", "currency": "EUR"}',
          OrderState.UNKNOWN),
+        (200, b'{"status": "settled", "id": "\\ud800", "amount": "1", "currency": "EUR"}',
+         OrderState.UNKNOWN),
+        (422, b'{"error": "x", "message": "\\ud800 \\u0000 x"}', OrderState.FAILED),
         (200, b"[" * 100_000, OrderState.UNKNOWN),
         (401, b"{}", OrderState.BLOCKED),
         (403, b"", OrderState.BLOCKED),
@@ -379,4 +397,7 @@ def test_every_answer_of_a_stranger_is_read_as_what_it_settles(
 
     monkeypatch.setattr("kobatela.kernel.http.client", client)
     adapter = FakePsp("http://psp.example", timeout_s=1)
-    assert adapter.send(TRANSFER, "koba_1", "{}").state is state
+    outcome = adapter.send(TRANSFER, "koba_1", "{}")
+    assert outcome.state is state
+    assert "\x00" not in outcome.message
+    outcome.message.encode()
