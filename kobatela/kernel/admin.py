@@ -216,7 +216,9 @@ class ConsoleAdmin(admin.ModelAdmin[Any]):
             f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[record.pk]
         )
         form = command.form_class(
-            request.POST or None, request.FILES or None, initial=dict(command.initial(record))
+            request.POST if request.method == "POST" else None,
+            request.FILES if request.method == "POST" else None,
+            initial=dict(command.initial(record)),
         )
         if request.method == "POST" and form.is_valid():
             try:
