@@ -1,4 +1,4 @@
-"""Payments out, fundings in, and the PSP events that report on both."""
+"""Payments out, and each try of one at a PSP."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from kobatela.kernel.money import Money
 from kobatela.kernel.transitions import check_transition
+from payments.models._choices import choices, known
 
 
 class PaymentKind(StrEnum):
@@ -47,36 +48,6 @@ class Hold(StrEnum):
     CONTRADICTION = "contradiction"
 
 
-class FundingStatus(StrEnum):
-    """FAILED is not final: money that arrives all the same is booked."""
-
-    CREATED = "CREATED"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-
-
-class EventStatus(StrEnum):
-    """What became of a PSP's event.
-
-    RECEIVED: stored, not looked at. WAITING: about something that we do not know (yet).
-    IGNORED: of a type that has no effect here. FAILED: a person must look.
-    """
-
-    RECEIVED = "RECEIVED"
-    WAITING = "WAITING"
-    PROCESSED = "PROCESSED"
-    IGNORED = "IGNORED"
-    FAILED = "FAILED"
-
-
-def _choices(states: type[StrEnum]) -> list[tuple[str, str]]:
-    return [(state.value, state.value) for state in states]
-
-
-def _known(states: type[StrEnum], field: str = "status") -> Q:
-    return Q(**{f"{field}__in": [state.value for state in states]})
-
-
 class Payment(models.Model):
     """Money on its way out. The row is the work order of the worker that sends it.
 
@@ -100,8 +71,8 @@ class Payment(models.Model):
     milestone = models.ForeignKey(
         "escrow.Milestone", on_delete=models.PROTECT, null=True, db_index=False
     )
-    kind = models.CharField(max_length=10, choices=_choices(PaymentKind))
-    method = models.CharField(max_length=10, choices=_choices(PaymentMethod))
+    kind = models.CharField(max_length=10, choices=choices(PaymentKind))
+    method = models.CharField(max_length=10, choices=choices(PaymentMethod))
     payer = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
@@ -127,7 +98,7 @@ class Payment(models.Model):
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     status = models.CharField(
-        max_length=10, choices=_choices(PaymentStatus), default=PaymentStatus.PENDING
+        max_length=10, choices=choices(PaymentStatus), default=PaymentStatus.PENDING
     )
     attempt = models.PositiveIntegerField(default=1)
     psp = models.CharField(max_length=20)
@@ -136,7 +107,7 @@ class Payment(models.Model):
     charge_ref = models.CharField(max_length=128, default="", blank=True)
     reason = models.CharField(max_length=40, default="", blank=True)
     hold_reason = models.CharField(
-        max_length=20, choices=_choices(Hold), default=Hold.NONE, blank=True
+        max_length=20, choices=choices(Hold), default=Hold.NONE, blank=True
     )
     business_key = models.CharField(max_length=160, unique=True)
     lease_until = models.DateTimeField(null=True)
@@ -148,10 +119,8 @@ class Payment(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(name="payment_amount_positive", condition=Q(amount_minor__gt=0)),
-            models.CheckConstraint(name="payment_status_known", condition=_known(PaymentStatus)),
-            models.CheckConstraint(
-                name="payment_kind_known", condition=_known(PaymentKind, "kind")
-            ),
+            models.CheckConstraint(name="payment_status_known", condition=known(PaymentStatus)),
+            models.CheckConstraint(name="payment_kind_known", condition=known(PaymentKind, "kind")),
             models.CheckConstraint(name="payment_attempt_positive", condition=Q(attempt__gte=1)),
             models.CheckConstraint(
                 name="payment_sent_has_key",
@@ -236,148 +205,3 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of payment {self.payment_id}"
-
-
-class Funding(models.Model):
-    """A session in which a PSP collects a deposit from the payer.
-
-    client_secret: what the payer's device needs to pay; empty until the PSP has answered.
-    next_look_at: when the PSP's own record is looked at, should its report be lost.
-    received_minor, received_currency: what the PSP reported, which is what was booked.
-    """
-
-    TRANSITIONS: ClassVar[Mapping[FundingStatus, frozenset[FundingStatus]]] = {
-        FundingStatus.CREATED: frozenset({FundingStatus.SUCCEEDED, FundingStatus.FAILED}),
-        FundingStatus.FAILED: frozenset({FundingStatus.SUCCEEDED}),
-        FundingStatus.SUCCEEDED: frozenset(),
-    }
-
-    escrow = models.ForeignKey("escrow.Escrow", on_delete=models.PROTECT, db_index=False)
-    payer = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="fundings", db_index=False
-    )
-    amount_minor = models.BigIntegerField()
-    currency = models.CharField(max_length=3)
-    status = models.CharField(
-        max_length=10, choices=_choices(FundingStatus), default=FundingStatus.CREATED
-    )
-    psp = models.CharField(max_length=20)
-    psp_key = models.CharField(max_length=64, unique=True)
-    psp_ref = models.CharField(max_length=128, null=True, unique=True)  # noqa: DJ001 - unique where set
-    client_secret = models.CharField(max_length=255, default="", blank=True)
-    request_body = models.TextField()
-    reason = models.CharField(max_length=40, default="", blank=True)
-    received_minor = models.BigIntegerField(null=True)
-    received_currency = models.CharField(max_length=3, default="", blank=True)
-    next_look_at = models.DateTimeField()
-    created_by = models.CharField(max_length=80)
-    created_at = models.DateTimeField()
-    updated_at = models.DateTimeField()
-
-    class Meta:
-        constraints: ClassVar = [
-            models.CheckConstraint(name="funding_amount_positive", condition=Q(amount_minor__gt=0)),
-            models.CheckConstraint(name="funding_status_known", condition=_known(FundingStatus)),
-            models.CheckConstraint(
-                name="funding_received_when_succeeded",
-                condition=~Q(status="SUCCEEDED") | Q(received_minor__gt=0),
-            ),
-            models.UniqueConstraint(
-                fields=["escrow"], name="funding_one_open", condition=Q(status="CREATED")
-            ),
-        ]
-        indexes: ClassVar = [
-            models.Index(fields=["escrow", "-id"], name="funding_by_escrow"),
-            models.Index(
-                fields=["next_look_at"],
-                name="funding_wants_work",
-                condition=Q(status="CREATED"),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"funding {self.pk} ({self.status})"
-
-    @property
-    def reference(self) -> str:
-        """How audit entries and alerts name this funding."""
-        return f"funding:{self.pk}"
-
-    @property
-    def money(self) -> Money:
-        """What was asked of the payer."""
-        return Money(self.amount_minor, self.currency)
-
-    def transition_to(self, target: FundingStatus) -> None:
-        """Move to `target`; raises InvalidState when the table does not allow it."""
-        check_transition(
-            self.TRANSITIONS, FundingStatus(self.status), target, subject=self.reference
-        )
-        self.status = target
-
-
-class PspEvent(models.Model):
-    """A PSP's signed report, kept as it came. What it says is read from `body` alone.
-
-    secret_id: which secret signed it. next_try_at: when the sweeper looks at it (again).
-    """
-
-    TRANSITIONS: ClassVar[Mapping[EventStatus, frozenset[EventStatus]]] = {
-        EventStatus.RECEIVED: frozenset(
-            {
-                EventStatus.WAITING,
-                EventStatus.PROCESSED,
-                EventStatus.IGNORED,
-                EventStatus.FAILED,
-            }
-        ),
-        EventStatus.WAITING: frozenset({EventStatus.PROCESSED, EventStatus.FAILED}),
-        EventStatus.FAILED: frozenset(
-            {EventStatus.WAITING, EventStatus.PROCESSED, EventStatus.IGNORED}
-        ),
-        EventStatus.PROCESSED: frozenset(),
-        EventStatus.IGNORED: frozenset(),
-    }
-
-    provider = models.CharField(max_length=32)
-    event_id = models.CharField(max_length=128)
-    type = models.CharField(max_length=60)
-    body = models.BinaryField()
-    sha256 = models.CharField(max_length=64)
-    secret_id = models.CharField(max_length=40)
-    status = models.CharField(
-        max_length=10, choices=_choices(EventStatus), default=EventStatus.RECEIVED
-    )
-    tries = models.PositiveIntegerField(default=0)
-    next_try_at = models.DateTimeField()
-    reason = models.CharField(max_length=60, default="", blank=True)
-    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="events")
-    funding = models.ForeignKey(Funding, on_delete=models.PROTECT, null=True, related_name="events")
-    received_at = models.DateTimeField()
-    processed_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["provider", "event_id"], name="psp_event_unique"),
-            models.CheckConstraint(name="psp_event_status_known", condition=_known(EventStatus)),
-        ]
-        indexes: ClassVar = [
-            models.Index(
-                fields=["next_try_at"],
-                name="psp_event_wants_work",
-                condition=Q(status__in=["RECEIVED", "WAITING"]),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.provider} event {self.event_id} ({self.status})"
-
-    @property
-    def reference(self) -> str:
-        """How alerts name this event."""
-        return f"psp_event:{self.pk}"
-
-    def transition_to(self, target: EventStatus) -> None:
-        """Move to `target`; raises InvalidState when the table does not allow it."""
-        check_transition(self.TRANSITIONS, EventStatus(self.status), target, subject=self.reference)
-        self.status = target
