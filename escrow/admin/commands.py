@@ -149,8 +149,9 @@ def _no_confirmation(deposit: Deposit) -> str | None:
     return _no_decision(deposit)
 
 
-def _all_back(escrow: Escrow) -> Mapping[str, str]:
-    return {"release": "0", "refund": format_minor(escrow.held_minor, escrow.currency)}
+def _all_held(escrow: Escrow) -> Mapping[str, str]:
+    # It tells how much there is to divide; the release is left open, so that nobody just confirms.
+    return {"refund": format_minor(escrow.held_minor, escrow.currency)}
 
 
 ESCROW_COMMANDS = (
@@ -163,7 +164,7 @@ ESCROW_COMMANDS = (
         "sequence as long as it covers them in full; the rest is one payment.",
         danger=True,
         refusal=_no_resolution,
-        initial=_all_back,
+        initial=_all_held,
     ),
     Command(
         "refund",
