@@ -62,14 +62,15 @@ def find_escrows(
 ) -> QuerySet[Escrow]:
     """Visible escrows by the filters of `GET /escrows`.
 
-    role: `client` or `provider`, the caller's own part. q: an escrow's id, or part of the
-    username of a party.
+    role: the caller's own part, `client` (also called `sender`) or `provider`. q: an escrow's id,
+    or part of the username of a party.
     """
     found = visible_escrows(caller)
     if status is not None:
         found = found.filter(status=status)
     if role is not None:
-        found = found.filter(**{f"{role}__in": parties_of(caller)})
+        side = "provider" if role == "provider" else "client"
+        found = found.filter(**{f"{side}__in": parties_of(caller)})
     if deadline_before is not None:
         found = found.filter(deadline_at__lt=deadline_before)
     if q:

@@ -96,10 +96,10 @@ class EscrowIn(StrictSerializer):
 
 
 class EscrowFilter(FilterSerializer):
-    """The filters of GET /escrows. `role` is the caller's own part."""
+    """The filters of GET /escrows. `role` is the caller's own part; the client is the sender."""
 
     status = serializers.ChoiceField(choices=list(EscrowStatus), required=False)
-    role = serializers.ChoiceField(choices=["client", "provider"], required=False)
+    role = serializers.ChoiceField(choices=["client", "sender", "provider"], required=False)
     deadline_before = AwareDateTimeField(required=False)
     q = serializers.CharField(max_length=100, required=False)
 

@@ -154,7 +154,7 @@ class EscrowViewSet(EscrowBase):
         query = request.query_params
         page = keyset_page(
             selectors.timeline(escrow),
-            order_by="-id",
+            order_by="-stream_seq",
             limit=query.get("limit"),
             cursor=query.get("cursor"),
         )

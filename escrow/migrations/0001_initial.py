@@ -46,8 +46,8 @@ class Migration(migrations.Migration):
                 ('closed_at', models.DateTimeField(null=True)),
                 ('created_at', models.DateTimeField()),
                 ('updated_at', models.DateTimeField()),
-                ('client', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='escrows_as_client', to=settings.AUTH_USER_MODEL)),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='escrows_as_provider', to=settings.AUTH_USER_MODEL)),
+                ('client', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='escrows_as_client', to=settings.AUTH_USER_MODEL)),
+                ('provider', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='escrows_as_provider', to=settings.AUTH_USER_MODEL)),
             ],
         ),
         migrations.CreateModel(
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField()),
                 ('updated_at', models.DateTimeField()),
                 ('key', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='accounts.apikey')),
-                ('escrow', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deposits', to='escrow.escrow')),
+                ('escrow', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='deposits', to='escrow.escrow')),
             ],
         ),
         migrations.CreateModel(
@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('currency', models.CharField(max_length=3)),
                 ('open_minor', models.BigIntegerField(default=0)),
-                ('key', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='accounts.apikey')),
+                ('key', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='accounts.apikey')),
             ],
         ),
         migrations.CreateModel(
@@ -94,7 +94,7 @@ class Migration(migrations.Migration):
                 ('max_age_minutes', models.PositiveIntegerField(null=True)),
                 ('created_at', models.DateTimeField()),
                 ('updated_at', models.DateTimeField()),
-                ('escrow', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='milestones', to='escrow.escrow')),
+                ('escrow', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='milestones', to='escrow.escrow')),
             ],
         ),
         migrations.CreateModel(
@@ -153,6 +153,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='escrow',
             constraint=models.CheckConstraint(condition=models.Q(('status__in', ['DRAFT', 'FUNDED', 'RELEASABLE', 'DISPUTED', 'RELEASED', 'REFUNDED', 'CANCELLED'])), name='escrow_status_known'),
+        ),
+        migrations.AddIndex(
+            model_name='deposit',
+            index=models.Index(fields=['escrow', '-id'], name='deposit_by_escrow'),
         ),
         migrations.AddIndex(
             model_name='deposit',

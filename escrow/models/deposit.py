@@ -35,7 +35,9 @@ class Deposit(models.Model):
         DepositStatus.FAILED: frozenset(),
     }
 
-    escrow = models.ForeignKey(Escrow, on_delete=models.PROTECT, related_name="deposits")
+    escrow = models.ForeignKey(
+        Escrow, on_delete=models.PROTECT, related_name="deposits", db_index=False
+    )
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=10, choices=choices(DepositStatus))
@@ -66,6 +68,7 @@ class Deposit(models.Model):
             ),
         ]
         indexes: ClassVar = [
+            models.Index(fields=["escrow", "-id"], name="deposit_by_escrow"),
             models.Index(
                 fields=["created_at"], name="deposit_waiting", condition=Q(status="PENDING")
             ),
@@ -93,7 +96,7 @@ class KeyExposure(models.Model):
     A running total under its own row lock: summing the deposits instead would grow with them.
     """
 
-    key = models.ForeignKey("accounts.ApiKey", on_delete=models.PROTECT)
+    key = models.ForeignKey("accounts.ApiKey", on_delete=models.PROTECT, db_index=False)
     currency = models.CharField(max_length=3)
     open_minor = models.BigIntegerField(default=0)
 

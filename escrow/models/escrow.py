@@ -80,10 +80,16 @@ class Escrow(models.Model):
     }
 
     client = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="escrows_as_client"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="escrows_as_client",
+        db_index=False,
     )
     provider = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="escrows_as_provider"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="escrows_as_provider",
+        db_index=False,
     )
     amount_total_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)

@@ -60,7 +60,9 @@ class Milestone(models.Model):
         MilestoneStatus.CANCELLED: frozenset(),
     }
 
-    escrow = models.ForeignKey(Escrow, on_delete=models.PROTECT, related_name="milestones")
+    escrow = models.ForeignKey(
+        Escrow, on_delete=models.PROTECT, related_name="milestones", db_index=False
+    )
     sequence_index = models.PositiveIntegerField()
     label = models.CharField(max_length=200)
     amount_minor = models.BigIntegerField()

@@ -169,13 +169,9 @@ def reject_deposit(
     told = keep_note(
         escrow=escrow, command=rules.REJECT_DEPOSIT.name, said=Said(note), caller=caller
     )
-    withdraw(
-        actor=caller.actor,
-        subject=deposit.reference,
-        command=rules.CONFIRM_DEPOSIT.name,
-        note=note,
-    )
-    _fail(escrow, deposit, Action.DEPOSIT_REJECTED, Acting.of(caller), **told)
+    by = Acting.of(caller)
+    withdraw(actor=by.actor, subject=deposit.reference, note=note)
+    _fail(escrow, deposit, Action.DEPOSIT_REJECTED, by, **told)
     return DepositResult(deposit)
 
 
@@ -190,6 +186,7 @@ def expire_deposits(heartbeat: Heartbeat) -> dict[str, Any]:
             escrow = selectors.lock_escrow(escrow_id)
             deposit = selectors.lock_deposit(escrow, deposit_id)
             if deposit.status == DepositStatus.PENDING:
+                withdraw(actor=_BY_JOB.actor, subject=deposit.reference, note="It expired.")
                 _fail(escrow, deposit, Action.DEPOSIT_EXPIRED, _BY_JOB)
                 expired += 1
     return {"expired": expired}

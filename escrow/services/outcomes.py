@@ -16,6 +16,7 @@ from escrow.selectors import milestones_of
 from escrow.services.exposure import give_back_exposure
 from escrow.services.journal import Acting, move_escrow, move_milestone, record, save_escrow
 from escrow.shares import allocate
+from kobatela.accounts.services.approvals import withdraw
 from kobatela.kernel import clock
 from kobatela.kernel.money import Money
 from payments.services import payouts, refunds
@@ -48,6 +49,7 @@ def settle(
     """
     before = move_escrow(escrow, status)
     escrow.closed_at = clock.now()
+    withdraw(actor=by.actor, subject=escrow.reference, note="The escrow has ended.")
     give_back_exposure(escrow)
     refund_minor = held_minor(escrow) - release_minor
     _release(escrow, release_minor, by, accepts_proofs=accepts_proofs)

@@ -294,6 +294,7 @@ def test_lists_are_filtered_and_paged_newest_first() -> None:
     assert ids(sender.get("/escrows")) == everything
     assert ids(sender.get("/escrows?status=DRAFT")) == [draft.pk]
     assert ids(sender.get("/escrows?role=client")) == [funded.pk, draft.pk]
+    assert ids(sender.get("/escrows?role=sender")) == [funded.pk, draft.pk]
     assert ids(sender.get("/escrows?role=provider")) == [as_provider_of.pk]
     assert ids(sender.get(f"/escrows?q={draft.pk}"))[-1] == draft.pk
     assert ids(sender.get(f"/escrows?q={as_provider_of.client.username}")) == [as_provider_of.pk]

@@ -30,6 +30,7 @@ from escrow.tests.factories import (
     milestone_of,
     minor_of,
 )
+from kobatela.accounts.services.approvals import approval_state
 from kobatela.accounts.tests.factories import make_caller, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller, Scope
@@ -309,6 +310,13 @@ def test_a_refund_by_staff_above_the_figure_needs_a_second_person() -> None:
     assert done.approvals is None
     assert done.escrow.status == E.REFUNDED
     assert_in_order()
+
+
+def test_an_end_withdraws_what_waits_for_a_second_person() -> None:
+    escrow = make_escrow(amount_total_minor=1_000_001)
+    refund_escrow(caller=support(), escrow_id=escrow.pk, amount_in=None, note="Stop.")
+    approve_escrow(caller=as_client(escrow), escrow_id=escrow.pk, said=Said())
+    assert approval_state(escrow.reference, "refund") is None
 
 
 @pytest.mark.parametrize("status", [E.DISPUTED, E.RELEASED, E.REFUNDED, E.CANCELLED])
