@@ -116,8 +116,11 @@ class Psp(Protocol):
     def send(self, kind: OrderKind, key: str, body: str) -> Outcome:
         """Give the order under our key. The same key and body again have no second effect."""
 
-    def find(self, kind: OrderKind, key: str) -> Outcome:
-        """What became of the order with this key, from the PSP's own record."""
+    def find(self, kind: OrderKind, key: str, body: str) -> Outcome:
+        """What became of the order with this key, from the PSP's own record.
+
+        body: the text that was sent under the key; it says where some PSPs have to look.
+        """
 
     def funding_body(self, money: Money, metadata: Mapping[str, str]) -> str:
         """The exact text that `open_funding` will send."""
@@ -125,5 +128,8 @@ class Psp(Protocol):
     def open_funding(self, key: str, body: str) -> FundingOpened:
         """Open a session under our key. Raises PspDown or PspSaysNo."""
 
-    def find_funding(self, key: str) -> FundingFound:
-        """What became of the session with this key, from the PSP's own record."""
+    def find_funding(self, key: str, psp_ref: str) -> FundingFound:
+        """What became of the session with this key, from the PSP's own record.
+
+        psp_ref: the PSP's reference, "" when its answer never came.
+        """

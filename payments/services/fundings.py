@@ -122,7 +122,7 @@ def look_up_funding(*, funding_id: int) -> None:
     if funding is None:
         return
     actor = f"psp:{funding.psp}"
-    found = registry.get_psp(funding.psp).find_funding(funding.psp_key)
+    found = registry.get_psp(funding.psp).find_funding(funding.psp_key, funding.psp_ref or "")
     if found.state is OrderState.SETTLED:
         succeed_funding(
             funding_id=funding_id, money=found.money, psp_ref=found.psp_ref, actor=actor

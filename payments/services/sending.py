@@ -115,7 +115,7 @@ def _call(payment: Payment, attempt: Attempt, *, is_first: bool) -> Call:
 def _ask(psp: Psp, call: Call) -> Outcome:
     if call.is_first:
         return psp.send(call.kind, call.key, call.body)
-    found = psp.find(call.kind, call.key)
+    found = psp.find(call.kind, call.key, call.body)
     if found.state is not OrderState.NOT_FOUND:
         return found
     if call.may_repeat:

@@ -65,8 +65,9 @@ class StubPsp:
         self.before_answer(key)
         return answer or self.orders[key]
 
-    def find(self, kind: OrderKind, key: str) -> Outcome:
+    def find(self, kind: OrderKind, key: str, body: str) -> Outcome:
         """See Psp."""
+        assert self.bodies.get(key, body) == body, "a key stands for one request"
         self.looked_up.append(key)
         if not self.can_look_up:
             return UNKNOWN
@@ -87,6 +88,6 @@ class StubPsp:
         number = next(self.numbers)
         return self.fundings.setdefault(key, FundingOpened(f"ch_{number}", f"secret_{number}"))
 
-    def find_funding(self, key: str) -> FundingFound:
+    def find_funding(self, key: str, psp_ref: str) -> FundingFound:
         """See Psp."""
         return self.funding_states.get(key, FundingFound(OrderState.ACCEPTED))

@@ -73,7 +73,7 @@ class FakePsp:
         """See Psp."""
         return self._outcome("POST", _PATHS[kind], key=key, body=body)
 
-    def find(self, kind: OrderKind, key: str) -> Outcome:
+    def find(self, kind: OrderKind, key: str, body: str = "") -> Outcome:
         """See Psp."""
         outcome = self._outcome("GET", _PATHS[kind], parameters={"key": key})
         # For a question, 404 says that there is nothing, not that an order failed.
@@ -102,7 +102,7 @@ class FakePsp:
             raise PspDown(_message(answer, response))
         return FundingOpened(str(psp_ref), str(secret))
 
-    def find_funding(self, key: str) -> FundingFound:
+    def find_funding(self, key: str, psp_ref: str = "") -> FundingFound:
         """See Psp."""
         try:
             response = self._request("GET", "/fundings", parameters={"key": key})
@@ -111,11 +111,11 @@ class FakePsp:
         answer = _object(response)
         if response.status_code == 404 and _is_text(answer.get("error")):
             return FundingFound(OrderState.NOT_FOUND)
-        state, psp_ref = _FUNDING_STATES.get(str(answer.get("status"))), answer.get("id")
+        state, its_id = _FUNDING_STATES.get(str(answer.get("status"))), answer.get("id")
         money = _money({**answer, "amount": answer.get("received") or answer.get("amount")})
-        if response.status_code != 200 or state is None or not _is_text(psp_ref) or money is None:
+        if response.status_code != 200 or state is None or not _is_text(its_id) or money is None:
             return FundingFound(OrderState.UNKNOWN)
-        return FundingFound(state, str(psp_ref), money)
+        return FundingFound(state, str(its_id), money)
 
     def _outcome(
         self,
