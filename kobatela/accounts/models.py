@@ -173,7 +173,8 @@ class Approval(models.Model):
     `needed` is 1 below the four-eyes figure: such a row is GRANTED at once and kept because what
     staff released for one escrow within 24 hours counts together. `figures` is canonical JSON of
     all that the second person must ask for likewise. `escrow_id` and `subject` are plain
-    references: this floor knows nothing of escrows.
+    references: this floor knows nothing of escrows. `escrow_id` is null for what belongs to no
+    single escrow.
     """
 
     TRANSITIONS: ClassVar[Mapping[ApprovalStatus, frozenset[ApprovalStatus]]] = {
@@ -187,7 +188,7 @@ class Approval(models.Model):
 
     command = models.CharField(max_length=60)
     subject = models.CharField(max_length=80)
-    escrow_id = models.BigIntegerField()
+    escrow_id = models.BigIntegerField(null=True)
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     figures = models.TextField()
