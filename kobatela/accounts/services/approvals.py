@@ -35,9 +35,14 @@ class _Request:
     caller: Caller
     command: str
     subject: str
-    escrow_id: int
+    escrow_id: int | None
     money: Money
     figures: str
+
+    @property
+    def stream(self) -> str:
+        """Where the trail tells of it."""
+        return _stream(self.subject, self.escrow_id)
 
 
 @transaction.atomic
@@ -60,15 +65,41 @@ def require_approval(
 
     Raises ApprovalNeedsUser when two people are needed and the caller's key belongs to nobody.
     """
+    asked = _asked(caller, money, figures)
+    return _count(_Request(caller, command, subject, escrow_id, money, asked))
+
+
+@transaction.atomic
+def require_two(
+    *,
+    caller: Caller,
+    command: str,
+    subject: str,
+    money: Money,
+    figures: Mapping[str, Any],
+) -> ApprovalState:
+    """Count the caller's approval of what always needs two people, and belongs to no one escrow.
+
+    Otherwise like `require_approval`. Call it with the subject locked. Raises ApprovalNeedsUser
+    when the caller's key belongs to nobody.
+    """
+    asked = _asked(caller, money, figures)
+    return _count(_Request(caller, command, subject, None, money, asked))
+
+
+def _asked(caller: Caller, money: Money, figures: Mapping[str, Any]) -> str:
     asked = {
         "figures": dict(figures),
         "amount_minor": money.amount_minor,
         "currency": money.currency,
         "on_behalf_of": caller.on_behalf_of,
     }
-    request = _Request(caller, command, subject, escrow_id, money, canonical_json(asked))
-    _one_at_a_time(escrow_id)
-    pending = _pending(subject, command)
+    return canonical_json(asked)
+
+
+def _count(request: _Request) -> ApprovalState:
+    _one_at_a_time(request.stream)
+    pending = _pending(request.subject, request.command)
     if pending is not None and pending.figures == request.figures and _still_counts(pending):
         return _second(request, pending)
     if pending is not None:
@@ -93,7 +124,7 @@ def withdraw(*, actor: str, subject: str, command: str | None = None, note: str)
             actor=actor,
             action=Action.APPROVAL_WITHDRAWN,
             subject=subject,
-            stream=f"escrow:{approval.escrow_id}",
+            stream=_stream(subject, approval.escrow_id),
             body={"approval": approval.pk, "command": approval.command},
         )
     return len(withdrawn)
@@ -126,15 +157,17 @@ def approval_states(subjects: Collection[str], command: str) -> dict[str, Approv
     }
 
 
-def _one_at_a_time(escrow_id: int) -> None:
+def _stream(subject: str, escrow_id: int | None) -> str:
+    return subject if escrow_id is None else f"escrow:{escrow_id}"
+
+
+def _one_at_a_time(stream: str) -> None:
     # The sum of 24 hours is over rows of several commands: those of one escrow are judged one by
     # one even where a caller forgot to lock the escrow.
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_lock(escrow_id)])
-
-
-def _lock(escrow_id: int) -> str:
-    return f"approvals:{escrow_id}"
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"approvals:{stream}"]
+        )
 
 
 def _pending(subject: str, command: str) -> Approval | None:
@@ -194,7 +227,7 @@ def _first(request: _Request) -> ApprovalState:
 def _needs_two(request: _Request) -> bool:
     figures: dict[str, int] = settings.KOBATELA_FOUR_EYES_MIN_MINOR
     figure = figures.get(request.money.currency)
-    if figure is None:
+    if figure is None or request.escrow_id is None:
         return True
     released = Approval.objects.filter(
         escrow_id=request.escrow_id,
@@ -226,7 +259,7 @@ def _tell(request: _Request, action: Action, approval: Approval) -> None:
         on_behalf_of=request.caller.on_behalf_of,
         action=action,
         subject=request.subject,
-        stream=f"escrow:{request.escrow_id}",
+        stream=request.stream,
         body={
             "approval": approval.pk,
             "command": approval.command,
