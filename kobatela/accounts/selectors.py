@@ -78,6 +78,18 @@ def nobody_else(_user_id: int) -> bool:
     return False
 
 
+def stripe_account_of(user_id: int) -> str:
+    """The connected account that pays this user out; empty when there is none."""
+    found = User.objects.filter(pk=user_id).values_list("stripe_account_id", flat=True).first()
+    return found or ""
+
+
+def user_of_stripe_account(account_id: str) -> int | None:
+    """Whose connected account this is; None for one that is not ours."""
+    found = User.objects.filter(stripe_account_id=account_id).order_by("pk")
+    return found.values_list("pk", flat=True).first()
+
+
 def api_keys() -> QuerySet[ApiKey]:
     """Every key with its user."""
     return ApiKey.objects.select_related("user")

@@ -87,6 +87,10 @@ DATABASES = {"default": env.database("DATABASE_URL")}
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     options=f"-c lock_timeout={_LOCK_TIMEOUT_S}s -c statement_timeout={_STATEMENT_TIMEOUT_S}s"
     " -c idle_in_transaction_session_timeout=60s",
+    # Repeated statements are parsed and planned once per connection. A pooler between us and the
+    # database must keep sessions (PgBouncer: session mode, or 1.21 and later).
+    server_side_binding=True,
+    prepare_threshold=2,
     pool={
         "min_size": 1,
         "max_size": env.int("DATABASE_POOL_SIZE", default=16),
@@ -151,6 +155,8 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
+        # Its library would tell of every call, and at DEBUG what was sent and answered.
+        "stripe": {"level": "WARNING"},
     },
 }
 
@@ -272,8 +278,8 @@ KOBATELA_FEE_BPS = env.int("KOBATELA_FEE_BPS", default=0)
 KOBATELA_PSP_HOLD_DAYS = env.int("KOBATELA_PSP_HOLD_DAYS", default=90)
 
 # --- Payments -----------------------------------------------------------------------------------
-# Who pays out and collects: the local sandbox, or nobody (people, by hand) with `manual`.
-KOBATELA_PSP = env.one_of("KOBATELA_PSP", ("fake", "manual"), default="fake")
+# Who pays out and collects: the local sandbox, Stripe, or nobody (people, by hand) with `manual`.
+KOBATELA_PSP = env.one_of("KOBATELA_PSP", ("fake", "stripe", "manual"), default="fake")
 FAKE_PSP_URL = env.str("FAKE_PSP_URL", default="http://127.0.0.1:8100")
 # How long a call to a PSP may take; after that its outcome is unknown and is looked up.
 KOBATELA_PSP_TIMEOUT_S = env.float("KOBATELA_PSP_TIMEOUT_S", default=30.0)
@@ -284,3 +290,19 @@ PSP_WEBHOOK_SECRETS_FILE = env.str("PSP_WEBHOOK_SECRETS_FILE", default="")
 PSP_WEBHOOK_SECRET = env.secret("PSP_WEBHOOK_SECRET", default="")
 PSP_WEBHOOK_SECRET_NEXT = env.secret("PSP_WEBHOOK_SECRET_NEXT", default="")
 PSP_WEBHOOK_MAX_DRIFT_SECONDS = env.int("PSP_WEBHOOK_MAX_DRIFT_SECONDS", default=300)
+# How long a new destination waits before anything is paid to it; production makes it a day.
+KOBATELA_DESTINATION_COOLING_S = env.int("KOBATELA_DESTINATION_COOLING_S", default=0)
+
+# --- Payments: Stripe ---------------------------------------------------------------------------
+# Enabled means that calls and webhooks are made and taken; KOBATELA_PSP says who gets new orders.
+STRIPE_ENABLED = env.bool("STRIPE_ENABLED", default=False)
+STRIPE_CONNECT_ENABLED = env.bool("STRIPE_CONNECT_ENABLED", default=False)
+STRIPE_SECRET_KEY = env.secret("STRIPE_SECRET_KEY", default="")
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")
+STRIPE_WEBHOOK_SECRETS_FILE = env.str("STRIPE_WEBHOOK_SECRETS_FILE", default="")
+STRIPE_WEBHOOK_SECRET = env.secret("STRIPE_WEBHOOK_SECRET", default="")
+STRIPE_WEBHOOK_SECRET_NEXT = env.secret("STRIPE_WEBHOOK_SECRET_NEXT", default="")
+# The country of a payee who names none, and the pages that Stripe's onboarding leads back to.
+STRIPE_CONNECT_COUNTRY = env.str("STRIPE_CONNECT_COUNTRY", default="FR")
+STRIPE_CONNECT_RETURN_URL = env.str("STRIPE_CONNECT_RETURN_URL", default="")
+STRIPE_CONNECT_REFRESH_URL = env.str("STRIPE_CONNECT_REFRESH_URL", default="")

@@ -6,9 +6,15 @@ from payments.psp.base import Psp
 from payments.psp.fake.client import FakePsp
 
 FAKE = "fake"
+STRIPE = "stripe"
 # People at a bank or a mobile money desk: nothing is sent by a worker.
 MANUAL = "manual"
-ONLINE = (FAKE,)
+ONLINE = (FAKE, STRIPE)
+
+
+def reachable() -> tuple[str, ...]:
+    """The PSPs over the network that this installation may turn to now."""
+    return ONLINE if settings.STRIPE_ENABLED else (FAKE,)
 
 
 def get_psp(name: str) -> Psp:
@@ -18,6 +24,11 @@ def get_psp(name: str) -> Psp:
     """
     if name == FAKE:
         return FakePsp(settings.FAKE_PSP_URL, timeout_s=settings.KOBATELA_PSP_TIMEOUT_S)
+    if name == STRIPE:
+        # Stripe's library is large; where it is not used it is not loaded.
+        from payments.psp.stripe.adapter import StripePsp  # noqa: PLC0415
+
+        return StripePsp.from_settings()
     raise LookupError(f"There is no PSP {name!r} to call.")
 
 

@@ -60,7 +60,7 @@ def create_funding(
     Locks the escrow. Raises PspNotConfigured where no PSP collects.
     """
     psp = registry.default_name()
-    if psp not in registry.ONLINE:
+    if psp not in registry.reachable():
         raise PspNotConfigured
     hooks.funding_handler().lock_owner(escrow_id)
     earlier = selectors.open_funding(escrow_id)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +16,39 @@ from payments.webhooks.verify import Secret
 _MAX_FILE_BYTES = 65_536
 
 
-def active_secrets() -> list[Secret]:
+class Door(StrEnum):
+    """Who may come in by a webhook; the word with which the settings of its secrets begin."""
+
+    PSP = "PSP"
+    STRIPE = "STRIPE"
+
+
+def active_secrets(door: Door = Door.PSP) -> list[Secret]:
     """All secrets that may sign a webhook now: those of the file if one is named, else the two
     variables. A file that cannot be read gives none: nothing is accepted rather than anything."""
-    if settings.PSP_WEBHOOK_SECRETS_FILE:
+    file_name: str = getattr(settings, f"{door}_WEBHOOK_SECRETS_FILE")
+    if file_name:
         try:
-            return _from_file(Path(settings.PSP_WEBHOOK_SECRETS_FILE))
+            return _from_file(Path(file_name))
         except (OSError, ValueError, RecursionError):
             return []
     variables = {
-        "primary": settings.PSP_WEBHOOK_SECRET,
-        "next": settings.PSP_WEBHOOK_SECRET_NEXT,
+        "primary": getattr(settings, f"{door}_WEBHOOK_SECRET"),
+        "next": getattr(settings, f"{door}_WEBHOOK_SECRET_NEXT"),
     }
     return [Secret(name, value.encode()) for name, value in variables.items() if value]
 
 
-def secret_status() -> str:
+def secret_status(door: Door = Door.PSP) -> str:
     """`missing`, `partial` (one secret: a rotation is not prepared) or `ok`, for health."""
-    return ("missing", "partial", "ok")[min(len(active_secrets()), 2)]
+    return ("missing", "partial", "ok")[min(len(active_secrets(door)), 2)]
 
 
-def secret_fingerprints() -> Mapping[str, str]:
+def secret_fingerprints(door: Door = Door.PSP) -> Mapping[str, str]:
     """The first 8 hex digits of each active secret's SHA-256, by its id, for staff."""
-    return {secret.id: hashlib.sha256(secret.value).hexdigest()[:8] for secret in active_secrets()}
+    return {
+        secret.id: hashlib.sha256(secret.value).hexdigest()[:8] for secret in active_secrets(door)
+    }
 
 
 def _from_file(path: Path) -> list[Secret]:

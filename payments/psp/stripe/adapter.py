@@ -1,0 +1,169 @@
+"""The adapter for Stripe."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import stripe
+from django.conf import settings
+from stripe import V1Services
+
+from kobatela.accounts.selectors import stripe_account_of
+from kobatela.kernel.canonical import canonical_json
+from kobatela.kernel.money import AmountPrecision, Money
+from payments.psp.base import (
+    FundingFound,
+    FundingOpened,
+    Order,
+    OrderKind,
+    OrderState,
+    Outcome,
+    PspDown,
+    PspSaysNo,
+    Reason,
+)
+from payments.psp.stripe.amounts import to_stripe
+from payments.psp.stripe.client import Pages, StripeClient, StripeFailure
+from payments.psp.stripe.objects import read_intent, read_order, reference_of, text
+
+_MAX_SECRET_LENGTH = 255
+
+
+class StripePsp:
+    """Speaks to Stripe. A user is paid to their connected account."""
+
+    name = "stripe"
+
+    def __init__(self, client: StripeClient) -> None:
+        self._client = client
+
+    @classmethod
+    def from_settings(cls) -> "StripePsp":
+        """The adapter for the account of this installation."""
+        client = StripeClient(
+            settings.STRIPE_SECRET_KEY,
+            base_url=settings.STRIPE_API_BASE,
+            timeout_s=settings.KOBATELA_PSP_TIMEOUT_S,
+        )
+        return cls(client)
+
+    def default_destination(self, user_id: int) -> str:
+        """See Psp: the account that the user has connected."""
+        return stripe_account_of(user_id)
+
+    def order_body(self, order: Order) -> str:
+        """See Psp. `transfer_group` is our key: by it a transfer is found again."""
+        body: dict[str, Any] = {
+            "amount": to_stripe(order.money),
+            "metadata": dict(order.metadata),
+        }
+        if order.kind is OrderKind.REFUND:
+            kind = "charge" if order.charge_ref.startswith("ch_") else "payment_intent"
+            body[kind] = order.charge_ref
+        else:
+            body["currency"] = order.money.currency.lower()
+            body["destination"] = order.destination
+            body["transfer_group"] = order.metadata["reference"]
+        return canonical_json(body)
+
+    def send(self, kind: OrderKind, key: str, body: str) -> Outcome:
+        """See Psp."""
+        params = json.loads(body)
+        if params["amount"] is None:
+            return Outcome(
+                OrderState.FAILED,
+                reason=Reason.AMOUNT_NOT_PAYABLE,
+                message="Stripe has no such amount in this currency.",
+            )
+        options: stripe.RequestOptions = {"idempotency_key": key}
+        try:
+            answer = self._client.one(lambda v1: _create(v1, kind, params, options))
+        except StripeFailure as failure:
+            return Outcome(failure.state, reason=failure.reason, message=failure.message)
+        return _outcome(kind, answer)
+
+    def find(self, kind: OrderKind, key: str, body: str) -> Outcome:
+        """See Psp: a transfer by its group, a refund among those of its payment."""
+        try:
+            found = self._client.many(lambda v1: _like(v1, kind, json.loads(body)))
+        except StripeFailure as failure:
+            # A refusal to be asked is no refusal of the order.
+            is_refusal = failure.state is OrderState.FAILED
+            state = OrderState.UNKNOWN if is_refusal else failure.state
+            return Outcome(state, reason=failure.reason, message=failure.message)
+        matching = [data for data in found if reference_of(data) == key]
+        if len(matching) > 1:
+            return _unknown("Stripe has several orders under one key.")
+        return _outcome(kind, matching[0]) if matching else Outcome(OrderState.NOT_FOUND)
+
+    def funding_body(self, money: Money, metadata: Mapping[str, str]) -> str:
+        """See Psp. Raises AmountPrecision for an amount that Stripe cannot collect."""
+        amount = to_stripe(money)
+        if amount is None:
+            raise AmountPrecision("The payment provider cannot collect this exact amount.")
+        return canonical_json(
+            {
+                "amount": amount,
+                "automatic_payment_methods": {"enabled": True},
+                "currency": money.currency.lower(),
+                "metadata": dict(metadata),
+                "transfer_group": f"escrow_{metadata['escrow']}",
+            }
+        )
+
+    def open_funding(self, key: str, body: str) -> FundingOpened:
+        """See Psp."""
+        params: Any = json.loads(body)
+        options: stripe.RequestOptions = {"idempotency_key": key}
+        try:
+            answer = self._client.one(lambda v1: v1.payment_intents.create(params, options))
+        except StripeFailure as failure:
+            if failure.state is OrderState.FAILED:
+                raise PspSaysNo(failure.message) from failure
+            raise PspDown(failure.message) from failure
+        psp_ref, secret = text(answer, "id"), answer.get("client_secret")
+        if not psp_ref or not isinstance(secret, str) or not 0 < len(secret) <= _MAX_SECRET_LENGTH:
+            raise PspDown("The answer is not a PaymentIntent.")
+        return FundingOpened(psp_ref, secret)
+
+    def find_funding(self, key: str, psp_ref: str) -> FundingFound:
+        """See Psp. Without Stripe's id its search is asked, which knows a session after a minute;
+        nobody can have paid a session whose secret never arrived."""
+        query = f"metadata['reference']:'{key}'"
+        try:
+            if psp_ref:
+                found = [self._client.one(lambda v1: v1.payment_intents.retrieve(psp_ref))]
+            else:
+                found = self._client.many(lambda v1: v1.payment_intents.search({"query": query}))
+        except StripeFailure as failure:
+            is_refusal = failure.state is OrderState.FAILED
+            return FundingFound(OrderState.NOT_FOUND if is_refusal else OrderState.UNKNOWN)
+        matching = [data for data in found if reference_of(data) == key]
+        if not matching:
+            return FundingFound(OrderState.NOT_FOUND)
+        return read_intent(matching[0]) or FundingFound(OrderState.UNKNOWN)
+
+
+def _create(
+    v1: V1Services, kind: OrderKind, params: Any, options: stripe.RequestOptions
+) -> stripe.StripeObject:
+    if kind is OrderKind.REFUND:
+        return v1.refunds.create(params, options)
+    return v1.transfers.create(params, options)
+
+
+def _like(v1: V1Services, kind: OrderKind, params: Mapping[str, Any]) -> Pages:
+    """The orders among which the one with these parameters must be."""
+    if kind is OrderKind.TRANSFER:
+        return v1.transfers.list({"transfer_group": params["transfer_group"], "limit": 100})
+    if "charge" in params:
+        return v1.refunds.list({"charge": params["charge"], "limit": 100})
+    return v1.refunds.list({"payment_intent": params["payment_intent"], "limit": 100})
+
+
+def _outcome(kind: OrderKind, data: Mapping[str, Any]) -> Outcome:
+    return read_order(kind, data) or _unknown("The answer is not an order.")
+
+
+def _unknown(message: str) -> Outcome:
+    return Outcome(OrderState.UNKNOWN, reason=Reason.OUTCOME_UNKNOWN, message=message)

@@ -1,0 +1,123 @@
+"""What Stripe's objects say, whether they came as an answer or inside an event.
+
+Everything Stripe sends is input: what is not of the expected shape reads as None.
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from kobatela.kernel.money import Money
+from payments.psp.base import FundingFound, OrderKind, OrderState, Outcome, Reason
+from payments.psp.stripe.amounts import from_stripe
+
+MESSAGE_LENGTH = 500
+
+_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
+_TOO_LARGE = Decimal(10**18)
+_REFUND_STATES = {
+    "pending": OrderState.ACCEPTED,
+    "requires_action": OrderState.ACCEPTED,
+    "succeeded": OrderState.SETTLED,
+    "failed": OrderState.FAILED,
+    "canceled": OrderState.FAILED,
+}
+_INTENT_STATES = {
+    "requires_payment_method": OrderState.ACCEPTED,
+    "requires_confirmation": OrderState.ACCEPTED,
+    "requires_action": OrderState.ACCEPTED,
+    "requires_capture": OrderState.ACCEPTED,
+    "processing": OrderState.ACCEPTED,
+    "succeeded": OrderState.SETTLED,
+    "canceled": OrderState.FAILED,
+}
+
+
+def read_order(kind: OrderKind, data: Mapping[str, Any]) -> Outcome | None:
+    """What a transfer or a refund has come to."""
+    return read_refund(data) if kind is OrderKind.REFUND else read_transfer(data)
+
+
+def read_transfer(data: Mapping[str, Any]) -> Outcome | None:
+    """A transfer that exists has left our balance for the payee's: it is settled.
+
+    It has come back only when all of it was reversed; see `is_partly_reversed`.
+    """
+    psp_ref, money = text(data, "id"), amount_of(data)
+    if not psp_ref or money is None:
+        return None
+    if data.get("reversed") is True:
+        return Outcome(OrderState.RETURNED, psp_ref, Reason.RETURNED_BY_BANK, "reversed", money)
+    return Outcome(OrderState.SETTLED, psp_ref, money=money)
+
+
+def is_partly_reversed(data: Mapping[str, Any]) -> bool:
+    """Whether a part of a transfer was taken back, for which no payment of ours has a state."""
+    return data.get("reversed") is not True and bool(whole(data.get("amount_reversed")))
+
+
+def read_refund(data: Mapping[str, Any]) -> Outcome | None:
+    """A refund that fails after it was taken from our balance has come back to it.
+
+    So the order in which its reports arrive does not matter: one that had left is returned,
+    whether or not we were told that it had arrived.
+    """
+    state = _REFUND_STATES.get(str(data.get("status")))
+    psp_ref, money = text(data, "id"), amount_of(data)
+    if state is None or not psp_ref or money is None:
+        return None
+    message, reason = "", Reason.NONE
+    if state is OrderState.FAILED:
+        message = printable(f"{data.get('status')}: {data.get('failure_reason')}")
+        reason = Reason.PSP_REFUSED
+        if data.get("balance_transaction") or data.get("failure_balance_transaction"):
+            state, reason = OrderState.RETURNED, Reason.RETURNED_BY_BANK
+    return Outcome(state, psp_ref, reason, message, money)
+
+
+def read_intent(data: Mapping[str, Any]) -> FundingFound | None:
+    """What a PaymentIntent has come to. Declined is not the end of it: the payer may try again."""
+    state = _INTENT_STATES.get(str(data.get("status")))
+    psp_ref = text(data, "id")
+    field = "amount_received" if state is OrderState.SETTLED else "amount"
+    money = amount_of(data, field)
+    if state is None or not psp_ref or money is None:
+        return None
+    return FundingFound(state, psp_ref, money)
+
+
+def reference_of(data: Mapping[str, Any]) -> str:
+    """Our own key, as we gave it along; "" when there is none."""
+    metadata = data.get("metadata")
+    return text(metadata, "reference") if isinstance(metadata, Mapping) else ""
+
+
+def amount_of(data: Mapping[str, Any], field: str = "amount") -> Money | None:
+    """The money of an object."""
+    amount, currency = whole(data.get(field)), data.get("currency")
+    if amount is None or not isinstance(currency, str) or not _CURRENCY.fullmatch(currency):
+        return None
+    return from_stripe(amount, currency.upper())
+
+
+def text(data: Mapping[str, Any], field: str) -> str:
+    """An id: printable ASCII, at most 128 characters; "" for anything else."""
+    value = data.get(field)
+    return value if isinstance(value, str) and _ID.fullmatch(value) else ""
+
+
+def whole(value: object) -> int | None:
+    """A whole number below 10¹⁸, parsed to int or to Decimal."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return None
+    number = Decimal(value)
+    if not abs(number) < _TOO_LARGE or number != number.to_integral_value():
+        return None
+    return int(number)
+
+
+def printable(said: str) -> str:
+    """Words of Stripe's as they can be stored: no NUL, no lone surrogates, at most 500."""
+    return said.encode(errors="replace").decode().replace("\x00", "")[:MESSAGE_LENGTH]
