@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from bench.figures import Bound, Figure, Options, Report
 from bench.floor import FloorRun, run_floor
 from bench.load import Load, drive, http_request
-from bench.stack import client_of, created, in_a_year, new_user, running_stack
-from bench.where import Shares, stack_environment, where_the_time_goes
+from bench.stack import client_of, created, environment_of, in_a_year, new_user, running_stack
+from bench.where import Shares, where_the_time_goes
 from kobatela.embedded.postgres import PostgresServer
 from kobatela.embedded.stack import Stack
 
@@ -181,7 +181,7 @@ def _check_the_books(stack: Stack) -> None:
     """The floor must have done the same work: what it wrote has to stand in the books."""
     subprocess.run(
         [sys.executable, "manage.py", "ledger_check"],
-        env=stack_environment(stack),
+        env=environment_of(stack),
         check=True,
         stdout=subprocess.DEVNULL,
     )

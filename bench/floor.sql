@@ -1,5 +1,6 @@
 -- The floor of POST /escrows/{id}/deposit: the database work of one confirmed deposit and nothing
 -- else, as fixed statements into the real tables, through the same SQL functions as the service.
+-- pgbench takes every colon before a word for a variable, also inside quotes.
 -- Each client has a key of its own and escrows of its own, as the clients of the benchmark have.
 \set key :first_key + :client_id
 \set escrow :first_escrow + :client_id + :clients * random(0, :escrows_each - 1)
@@ -28,12 +29,12 @@ INSERT INTO escrow_keyexposure AS exposure (key_id, currency, open_minor) VALUES
 INSERT INTO escrow_deposit (escrow_id, amount_minor, currency, status, source, charge_ref,
                             refunded_minor, reported_by, key_id, created_at, updated_at)
   VALUES (:escrow, 100, 'EUR', 'CONFIRMED', 'collector:' || :key::text, '', 0,
-          'apikey:floor' || :key::text, :key, now(), now())
+          'apikey:' || 'floor' || :key::text, :key, now(), now())
   RETURNING id AS deposit \gset
 
 -- The posting: transfer, two entries, two balances.
 SELECT ledger_post('deposit:' || :deposit::text, 'deposit', 'EUR', now(),
-                   ARRAY['collector:' || :key::text, 'escrow:' || :escrow::text || ':held'],
+                   ARRAY['collector:' || :key::text, 'escrow:' || :escrow::text || ':' || 'held'],
                    ARRAY['collector', 'escrow_held'], ARRAY['debit', 'credit'],
                    ARRAY[false, true], ARRAY[100, -100]::bigint[]);
 
@@ -41,11 +42,11 @@ SELECT ledger_post('deposit:' || :deposit::text, 'deposit', 'EUR', now(),
 UPDATE escrow_escrow SET funded_minor = funded_minor + 100, updated_at = now() WHERE id = :escrow;
 
 -- The audit entry with its number in the escrow's stream.
-SELECT * FROM audit_append('escrow:' || :escrow::text, now(), 'apikey:floor' || :key::text, NULL,
+SELECT * FROM audit_append('escrow:' || :escrow::text, now(), 'apikey:' || 'floor' || :key::text, NULL,
                            'deposit.confirmed', 'deposit:' || :deposit::text,
                            'floor-' || :request::text,
-                           '{"amount_minor":100,"currency":"EUR","deposit_id":' || :deposit::text ||
-                           ',"funded_minor":100,"source":"collector","status":"CONFIRMED"}',
+                           '{"amount_minor": 100,"currency":"EUR","deposit_id":' || :deposit::text ||
+                           ',"funded_minor": 100,"source":"collector","status":"CONFIRMED"}',
                            NULL, '{}');
 
 -- The answer, stored under the idempotency key.

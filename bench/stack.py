@@ -1,5 +1,6 @@
 """A stack of its own for a benchmark: as `make up` runs it, on a cluster of its own, gone after."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -48,6 +49,18 @@ def running_stack(environment: Mapping[str, str] | None = None) -> Iterator[Stac
         raise
     else:
         _remove(var)
+
+
+def environment_of(stack: Stack) -> dict[str, str]:
+    """Variables with which a process of our own uses the same installation."""
+    return {
+        **os.environ,
+        **_ENVIRONMENT,
+        "KOBATELA_ENV": "dev",
+        "KOBATELA_VAR_DIR": str(stack.var),
+        "DJANGO_SETTINGS_MODULE": "kobatela.settings.dev",
+        "LOG_FORMAT": "text",
+    }
 
 
 def client_of(stack: Stack, key: str) -> httpx.Client:

@@ -1,12 +1,12 @@
 """Where the time of one deposit goes: the same request inside one process, with a stopwatch."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.stack import environment_of
 from kobatela.embedded.stack import Stack
 
 
@@ -32,7 +32,7 @@ def where_the_time_goes(stack: Stack, key: str, escrow_id: int, *, count: int = 
     """Run `count` deposits in a process with stopwatches around the parts."""
     result = subprocess.run(
         [sys.executable, "-m", "bench.stopwatch", key, str(escrow_id), str(count)],
-        env=stack_environment(stack),
+        env=environment_of(stack),
         capture_output=True,
         text=True,
         check=False,
@@ -41,12 +41,3 @@ def where_the_time_goes(stack: Stack, key: str, escrow_id: int, *, count: int = 
         raise RuntimeError(f"The profile did not run:\n{result.stderr[-3000:]}")
     answer = json.loads(result.stdout.splitlines()[-1])
     return Shares(answer["sections_ms"], answer["queries"])
-
-
-def stack_environment(stack: Stack) -> dict[str, str]:
-    """Variables with which a process of our own uses the same installation."""
-    return os.environ | {
-        "KOBATELA_ENV": "dev",
-        "KOBATELA_VAR_DIR": str(stack.var),
-        "DJANGO_SETTINGS_MODULE": "kobatela.settings.dev",
-    }
