@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from audit.services.alerts import AlertType, Severity, raise_alert
+from kobatela.accounts.selectors import user_of_stripe_account
 from payments import hooks, selectors
 from payments.errors import WebhookBodyInvalid
 from payments.models import Attempt, EventStatus, Funding, PaymentKind
@@ -10,7 +12,7 @@ from payments.psp.base import OrderState, Outcome, Reason
 from payments.services.fundings import fail_funding, succeed_funding
 from payments.services.outcomes import record_outcome
 from payments.services.rows import lock_owner
-from payments.webhooks.body import Report
+from payments.webhooks.body import STRIPE, UNREADABLE, Report
 
 _UNKNOWN_OBJECT = "UNKNOWN_OBJECT"
 
@@ -51,18 +53,23 @@ def find_target(report: Report) -> Target:
     Our key is committed before the PSP hears it, so a report that overtakes the PSP's answer
     finds its row all the same.
     """
-    if report.type not in _EFFECTS or not report.references:
+    if report.effect not in _EFFECTS or not report.references:
         return Target()
     references = set(report.references)
-    if report.type.startswith("funding."):
-        fundings = selectors.find_fundings(references)
+    if report.effect.startswith("funding."):
+        fundings = [row for row in selectors.find_fundings(references) if _is_of(row, report)]
         if len(fundings) > 1:
             return Target(ambiguous=True)
         return Target(funding=fundings[0] if fundings else None)
-    attempts = selectors.find_attempts(references)
+    attempts = [row for row in selectors.find_attempts(references) if _is_of(row, report)]
     if len(attempts) > 1:
         return Target(ambiguous=True)
     return Target(attempt=attempts[0] if attempts else None)
+
+
+def _is_of(row: Attempt | Funding, report: Report) -> bool:
+    # Who holds the secret of one door says nothing about what went through another.
+    return (row.psp == STRIPE) == (report.provider == STRIPE)
 
 
 def lock_target(target: Target) -> None:
@@ -77,19 +84,28 @@ def lock_target(target: Target) -> None:
 
 def apply(report: Report, target: Target, *, actor: str) -> Verdict:
     """Do what the report says, with the target locked."""
-    effect = _EFFECTS.get(report.type)
+    if report.effect in _WITHOUT_TARGET:
+        return _WITHOUT_TARGET[report.effect](report)
+    effect = _EFFECTS.get(report.effect)
     if effect is None:
-        return Verdict(EventStatus.IGNORED, "NO_EFFECT_HERE")
+        return Verdict(EventStatus.IGNORED, report.note or "NO_EFFECT_HERE")
+    problem = _problem_of(report, target)
+    if problem is not None:
+        return problem
+    try:
+        return effect(report, target, actor)
+    except WebhookBodyInvalid:
+        return Verdict(EventStatus.FAILED, "AMOUNT_INVALID")
+
+
+def _problem_of(report: Report, target: Target) -> Verdict | None:
     if target.ambiguous:
         return Verdict(EventStatus.FAILED, "AMBIGUOUS")
     if not report.references:
         return Verdict(EventStatus.FAILED, "NO_REFERENCE")
     if target.attempt is None and target.funding is None:
         return Verdict(EventStatus.WAITING, _UNKNOWN_OBJECT)
-    try:
-        return effect(report, target, actor)
-    except WebhookBodyInvalid:
-        return Verdict(EventStatus.FAILED, "AMOUNT_INVALID")
+    return None
 
 
 def _order(
@@ -133,6 +149,34 @@ def _funding_succeeded(report: Report, target: Target, actor: str) -> Verdict:
     return Verdict(EventStatus.PROCESSED)
 
 
+def _wait(_report: Report) -> Verdict:
+    """Kept, and shown to staff after 72 hours: nothing here books it."""
+    return Verdict(EventStatus.WAITING, "CHARGEBACK")
+
+
+def _unreadable(report: Report) -> Verdict:
+    return Verdict(EventStatus.FAILED, report.note)
+
+
+def _payee_payout_failed(report: Report) -> Verdict:
+    """What the payee's account cannot hand on stays there, and is the payee's own: our payment
+    has arrived. Staff can tell them."""
+    user_id = user_of_stripe_account(report.account)
+    raise_alert(
+        type=AlertType.PAYOUT_FAILED,
+        severity=Severity.WARNING,
+        subject=f"user:{user_id}" if user_id else f"psp:{report.provider}",
+        message="A bank refused what the PSP paid out of a payee's account there.",
+        payload={
+            "account": report.account,
+            "payout": report.psp_ref,
+            "amount": str(report.amount),
+            "currency": report.currency,
+        },
+    )
+    return Verdict(EventStatus.PROCESSED)
+
+
 def _funding_failed(_report: Report, target: Target, actor: str) -> Verdict:
     assert target.funding is not None, "funding reports have a funding"
     fail_funding(funding_id=target.funding.pk, reason=Reason.PSP_REFUSED, actor=actor)
@@ -142,6 +186,13 @@ def _funding_failed(_report: Report, target: Target, actor: str) -> Verdict:
 _REASONS = {
     OrderState.FAILED: Reason.PSP_REFUSED,
     OrderState.RETURNED: Reason.RETURNED_BY_BANK,
+}
+_WITHOUT_TARGET: Mapping[str, Callable[[Report], Verdict]] = {
+    "chargeback.opened": _wait,
+    "chargeback.won": _wait,
+    "chargeback.lost": _wait,
+    UNREADABLE: _unreadable,
+    "payee_payout.failed": _payee_payout_failed,
 }
 _EFFECTS: Mapping[str, Callable[[Report, Target, str], Verdict]] = {
     "payment.settled": _order(OrderState.SETTLED),

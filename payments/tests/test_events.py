@@ -179,10 +179,17 @@ def test_the_waits_grow_to_an_hour(psp: StubPsp) -> None:
 def test_a_type_without_effect_here_is_kept_and_ignored(psp: StubPsp) -> None:
     payment = make_sent(psp)
 
-    event = take_event("chargeback.opened", psp_ref=payment.psp_ref)
+    event = take_event("balance.available", psp_ref=payment.psp_ref)
 
     payment.refresh_from_db()
     assert (event.status, payment.status) == ("IGNORED", "SENT")
+
+
+@pytest.mark.parametrize("outcome", ["opened", "won", "lost"])
+def test_a_chargeback_waits_until_it_can_be_booked(psp: StubPsp, outcome: str) -> None:
+    event = take_event(f"chargeback.{outcome}", psp_ref="ch_1")
+
+    assert (event.status, event.reason) == ("WAITING", "CHARGEBACK")
 
 
 @pytest.mark.parametrize(

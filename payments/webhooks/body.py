@@ -11,6 +11,10 @@ from kobatela.kernel.money import AmountNotValid, AmountPrecision, Money, parse_
 from payments.errors import MissingEventId, WebhookBodyInvalid
 
 DEFAULT_PROVIDER = "default"
+# Has a door of its own; what comes in here must not speak in its name.
+STRIPE = "stripe"
+# The effect of an event that was kept although what it tells cannot be read.
+UNREADABLE = "unreadable"
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,60}")
 _PROVIDER = re.compile(r"[a-z0-9_-]{1,32}")
@@ -22,17 +26,22 @@ _MAX_NUMBER_CHARACTERS = 40
 class Report:
     """One event as the PSP tells it.
 
-    psp_ref: the PSP's own reference, "" if not given. references: every word by which it names
-    the object. amount, currency: as given, None and "" when not.
+    type: the PSP's own word. effect: what it means here, "" for nothing. note: why, as a code for
+    staff. psp_ref: the PSP's own reference, "" if not given. references: every word by which it
+    names the object. account: the payee's account at the PSP that it is about, if it is about
+    one. amount, currency: as given, None and "" when not.
     """
 
     provider: str
     event_id: str
     type: str
+    effect: str
     psp_ref: str
     references: frozenset[str]
     amount: str | Decimal | None
     currency: str
+    account: str = ""
+    note: str = ""
 
     def money(self, own_currency: str) -> Money | None:
         """The amount that is told; without a currency it is in the object's own.
@@ -53,18 +62,14 @@ class Report:
 
 def read_report(body: bytes) -> Report:
     """Read a body. Raises WebhookBodyInvalid and MissingEventId."""
-    fields = _object(body)
-    event_id = _event_id(fields)
-    if not event_id:
-        raise MissingEventId
-    kind = _text(fields.get("type") or fields.get("event") or "unknown")
-    if _ID.fullmatch(event_id) is None or _TYPE.fullmatch(kind) is None:
-        raise WebhookBodyInvalid
+    fields = json_object(body)
+    event_id, kind = name_of(fields)
     psp_ref, reference = _reference(fields, "psp_ref"), _reference(fields, "payment_reference")
     report = Report(
         provider=_provider(fields),
         event_id=event_id,
         type=kind,
+        effect=kind,
         psp_ref=psp_ref,
         references=frozenset({psp_ref, reference} - {""}),
         amount=_amount(fields),
@@ -75,7 +80,19 @@ def read_report(body: bytes) -> Report:
     return report
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def name_of(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """The id and the type of an event. Raises MissingEventId and WebhookBodyInvalid."""
+    event_id = _event_id(fields)
+    if not event_id:
+        raise MissingEventId
+    kind = _text(fields.get("type") or fields.get("event") or "unknown")
+    if _ID.fullmatch(event_id) is None or _TYPE.fullmatch(kind) is None:
+        raise WebhookBodyInvalid
+    return event_id, kind
+
+
+def json_object(body: bytes) -> Mapping[str, Any]:
+    """A JSON object; its numbers are decimals, no key stands twice. Raises WebhookBodyInvalid."""
     try:
         value = json.loads(
             body.decode(),
@@ -130,7 +147,7 @@ def _provider(fields: Mapping[str, Any]) -> str:
     if value in (None, ""):
         return DEFAULT_PROVIDER
     text = _text(value)
-    if _PROVIDER.fullmatch(text) is None:
+    if _PROVIDER.fullmatch(text) is None or text == STRIPE:
         raise WebhookBodyInvalid
     return text
 
