@@ -60,6 +60,18 @@ class Action(StrEnum):
     FUNDING_SUCCEEDED = "funding.succeeded"
     FUNDING_FAILED = "funding.failed"
     PSP_EVENT_REPROCESSED = "psp_event.reprocessed"
+    PAYMENT_ROUTED = "payment.routed"
+    DESTINATION_ADDED = "destination.added"
+    DESTINATION_VERIFIED = "destination.verified"
+    DESTINATION_DEACTIVATED = "destination.deactivated"
+    BATCH_COLLECTED = "batch.collected"
+    BATCH_APPROVED = "batch.approved"
+    BATCH_CANCELLED = "batch.cancelled"
+    BATCH_EXPORTED = "batch.exported"
+    BATCH_FILE_READ = "batch_file.read"
+    BATCH_IMPORTED = "batch.imported"
+    BATCH_CLOSED = "batch.closed"
+    BATCH_STATEMENT_TAKEN = "batch.statement_taken"
 
     # --- escrow -----------------------------------------------------------------------------
     ESCROW_CREATED = "escrow.created"

@@ -19,5 +19,6 @@ class PaymentsConfig(AppConfig):
             checks.check_psp,
             checks.check_webhook_secret,
             checks.check_times,
+            checks.check_cooling,
         ):
             register(check)

@@ -12,6 +12,7 @@ from payments.webhooks.secrets import active_secrets
 
 HANDLED_KINDS = [PaymentKind.PAYOUT.value, PaymentKind.REFUND.value]
 _ENVIRONMENTS_FOR_PLAY = frozenset({"dev", "test"})
+_COOLING_IN_PRODUCTION_S = 24 * 3600
 
 
 def check_handlers(**kwargs: Any) -> list[CheckMessage]:
@@ -60,3 +61,13 @@ def check_times(**kwargs: Any) -> list[CheckMessage]:
     if settings.PSP_WEBHOOK_MAX_DRIFT_SECONDS < 1:
         found.append(Error("PSP_WEBHOOK_MAX_DRIFT_SECONDS must be above 0.", id="payments.E005"))
     return found
+
+
+def check_cooling(**kwargs: Any) -> list[CheckMessage]:
+    """Whoever takes over an account must not be paid before its owner can notice."""
+    cooling_s = settings.KOBATELA_DESTINATION_COOLING_S
+    least_s = _COOLING_IN_PRODUCTION_S if settings.KOBATELA_ENV == "production" else 0
+    if cooling_s >= least_s:
+        return []
+    text = f"KOBATELA_DESTINATION_COOLING_S must be at least {least_s}."
+    return [Error(text, id="payments.E006")]

@@ -137,3 +137,81 @@ class WebhookSecretNotConfigured(DomainError):
     code = "WEBHOOK_SECRET_NOT_CONFIGURED"
     kind = Kind.UNAVAILABLE
     message = "No webhook secret is configured."
+
+
+class DestinationNotFound(DomainError):
+    """No such destination in force for this caller."""
+
+    code = "DESTINATION_NOT_FOUND"
+    kind = Kind.NOT_FOUND
+    message = "There is no such destination."
+
+
+class DestinationExists(InvalidState):
+    """The account is the user's current one of its kind and currency already."""
+
+    code = "DESTINATION_EXISTS"
+    message = "This account is the current one already."
+
+
+class BatchNotFound(DomainError):
+    """No such batch for this caller."""
+
+    code = "BATCH_NOT_FOUND"
+    kind = Kind.NOT_FOUND
+    message = "There is no such batch."
+
+
+class NothingToCollect(InvalidState):
+    """No payment of this currency waits for a batch to accounts of this kind."""
+
+    code = "NOTHING_TO_COLLECT"
+    message = "No payment waits for such a batch."
+
+
+class OwnBatchForbidden(DomainError):
+    """Nobody approves a batch that pays them, or with their money."""
+
+    code = "OWN_BATCH_FORBIDDEN"
+    kind = Kind.FORBIDDEN
+    message = "You are a party of a payment in this batch."
+
+
+class PayoutsPaused(DomainError):
+    """The switch for payouts is off; nothing is sent meanwhile."""
+
+    code = "PAYOUTS_PAUSED"
+    kind = Kind.CONFLICT
+    message = "Payouts are paused."
+    passing = True
+
+
+class NothingToExport(InvalidState):
+    """Every payment of the batch was held, or lost its destination, since it was collected."""
+
+    code = "NOTHING_TO_EXPORT"
+    message = "None of the payments may be sent now; cancel the batch."
+
+
+class BatchFileChanged(DomainError):
+    """The file would not be the one that was released first. Staff was alerted."""
+
+    code = "BATCH_FILE_CHANGED"
+    kind = Kind.CONFLICT
+    message = "The file differs from the one that was released."
+
+
+class StatementInvalid(DomainError):
+    """The statement is not a CSV file with the columns that are needed."""
+
+    code = "STATEMENT_INVALID"
+    kind = Kind.INVALID
+    message = "The file is not a statement of a batch."
+
+
+class StatementTooLarge(DomainError):
+    """The statement has more bytes or rows than any batch needs."""
+
+    code = "STATEMENT_TOO_LARGE"
+    kind = Kind.TOO_LARGE
+    message = "The file is too large for a statement."

@@ -1,16 +1,22 @@
-"""Reading payments, fundings and PSP events; and payments under their lock."""
+"""Reading payments, fundings, PSP events, destinations and batches; and rows under their lock."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
 
 from kobatela.accounts.visible import visible_to
+from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
-from payments.errors import EventNotFound, PaymentNotFound
+from payments.errors import BatchNotFound, DestinationNotFound, EventNotFound, PaymentNotFound
 from payments.ledger import selectors as ledger_selectors
 from payments.models import (
     Attempt,
+    Batch,
+    BatchLine,
+    BatchLineStatus,
+    Destination,
     EventStatus,
     Funding,
     FundingStatus,
@@ -20,7 +26,8 @@ from payments.models import (
     PaymentStatus,
     PspEvent,
 )
-from payments.psp.registry import ONLINE
+from payments.psp.base import Reason
+from payments.psp.registry import MANUAL, ONLINE
 
 if TYPE_CHECKING:
     from payments.ledger.models import Transfer
@@ -112,20 +119,40 @@ def payments_for_staff() -> QuerySet[Payment]:
 
 def payments_to_send(before: datetime, limit: int) -> list[int]:
     """Payments that nobody has sent although they were ready `before`, oldest first."""
-    waiting = Payment.objects.filter(
-        status=PaymentStatus.PENDING,
-        method=PaymentMethod.PSP,
-        psp__in=ONLINE,
-        hold_reason=Hold.NONE,
-        updated_at__lte=before,
-    )
+    waiting = _pending().filter(psp__in=ONLINE, updated_at__lte=before)
+    waiting = waiting.exclude(reason=Reason.DESTINATION_MISSING)
     return list(waiting.order_by("pk").values_list("pk", flat=True)[:limit])
+
+
+def payments_to_route(now: datetime, limit: int) -> list[int]:
+    """Payments that waited for a destination and have one now, oldest first."""
+    found = destinations_in_force(now).filter(
+        Q(currency="") | Q(currency=OuterRef("currency")),
+        user=OuterRef("payee"),
+        usable_from__lte=now,
+    )
+    waiting = _pending().filter(Exists(found), reason=Reason.DESTINATION_MISSING)
+    return list(waiting.order_by("pk").values_list("pk", flat=True)[:limit])
+
+
+def payments_to_collect(currency: str) -> QuerySet[Payment]:
+    """Payments of a currency that people have to make and that are in no batch, oldest first."""
+    live = BatchLine.objects.filter(payment=OuterRef("pk"), status=BatchLineStatus.OPEN)
+    waiting = _pending().filter(~Exists(live), psp=MANUAL, currency=currency, reason=Reason.NONE)
+    return waiting.order_by("pk")
+
+
+def _pending() -> QuerySet[Payment]:
+    """What a PSP is to pay and nobody holds."""
+    return Payment.objects.filter(
+        status=PaymentStatus.PENDING, method=PaymentMethod.PSP, hold_reason=Hold.NONE
+    )
 
 
 def payments_to_look_up(now: datetime, limit: int) -> list[int]:
     """Payments in transit that no worker is turning to the PSP about, longest overdue first."""
     overdue = Payment.objects.filter(
-        status=PaymentStatus.SENT, method=PaymentMethod.PSP, lease_until__lte=now
+        status=PaymentStatus.SENT, method=PaymentMethod.PSP, psp__in=ONLINE, lease_until__lte=now
     )
     return list(overdue.order_by("lease_until").values_list("pk", flat=True)[:limit])
 
@@ -197,3 +224,69 @@ def postings_of(payment: Payment) -> "QuerySet[Transfer]":
         for effect in EFFECTS
     ]
     return ledger_selectors.transfers([payment.business_key, *keys])
+
+
+def destinations_in_force(now: datetime) -> QuerySet[Destination]:
+    """The destinations that are, or will be, paid to."""
+    not_replaced = Q(usable_until__isnull=True) | Q(usable_until__gt=now)
+    return Destination.objects.filter(not_replaced, deactivated_at__isnull=True)
+
+
+def destinations_of(user_id: int, currency: str, now: datetime) -> list[Destination]:
+    """A user's destinations in force that take a currency, the one to prefer first: one that is
+    named for the currency, then the newest."""
+    takes_it = Q(currency="") | Q(currency=currency)
+    found = destinations_in_force(now).filter(takes_it, user=user_id)
+    return sorted(found, key=lambda row: (row.currency, row.usable_from, row.pk), reverse=True)
+
+
+def find_destinations(user_id: int) -> QuerySet[Destination]:
+    """A user's destinations in force. The user was found through what the caller may see."""
+    return destinations_in_force(clock.now()).filter(user=user_id)
+
+
+def get_destination(user_id: int, destination_id: int) -> Destination:
+    """One of them. Raises DestinationNotFound."""
+    destination = find_destinations(user_id).filter(pk=destination_id).first()
+    if destination is None:
+        raise DestinationNotFound
+    return destination
+
+
+def accounts_of(destination_ids: Collection[int]) -> dict[int, str]:
+    """The accounts in full, by destination: for the file of a batch and for the PSP only."""
+    found = Destination.objects.filter(pk__in=destination_ids)
+    return dict(found.values_list("pk", "account"))
+
+
+def visible_batches(caller: Caller) -> QuerySet[Batch]:
+    """All batches for staff, none for anybody else."""
+    return Batch.objects.all() if caller.is_staff else Batch.objects.none()
+
+
+def get_batch(caller: Caller, batch_id: int) -> Batch:
+    """One batch. Raises BatchNotFound."""
+    batch = visible_batches(caller).filter(pk=batch_id).first()
+    if batch is None:
+        raise BatchNotFound
+    return batch
+
+
+def lock_batch(batch_id: int) -> Batch:
+    """One batch, locked before everything that its lines belong to. Raises BatchNotFound."""
+    locked = Batch.objects.select_for_update(of=("self",), no_key=True)
+    batch = locked.filter(pk=batch_id).order_by().first()
+    if batch is None:
+        raise BatchNotFound
+    return batch
+
+
+def lines_of(batch_id: int) -> QuerySet[BatchLine]:
+    """The lines of a batch in the order of its file, with their payments and destinations."""
+    lines = BatchLine.objects.filter(batch=batch_id).select_related("payment", "destination")
+    return lines.defer("destination__account").order_by("number")
+
+
+def is_in_batch(payment_id: int) -> bool:
+    """Whether a payment is in a batch that has not come to its end for it."""
+    return BatchLine.objects.filter(payment=payment_id, status=BatchLineStatus.OPEN).exists()

@@ -13,6 +13,7 @@ from payments.ledger.services import credit, debit, post
 from payments.models import Hold, Payment, PaymentKind, PaymentMethod, PaymentStatus
 from payments.psp import registry
 from payments.psp.base import Reason
+from payments.services.routes import set_route
 from payments.services.rows import add_payment, save, tell
 
 WAITING = frozenset({PaymentStatus.PENDING, PaymentStatus.ERROR})
@@ -33,8 +34,9 @@ def request_payout(
     """Release `money` from the escrow to the payee and order its payout, less the platform's fee.
 
     The escrow must be locked. The money is the payee's from this transaction on; a worker sends
-    it after the commit. Raises AlreadyPosted when `business_key` was used before, and
-    InsufficientFunds when the escrow does not hold that much.
+    it after the commit, or people pay it from a batch, as the payee's destination wants it.
+    Raises AlreadyPosted when `business_key` was used before, and InsufficientFunds when the
+    escrow does not hold that much.
     """
     net_minor = money.amount_minor - fee_minor
     legs = [
@@ -44,8 +46,6 @@ def request_payout(
     if fee_minor:
         legs.append(credit(chart.platform_fee(), fee_minor))
     post(business_key=business_key, code=PostingCode.RELEASE, currency=money.currency, legs=legs)
-    psp = registry.default_name()
-    destination = registry.default_destination(psp, payee_id)
     payment = Payment(
         escrow_id=escrow_id,
         milestone_id=milestone_id,
@@ -53,13 +53,12 @@ def request_payout(
         method=PaymentMethod.PSP,
         payer_id=payer_id,
         payee_id=payee_id,
-        destination=destination,
         amount_minor=net_minor,
         currency=money.currency,
-        psp=psp,
-        reason=Reason.NONE if destination else Reason.DESTINATION_MISSING,
+        psp=registry.default_name(),
         business_key=business_key,
     )
+    set_route(payment)
     return add_payment(payment, actor=actor)
 
 

@@ -15,6 +15,7 @@ from payments.ledger.services import credit, debit, post
 from payments.models import Payment, PaymentKind, PaymentMethod, PaymentStatus
 from payments.psp.registry import MANUAL
 from payments.services.outcomes import settle
+from payments.services.routes import usable_by_people
 from payments.services.rows import add_payment, lock_owner
 
 
@@ -42,8 +43,9 @@ def request_refund(
 ) -> list[Payment]:
     """Take the shares out of the escrow and order one payment for each.
 
-    The escrow must be locked. PSP money goes back through its charge; collector money, and what
-    support confirmed by hand, is paid outside and waits, SENT, for `confirm_external`.
+    The escrow must be locked. PSP money goes back through its charge; collector money is paid
+    outside and waits, SENT, for `confirm_external`. What support confirmed by hand goes into a
+    batch when the client has a destination for it, else it is paid outside as well.
     Raises AlreadyPosted when `business_key` was used before, and InsufficientFunds when the
     escrow does not hold that much.
     """
@@ -90,6 +92,9 @@ def add_refund(
         payment.collector_id = int(owner)
     elif owner == MANUAL:
         payment.psp = MANUAL
+        destination = usable_by_people(client_id, share.money.currency)
+        if destination is not None:
+            payment.method, payment.destination = PaymentMethod.PSP, destination.reference
     else:
         if not share.charge_ref:
             raise ValueError("PSP money goes back through its charge, which is not named.")

@@ -25,6 +25,7 @@ from payments.models import (
 from payments.psp import registry
 from payments.psp.base import Order, OrderKind, OrderState, Outcome, Psp, Reason
 from payments.services.outcomes import record_outcome
+from payments.services.routes import take_route
 from payments.services.rows import lock_owner, mark_sent, save
 
 # PSPs forget keys after a day; past this age a key that they do not know is not sent again.
@@ -62,17 +63,16 @@ def send_payment(*, payment_id: int) -> None:
 def _claim(payment_id: int) -> Call | None:
     """Take the payment for this worker; committed before anybody outside hears of it."""
     seen = Payment.objects.filter(pk=payment_id, method=PaymentMethod.PSP).first()
-    if seen is None or seen.psp not in registry.ONLINE:
+    if seen is None:
         return None
     lock_owner(seen)
     payment = selectors.lock_payment(payment_id)
     if payment.status == PaymentStatus.PENDING:
         if payment.hold_reason != Hold.NONE or switches.is_on(switches.SwitchName.PAYOUTS_PAUSED):
             return None
-        return _begin(payment)
-    if payment.status == PaymentStatus.SENT and _lease_is_over(payment):
-        return _resume(payment)
-    return None
+        return _begin(payment) if take_route(payment, actor=_ACTOR) else None
+    is_open = payment.status == PaymentStatus.SENT and payment.psp in registry.reachable()
+    return _resume(payment) if is_open and _lease_is_over(payment) else None
 
 
 def _begin(payment: Payment) -> Call:

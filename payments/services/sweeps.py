@@ -30,9 +30,11 @@ def sweep(beat: Callable[[], None] = lambda: None) -> dict[str, int]:
     now = clock.now()
     paused = switches.is_on(switches.SwitchName.PAYOUTS_PAUSED)
     unsent = [] if paused else selectors.payments_to_send(now - PATIENCE, BATCH)
+    waiting = [] if paused else selectors.payments_to_route(now, BATCH)
     return {
         "events": _each(_event, selectors.events_to_process(now, BATCH), beat),
         "sent": _each(_send, unsent, beat),
+        "routed": _each(_send, waiting, beat),
         "looked_up": _each(_send, selectors.payments_to_look_up(now, BATCH), beat),
         "fundings": _each(_look_up, selectors.fundings_to_look_up(now, BATCH), beat),
         "unknown": _alert_unknown(),

@@ -44,9 +44,9 @@ def make_payout(
         )
 
 
-def make_refund(source: str = "psp:fake", amount_minor: int = 10_000) -> Payment:
+def make_refund(source: str = "psp:fake", amount_minor: int = 10_000, **overrides: Any) -> Payment:
     """A refund of all that an escrow holds, back to one source."""
-    escrow = funded_escrow(amount_minor)
+    escrow = funded_escrow(amount_minor, **overrides)
     charge = "charge_7" if source == "psp:fake" else None
     with transaction.atomic():
         (payment,) = request_refund(
