@@ -1,4 +1,4 @@
-"""`make demo` and the calls of docs/first-calls.md do what they say, on fresh data and again."""
+"""`make demo` and the first calls of the README do what they say, on fresh data and again."""
 
 import os
 import re
@@ -78,7 +78,7 @@ def test_the_demo_fails_when_one_step_does_not_hold(var: Path) -> None:
 
 @pytest.mark.chaos
 def test_the_first_calls_work_as_they_are_pasted(running: Path, tmp_path: Path) -> None:
-    blocks = SHELL_BLOCK.findall((CHECKOUT / "docs" / "first-calls.md").read_text())
+    blocks = SHELL_BLOCK.findall((CHECKOUT / "README.md").read_text())
     assert len(blocks) >= 5
     (tmp_path / "var").symlink_to(running)
     programs = tmp_path / ".venv" / "bin"
