@@ -109,31 +109,33 @@ def check_may_decide(caller: Caller, proof: Proof) -> None:
     """Raise unless the caller may decide this proof.
 
     Staff may, unless they submitted it or are, manage or are managed with a party. The sender may
-    where the milestone says so, unless they submitted it themselves. Nobody else.
+    where the milestone says so, unless they submitted it themselves. Nobody else. What came with
+    a key that belongs to nobody is decided by somebody.
     """
-    if caller.is_staff:
-        _check_independent(caller.user_id, proof)
-        return
-    is_sender = caller.may_act_for(proof.client_id)
-    if not is_sender or proof.validator != SENDER_VALIDATES:
+    is_sender = caller.may_act_for(proof.client_id) and proof.validator == SENDER_VALIDATES
+    if not (caller.is_staff or is_sender):
         raise NotTheValidator
     _check_not_submitter(caller, proof)
+    if caller.is_staff:
+        _check_independent(caller.user_id, proof)
 
 
 def _check_independent(user_id: int | None, proof: Proof) -> None:
     if user_id is None:
         # A key that belongs to nobody is nobody's party.
         return
-    involved = {proof.client_id, proof.provider_id, proof.submitted_by_id, proof.submitted_for_id}
-    if user_id in involved or any(
-        are_related(user_id, party_id) for party_id in (proof.client_id, proof.provider_id)
-    ):
+    involved = {proof.client_id, proof.provider_id}
+    if user_id in involved or any(are_related(user_id, party_id) for party_id in involved):
         raise OwnProofForbidden
 
 
 def _check_not_submitter(caller: Caller, proof: Proof) -> None:
     submitters = {proof.submitted_by_id, proof.submitted_for_id} - {None}
     if submitters & {caller.user_id, caller.party_id}:
+        raise OwnProofForbidden
+    # Two keys that belong to nobody may well be in one hand.
+    by_nobodys_key = proof.submitted_by_id is None and not proof.came_by_link
+    if by_nobodys_key and caller.user_id is None:
         raise OwnProofForbidden
 
 

@@ -277,6 +277,31 @@ def test_an_admin_does_not_decide_what_they_submitted_on_behalf_of_a_party() -> 
     assert untouched(proof)
 
 
+@pytest.mark.parametrize("validator", ["SUPPORT", "SENDER"])
+def test_what_came_with_a_key_of_nobody_is_decided_with_no_key_of_nobody(validator: str) -> None:
+    escrow = site_escrow(terms={"validator": validator})
+    submitter = make_caller(Scope.ADMIN, on_behalf_of=escrow.provider_id)
+    proof = claim(escrow, caller=submitter)
+    in_whose_name = None if validator == "SUPPORT" else escrow.client_id
+    keys_of_nobody = [
+        make_caller(Scope.ADMIN, on_behalf_of=in_whose_name, actor=submitter.actor),
+        make_caller(Scope.ADMIN, on_behalf_of=in_whose_name),
+    ]
+
+    for caller in keys_of_nobody:
+        with pytest.raises(OwnProofForbidden):
+            approve(proof, caller, note="Fine.")
+
+    assert untouched(proof)
+    assert approve(proof, note="Visited the site.").proof.status == ProofStatus.APPROVED
+
+
+def test_a_key_of_nobody_decides_what_a_person_submitted() -> None:
+    proof = pending_proof()
+
+    assert approve(proof, make_caller(Scope.SUPPORT)).proof.status == ProofStatus.APPROVED
+
+
 # --- Four eyes ------------------------------------------------------------------------------------
 
 
