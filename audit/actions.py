@@ -31,6 +31,7 @@ class Action(StrEnum):
     USER_REACTIVATED = "user.reactivated"
     USER_MANAGER_SET = "user.manager_set"
     USER_READ = "user.read"
+    USER_STRIPE_ACCOUNT_SET = "user.stripe_account_set"
     APIKEY_ISSUED = "apikey.issued"
     APIKEY_ROTATED = "apikey.rotated"
     APIKEY_REVOKED = "apikey.revoked"

@@ -20,5 +20,6 @@ class PaymentsConfig(AppConfig):
             checks.check_webhook_secret,
             checks.check_times,
             checks.check_cooling,
+            checks.check_stripe,
         ):
             register(check)

@@ -8,9 +8,10 @@ from django.core.checks import CheckMessage, Error
 from payments import hooks
 from payments.models import PaymentKind
 from payments.psp import registry
-from payments.webhooks.secrets import active_secrets
+from payments.webhooks.secrets import Door, active_secrets
 
 HANDLED_KINDS = [PaymentKind.PAYOUT.value, PaymentKind.REFUND.value]
+STRIPE_API = "https://api.stripe.com"
 _ENVIRONMENTS_FOR_PLAY = frozenset({"dev", "test"})
 _COOLING_IN_PRODUCTION_S = 24 * 3600
 
@@ -71,3 +72,41 @@ def check_cooling(**kwargs: Any) -> list[CheckMessage]:
         return []
     text = f"KOBATELA_DESTINATION_COOLING_S must be at least {least_s}."
     return [Error(text, id="payments.E006")]
+
+
+def check_stripe(**kwargs: Any) -> list[CheckMessage]:
+    """Whatever Stripe needs is there, and real money moves in production and nowhere else."""
+    is_default = settings.KOBATELA_PSP == registry.STRIPE
+    if not settings.STRIPE_ENABLED:
+        text = "KOBATELA_PSP is stripe, but STRIPE_ENABLED is off."
+        return [Error(text, id="payments.E020")] if is_default else []
+    is_real = settings.KOBATELA_ENV not in _ENVIRONMENTS_FOR_PLAY
+    key, mode = settings.STRIPE_SECRET_KEY, "live" if is_real else "test"
+    pages = (settings.STRIPE_CONNECT_RETURN_URL, settings.STRIPE_CONNECT_REFRESH_URL)
+    schemes = ("https://",) if is_real else ("https://", "http://")
+    connects = settings.STRIPE_CONNECT_ENABLED
+    problems = [
+        (not key, "E021", "STRIPE_SECRET_KEY is not set."),
+        (
+            bool(key) and not key.startswith((f"sk_{mode}_", f"rk_{mode}_")),
+            "E022",
+            f"STRIPE_SECRET_KEY must begin with sk_{mode}_ or rk_{mode}_ here.",
+        ),
+        (
+            is_real and not active_secrets(Door.STRIPE),
+            "E023",
+            "No webhook of Stripe can be verified: set STRIPE_WEBHOOK_SECRET.",
+        ),
+        (is_default and not connects, "E024", "Without STRIPE_CONNECT_ENABLED nobody is paid."),
+        (
+            connects and not all(page.startswith(schemes) for page in pages),
+            "E025",
+            "STRIPE_CONNECT_RETURN_URL and _REFRESH_URL must be addresses; in production, https.",
+        ),
+        (
+            is_real and settings.STRIPE_API_BASE != STRIPE_API,
+            "E026",
+            f"STRIPE_API_BASE must be {STRIPE_API} in production.",
+        ),
+    ]
+    return [Error(text, id=f"payments.{name}") for is_there, name, text in problems if is_there]

@@ -59,6 +59,22 @@ class PspNotConfigured(DomainError):
     message = "No payment provider that collects money is configured."
 
 
+class StripeDisabled(DomainError):
+    """This installation does not work with Stripe."""
+
+    code = "STRIPE_DISABLED"
+    kind = Kind.UNAVAILABLE
+    message = "Stripe is not enabled here."
+
+
+class StripeConnectDisabled(DomainError):
+    """This installation pays nobody through Stripe."""
+
+    code = "STRIPE_CONNECT_DISABLED"
+    kind = Kind.UNAVAILABLE
+    message = "Connected accounts of Stripe are not enabled here."
+
+
 class PspRefused(DomainError):
     """The PSP said no; it will say no again."""
 

@@ -259,6 +259,12 @@ def accounts_of(destination_ids: Collection[int]) -> dict[int, str]:
     return dict(found.values_list("pk", "account"))
 
 
+def was_taken_back(user_id: int, account: str) -> bool:
+    """Whether the user once named this account and then said that it is not to be paid."""
+    named = Destination.objects.filter(user=user_id, account=account)
+    return named.filter(deactivated_at__isnull=False).exists()
+
+
 def visible_batches(caller: Caller) -> QuerySet[Batch]:
     """All batches for staff, none for anybody else."""
     return Batch.objects.all() if caller.is_staff else Batch.objects.none()

@@ -4,7 +4,13 @@ from typing import Any
 
 from rest_framework import serializers
 
-from kobatela.rest.fields import CurrencyField, FilterSerializer, IdField, MoneyOut
+from kobatela.rest.fields import (
+    CurrencyField,
+    FilterSerializer,
+    IdField,
+    MoneyOut,
+    StrictSerializer,
+)
 from payments.models import Payment, PaymentKind, PaymentMethod, PaymentStatus
 
 
@@ -64,3 +70,17 @@ class EventStored(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     event_id = serializers.CharField()
     duplicate = serializers.BooleanField()
+
+
+class AccountLinkIn(StrictSerializer):
+    """What is needed to connect a user who has no account at Stripe yet. `recipient` is for
+    payees in countries where Stripe only pays out."""
+
+    country = serializers.RegexField("^[A-Z]{2}$", required=False)
+    service_agreement = serializers.ChoiceField(choices=["full", "recipient"], required=False)
+
+
+class AccountLinkOut(serializers.Serializer[Any]):
+    """A page of Stripe's."""
+
+    url = serializers.URLField()

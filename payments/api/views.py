@@ -1,27 +1,22 @@
-"""Payments for those they concern, and the door for PSPs."""
+"""Payments for those they concern, and the accounts to which a PSP pays them."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from kobatela.kernel import clock
 from kobatela.kernel.caller import PARTY_SCOPES, Scope
-from kobatela.kernel.errors import DomainError
-from kobatela.rest.idempotency import Idempotency
 from kobatela.rest.viewsets import KobatelaViewSet
-from payments import errors, selectors
-from payments.api.parsers import ExactBytesParser
-from payments.api.serializers import EventStored, PaymentFilter, PaymentOut
-from payments.services import events, payouts, refunds
-from payments.webhooks.secrets import active_secrets
-from payments.webhooks.verify import Verdict, Verified, verify
-
-logger = logging.getLogger(__name__)
+from payments import selectors
+from payments.api.serializers import (
+    AccountLinkIn,
+    AccountLinkOut,
+    PaymentFilter,
+    PaymentOut,
+)
+from payments.services import payouts, refunds, stripe_accounts
 
 _EVERYONE = frozenset(Scope)
 
@@ -65,47 +60,21 @@ class PaymentViewSet(KobatelaViewSet):
         return Response(PaymentOut(payment, context=self.get_serializer_context()).data)
 
 
-class PspWebhookViewSet(KobatelaViewSet):
-    """/psp/webhook: no key; the signature is the proof."""
+class StripeAccountViewSet(KobatelaViewSet):
+    """/users/{id}/psp/stripe."""
 
-    authentication_classes = ()
-    parser_classes = (ExactBytesParser,)
-    public: ClassVar[frozenset[str]] = frozenset({"receive"})
-    idempotency: ClassVar[Mapping[str, Idempotency]] = {"receive": Idempotency.NONE}
+    scopes: ClassVar[Mapping[str, frozenset[Scope]]] = {"account_link": frozenset({Scope.ADMIN})}
+    shown_once: ClassVar[Mapping[str, frozenset[str]]] = {"account_link": frozenset({"url"})}
+    url: str
 
-    @extend_schema(request=dict[str, Any], responses=EventStored)
-    def receive(self, request: Request) -> Response:
-        """Take a signed event. Stored and answered at once; its effect follows."""
-        # A request without a body is not parsed at all.
-        data = request.data
-        body: bytes = data.get("raw", b"") if isinstance(data, dict) else b""
-        verified = verify(
-            body=body,
-            timestamp=request.META.get("HTTP_X_PSP_TIMESTAMP"),
-            signature=request.META.get("HTTP_X_PSP_SIGNATURE"),
-            secrets=active_secrets(),
-            now_s=int(clock.now().timestamp()),
-            max_drift_s=settings.PSP_WEBHOOK_MAX_DRIFT_SECONDS,
+    def prepare(self, request: Request, **kwargs: Any) -> None:
+        """Stripe is called outside the command's transaction."""
+        wanted = self.valid(AccountLinkIn)
+        self.url = stripe_accounts.open_account_link(
+            caller=self.caller, user_id=kwargs["user_id"], **wanted
         )
-        if verified.verdict is not Verdict.GENUINE:
-            logger.warning("A PSP webhook was refused: %s", verified.verdict)
-            raise _refusal(verified)
-        stored = events.store_event(body=body, secret_id=verified.secret_id)
-        return Response({"ok": True, "event_id": stored.event_id, "duplicate": stored.is_duplicate})
 
-
-def _refusal(verified: Verified) -> DomainError:
-    if verified.verdict is Verdict.DRIFT:
-        return errors.WebhookTimestampDrift(
-            age_seconds=verified.age_s,
-            max_drift_seconds=settings.PSP_WEBHOOK_MAX_DRIFT_SECONDS,
-        )
-    return _REFUSALS[verified.verdict]()
-
-
-_REFUSALS: Mapping[Verdict, type[DomainError]] = {
-    Verdict.UNVERIFIABLE: errors.WebhookSecretNotConfigured,
-    Verdict.MISSING: errors.WebhookSignatureMissing,
-    Verdict.TIMESTAMP_INVALID: errors.WebhookTimestampInvalid,
-    Verdict.SIGNATURE_INVALID: errors.WebhookSignatureInvalid,
-}
+    @extend_schema(request=AccountLinkIn, responses={201: AccountLinkOut})
+    def account_link(self, request: Request, user_id: int) -> Response:
+        """The page on which a user connects their bank to Stripe. It opens once, for minutes."""
+        return Response({"url": self.url}, status=201)

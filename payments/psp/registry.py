@@ -1,9 +1,14 @@
 """Which PSPs this installation knows."""
 
+from typing import TYPE_CHECKING
+
 from django.conf import settings
 
 from payments.psp.base import Psp
 from payments.psp.fake.client import FakePsp
+
+if TYPE_CHECKING:
+    from payments.psp.stripe.connect import ConnectedAccounts
 
 FAKE = "fake"
 STRIPE = "stripe"
@@ -27,9 +32,18 @@ def get_psp(name: str) -> Psp:
     if name == STRIPE:
         # Stripe's library is large; where it is not used it is not loaded.
         from payments.psp.stripe.adapter import StripePsp  # noqa: PLC0415
+        from payments.psp.stripe.client import StripeClient  # noqa: PLC0415
 
-        return StripePsp.from_settings()
+        return StripePsp(StripeClient.from_settings())
     raise LookupError(f"There is no PSP {name!r} to call.")
+
+
+def connected_accounts() -> "ConnectedAccounts":
+    """Where accounts for those whom Stripe pays are opened."""
+    from payments.psp.stripe.client import StripeClient  # noqa: PLC0415 - see get_psp
+    from payments.psp.stripe.connect import ConnectedAccounts  # noqa: PLC0415
+
+    return ConnectedAccounts(StripeClient.from_settings())
 
 
 def default_name() -> str:

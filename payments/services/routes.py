@@ -40,7 +40,9 @@ def find_route(payment: Payment) -> Route | None:
     if known or not online:
         return None
     words = registry.default_destination(online, payment.payee_id)
-    return Route(online, words) if words else None
+    if not words or selectors.was_taken_back(payment.payee_id, words):
+        return None
+    return Route(online, words)
 
 
 def usable_by_people(user_id: int, currency: str) -> Destination | None:

@@ -88,6 +88,21 @@ def update_user(*, caller: Caller, user_id: int, changes: Mapping[str, Any]) -> 
 
 
 @transaction.atomic
+def set_stripe_account(*, caller: Caller, user_id: int, account_id: str) -> User:
+    """Note the account at Stripe that was opened for a user. The first one stays.
+
+    Raises UserNotFound.
+    """
+    user = _locked(user_id, None)
+    if not user.stripe_account_id:
+        user.stripe_account_id = account_id
+        user.updated_at = clock.now()
+        user.save(update_fields=["stripe_account_id", "updated_at"])
+        _tell(caller, Action.USER_STRIPE_ACCOUNT_SET, user, {"account": account_id})
+    return user
+
+
+@transaction.atomic
 def read_user(*, caller: Caller, user_id: int) -> User:
     """One user, and an audit entry that they were read. Raises UserNotFound."""
     user = get_user(caller, user_id)

@@ -14,7 +14,7 @@ from audit.schedule import ScheduledJob
 from audit.services.switches import SwitchName, is_on
 from kobatela.api.health.probes import Seen, look, migrations_status
 from kobatela.kernel import clock
-from payments.webhooks.secrets import secret_fingerprints, secret_status
+from payments.webhooks.secrets import Door, secret_fingerprints, secret_status
 
 _PERIODS_UNTIL_LATE = 2
 
@@ -35,10 +35,10 @@ def public_report(seen: Seen) -> dict[str, Any]:
         "redis_status": "ok" if seen.redis is not None else "error",
         "psp_webhook_secret_status": secret_status(),
         "stripe": {
-            "enabled": False,
-            "connect_enabled": False,
-            "webhook_configured": False,
-            "api_key_configured": False,
+            "enabled": settings.STRIPE_ENABLED,
+            "connect_enabled": settings.STRIPE_ENABLED and settings.STRIPE_CONNECT_ENABLED,
+            "webhook_configured": secret_status(Door.STRIPE) != "missing",
+            "api_key_configured": bool(settings.STRIPE_SECRET_KEY),
         },
         "ai_proof_enabled": _is_enabled(
             "AI_PROOF_ADVISOR_ENABLED", switched_on=database.get(SwitchName.AI, True)
@@ -61,6 +61,7 @@ def staff_report(seen: Seen) -> dict[str, Any]:
     return {
         "jobs": {job.name: _job_facts(job, now) for job in scheduled_jobs()},
         "psp_webhook_secret_fingerprints": secret_fingerprints(),
+        "stripe_webhook_secret_fingerprints": secret_fingerprints(Door.STRIPE),
         "queue_depth": seen.redis and seen.redis.queue_depth,
         "outbox_age_s": int((now - oldest.created_at).total_seconds()) if oldest else 0,
     }

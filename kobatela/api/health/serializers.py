@@ -14,7 +14,7 @@ class LiveOut(serializers.Serializer[Any]):
 
 
 class HealthOut(serializers.Serializer[Any]):
-    """GET /health. The last four are told to staff keys only."""
+    """GET /health. The last five are told to staff keys only."""
 
     status = serializers.ChoiceField(choices=["ok", "degraded"])
     db_status = serializers.ChoiceField(choices=_ANSWERS)
@@ -30,6 +30,9 @@ class HealthOut(serializers.Serializer[Any]):
     scheduler_running = serializers.BooleanField(allow_null=True)
     scheduler_lock = serializers.DictField(child=serializers.CharField())
     psp_webhook_secret_fingerprints = serializers.DictField(
+        child=serializers.CharField(), required=False
+    )
+    stripe_webhook_secret_fingerprints = serializers.DictField(
         child=serializers.CharField(), required=False
     )
     jobs = serializers.DictField(child=serializers.DictField(), required=False)

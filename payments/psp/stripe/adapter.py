@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import stripe
-from django.conf import settings
 from stripe import V1Services
 
 from kobatela.accounts.selectors import stripe_account_of
@@ -36,16 +35,6 @@ class StripePsp:
 
     def __init__(self, client: StripeClient) -> None:
         self._client = client
-
-    @classmethod
-    def from_settings(cls) -> "StripePsp":
-        """The adapter for the account of this installation."""
-        client = StripeClient(
-            settings.STRIPE_SECRET_KEY,
-            base_url=settings.STRIPE_API_BASE,
-            timeout_s=settings.KOBATELA_PSP_TIMEOUT_S,
-        )
-        return cls(client)
 
     def default_destination(self, user_id: int) -> str:
         """See Psp: the account that the user has connected."""

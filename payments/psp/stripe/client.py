@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import httpx
 import stripe
+from django.conf import settings
 from stripe import V1Services
 
 from kobatela.kernel import http
@@ -62,6 +63,15 @@ class StripeClient:
         self._secret_key = secret_key
         self._base_url = base_url
         self._timeout_s = timeout_s
+
+    @classmethod
+    def from_settings(cls) -> "StripeClient":
+        """The account of this installation."""
+        return cls(
+            settings.STRIPE_SECRET_KEY,
+            base_url=settings.STRIPE_API_BASE,
+            timeout_s=settings.KOBATELA_PSP_TIMEOUT_S,
+        )
 
     def one(self, ask: Callable[[V1Services], stripe.StripeObject]) -> Mapping[str, Any]:
         """One object, as plain data. Raises StripeFailure."""
