@@ -159,7 +159,9 @@ def _status_of(url: str) -> int:
 
 
 def test_a_second_start_is_quick(start: Callable[[], Up]) -> None:
-    # The best of three, because others may be using the machine.
+    # The best of three; others may be using the machine.
+    if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
+        pytest.skip("Others keep this machine so busy that a time means nothing.")
     for _ in range(3):
         up = start()
         up.wait_until_it_runs()

