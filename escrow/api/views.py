@@ -39,6 +39,7 @@ from escrow.services import (
 from escrow.services.journal import Said
 from escrow.services.results import EscrowResult
 from escrow.timeline import told
+from kobatela.kernel import clock
 from kobatela.kernel.caller import PARTY_SCOPES, Caller, Scope
 from kobatela.kernel.errors import DomainError
 from kobatela.rest.idempotency import Idempotency
@@ -64,6 +65,11 @@ def passes_gate(caller: Caller, scopes: frozenset[Scope]) -> bool:
 
 class EscrowBase(KobatelaViewSet):
     """What every resource under /escrows shares."""
+
+    def has_to_prepare(self, **kwargs: Any) -> bool:
+        """Only for a deadline that has passed: one look, and most of the time there is none."""
+        escrow_id = kwargs.get("escrow_id")
+        return escrow_id is not None and selectors.is_due(escrow_id, clock.now())
 
     def prepare(self, request: Request, **kwargs: Any) -> None:
         """Apply a deadline that has passed before the command meets the escrow."""
@@ -112,6 +118,10 @@ class EscrowViewSet(EscrowBase):
         "funding_session": frozenset({"client_secret"})
     }
     funding: Any
+
+    def has_to_prepare(self, **kwargs: Any) -> bool:
+        """Always for a funding session."""
+        return self.action == "funding_session" or super().has_to_prepare(**kwargs)
 
     def prepare(self, request: Request, **kwargs: Any) -> None:
         """Besides the deadline: a funding session is opened outside the command's transaction,

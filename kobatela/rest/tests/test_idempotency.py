@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.contrib.auth.models import Group
@@ -174,6 +175,20 @@ def test_a_replay_prepares_nothing() -> None:
     for _ in range(3):
         api.post("/groups/prepared", json={"name": "a"}, idempotency_key="key")
     assert endpoints.prepared == ["/groups/prepared"]
+
+
+@pytest.mark.django_db
+def test_a_view_with_nothing_to_prepare_spends_no_look_on_it() -> None:
+    api = Api("anna")
+    with (
+        patch.object(endpoints.PreparedViewSet, "has_to_prepare", return_value=False),
+        patch.object(idempotency, "find") as find,
+    ):
+        first = api.post("/groups/prepared", json={"name": "a"}, idempotency_key="key")
+        replay = api.post("/groups/prepared", json={"name": "a"}, idempotency_key="key")
+    find.assert_not_called()
+    assert endpoints.prepared == []
+    assert (first.status, replay.headers["Idempotent-Replayed"]) == (201, "true")
 
 
 @pytest.mark.django_db
