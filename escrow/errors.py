@@ -44,11 +44,11 @@ class EscrowRoleForbidden(DomainError):
 
 
 class OwnEscrowForbidden(DomainError):
-    """Staff never act as staff on an escrow in which they are a party."""
+    """Nobody with a stake in an escrow decides over its money as staff or in another's name."""
 
     code = "OWN_ESCROW_FORBIDDEN"
     kind = Kind.FORBIDDEN
-    message = "Nobody acts as staff on an escrow in which they are a party."
+    message = "Nobody decides for others in an escrow in which they have a part."
 
 
 class EscrowClosed(DomainError):

@@ -2,7 +2,7 @@
 
 A rule looks at a `Standing` and raises the refusal. The commands ask it under the escrow's lock;
 `allowed_actions` asks all of them for the summary. So what is offered and what is accepted cannot
-drift apart. Nothing here reads the database.
+drift apart. Nothing here reads the database, but for whom the caller acts and is related to.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +23,7 @@ from escrow.errors import (
     OwnEscrowForbidden,
 )
 from escrow.models import Escrow, EscrowStatus, Milestone, MilestoneStatus
+from kobatela.accounts.selectors import is_independent
 from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.errors import DomainError, InvalidState
 from kobatela.kernel.money import format_minor
@@ -96,6 +97,13 @@ class Standing:
     def is_provider(self) -> bool:
         """Whether the caller acts for the provider's side."""
         return self.caller.may_act_for(self.escrow.provider_id) and not self.caller.is_staff
+
+    @cached_property
+    def is_independent(self) -> bool:
+        """Whether the person behind the key has no stake in what is done here for others."""
+        return is_independent(
+            self.caller, client_id=self.escrow.client_id, provider_id=self.escrow.provider_id
+        )
 
     @property
     def refunds_as_provider(self) -> bool:
@@ -215,9 +223,13 @@ def _staff_only(standing: Standing) -> None:
 
 
 def _not_own(standing: Standing) -> None:
-    caller, escrow = standing.caller, standing.escrow
-    if caller.may_act_for(escrow.client_id) or caller.may_act_for(escrow.provider_id):
+    if not standing.is_independent:
         raise OwnEscrowForbidden
+
+
+def _client_decides(standing: Standing) -> None:
+    _client_only(standing)
+    _not_own(standing)
 
 
 def _deposit(standing: Standing) -> None:
@@ -240,17 +252,17 @@ def _mark_delivered(standing: Standing) -> None:
 
 
 def _client_approve(standing: Standing) -> None:
-    _client_only(standing)
+    _client_decides(standing)
     require_status(standing.escrow, frozenset({EscrowStatus.FUNDED, EscrowStatus.RELEASABLE}))
 
 
 def _client_reject(standing: Standing) -> None:
-    _client_only(standing)
+    _client_decides(standing)
     require_status(standing.escrow, BEFORE_DISPUTE)
 
 
 def _cancel(standing: Standing) -> None:
-    _client_only(standing)
+    _client_decides(standing)
     require_status(standing.escrow, frozenset({EscrowStatus.DRAFT}))
 
 
@@ -260,10 +272,9 @@ def _dispute(standing: Standing) -> None:
 
 
 def _refund(standing: Standing) -> None:
-    if standing.caller.is_staff:
-        _not_own(standing)
-    else:
+    if not standing.caller.is_staff:
         require_party(standing)
+    _not_own(standing)
     require_status(standing.escrow, BEFORE_DISPUTE)
 
 

@@ -22,6 +22,8 @@ from kobatela.kernel.errors import InvalidState
 from kobatela.rest.errors import InsufficientScope, OnBehalfOfRequired
 from kobatela.rest.scopes import check_scope
 
+# Whom a caller is related to is asked of the database.
+pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CLIENT, PROVIDER, STRANGER = 1, 2, 3
 E = EscrowStatus

@@ -8,7 +8,7 @@ from django.db import transaction
 from audit.actions import Action
 from audit.services import entries
 from escrow.services import evidence as escrow_evidence
-from kobatela.accounts.selectors import are_related
+from kobatela.accounts.selectors import is_independent
 from kobatela.accounts.services import approvals
 from kobatela.accounts.services.approvals import ApprovalState
 from kobatela.kernel import clock
@@ -108,25 +108,23 @@ def request_info(*, caller: Caller, proof_id: int, note: str) -> Proof:
 def check_may_decide(caller: Caller, proof: Proof) -> None:
     """Raise unless the caller may decide this proof.
 
-    Staff may, unless they submitted it or are, manage or are managed with a party. The sender may
-    where the milestone says so, unless they submitted it themselves. Nobody else. What came with
-    a key that belongs to nobody is decided by somebody.
+    Staff may, unless they submitted it or are, or are related to, a party. The sender may where
+    the milestone says so, unless they submitted it themselves, and who acts in the sender's name
+    unless they are, or are related to, the provider. Nobody else. What came with a key that
+    belongs to nobody is decided by somebody.
     """
-    is_sender = caller.may_act_for(proof.client_id) and proof.validator == SENDER_VALIDATES
-    if not (caller.is_staff or is_sender):
+    if not (caller.is_staff or _decides_as_sender(caller, proof)):
         raise NotTheValidator
     _check_not_submitter(caller, proof)
-    if caller.is_staff:
-        _check_independent(caller.user_id, proof)
-
-
-def _check_independent(user_id: int | None, proof: Proof) -> None:
-    if user_id is None:
-        # A key that belongs to nobody is nobody's party.
-        return
-    involved = {proof.client_id, proof.provider_id}
-    if user_id in involved or any(are_related(user_id, party_id) for party_id in involved):
+    # A sender who validates is one with any key of theirs.
+    is_validator = not caller.is_staff and caller.user_id == proof.client_id
+    sides = {"client_id": proof.client_id, "provider_id": proof.provider_id}
+    if not is_validator and not is_independent(caller, **sides):
         raise OwnProofForbidden
+
+
+def _decides_as_sender(caller: Caller, proof: Proof) -> bool:
+    return proof.validator == SENDER_VALIDATES and caller.may_act_for(proof.client_id)
 
 
 def _check_not_submitter(caller: Caller, proof: Proof) -> None:

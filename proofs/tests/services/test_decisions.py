@@ -12,6 +12,7 @@ from escrow.services.disputes import open_dispute
 from escrow.services.journal import Said
 from escrow.tests.books import assert_in_order
 from escrow.tests.factories import as_client, as_provider, milestone_of
+from kobatela.accounts.selectors import managed_by
 from kobatela.accounts.tests.factories import make_caller, make_staff_caller, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller, Scope
@@ -262,6 +263,46 @@ def test_staff_do_not_decide_where_they_manage_a_party() -> None:
         approve(proof, make_caller(Scope.SUPPORT, manager))
 
     assert untouched(proof)
+
+
+@pytest.mark.parametrize("tie", ["is", "manages", "is managed by", "shares a manager with"])
+def test_in_the_senders_name_nobody_of_the_providers_decides(tie: str) -> None:
+    manager = make_user()
+    provider = make_user(managed_by=None if tie == "is managed by" else manager)
+    people = {"is": provider, "manages": manager}
+    person = people.get(tie) or make_user(
+        managed_by=provider if tie == "is managed by" else manager
+    )
+    escrow = site_escrow(provider=provider, terms={"validator": "SENDER"})
+    # Submitted by another, so that nothing but the tie speaks against the person.
+    submitter = manager if person == provider else provider
+    proof = pending_proof(escrow, caller=make_caller(Scope.PROVIDER, submitter))
+    admin = make_caller(
+        Scope.ADMIN, person, on_behalf_of=escrow.client_id, acts_for=managed_by(escrow.client_id)
+    )
+
+    with pytest.raises(OwnProofForbidden):
+        approve(proof, admin)
+
+    assert untouched(proof)
+
+
+def test_a_partner_system_that_manages_both_sides_validates_as_the_sender() -> None:
+    manager = make_user()
+    client, provider = make_user(managed_by=manager), make_user(managed_by=manager)
+    escrow = site_escrow(client=client, provider=provider, terms={"validator": "SENDER"})
+    proof = pending_proof(escrow, caller=make_caller(Scope.PROVIDER, provider))
+
+    decided = approve(proof, make_caller(Scope.SENDER, manager))
+
+    assert decided.proof.status == ProofStatus.APPROVED
+
+
+def test_a_sender_who_validates_may_do_so_with_an_admins_key() -> None:
+    proof = pending_proof(site_escrow(terms={"validator": "SENDER"}))
+    admin = make_caller(Scope.ADMIN, proof.client, on_behalf_of=proof.client_id)
+
+    assert approve(proof, admin).proof.status == ProofStatus.APPROVED
 
 
 def test_an_admin_does_not_decide_what_they_submitted_on_behalf_of_a_party() -> None:
