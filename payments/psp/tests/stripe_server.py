@@ -175,7 +175,7 @@ class StripeServer:
             ("GET", "/v1/payment_intents/search"): self._search,
             ("POST", "/v1/transfers"): self._transfer,
             ("GET", "/v1/transfers"): lambda params: self._list("transfer", params),
-            ("POST", "/v1/refunds"): self._refund,
+            ("POST", "/v1/refunds"): self.make_refund,
             ("GET", "/v1/refunds"): lambda params: self._list("refund", params),
             ("POST", "/v1/accounts"): self._connect,
             ("POST", "/v1/account_links"): self._link,
@@ -215,7 +215,8 @@ class StripeServer:
              "metadata": params.get("metadata", {})},
         )  # fmt: skip
 
-    def _refund(self, params: Params) -> Object:
+    def make_refund(self, params: Params) -> Object:
+        """Give a part of a payment back."""
         intent = self.objects.get(params.get("payment_intent", ""))
         if intent is None or intent["status"] != "succeeded":
             raise Refused(404, "resource_missing", "No such payment_intent", param="payment_intent")
