@@ -101,9 +101,7 @@ class Standing:
     @cached_property
     def is_independent(self) -> bool:
         """Whether the person behind the key has no stake in what is done here for others."""
-        return is_independent(
-            self.caller, client_id=self.escrow.client_id, provider_id=self.escrow.provider_id
-        )
+        return is_independent(self.caller, self.escrow.client_id, self.escrow.provider_id)
 
     @property
     def refunds_as_provider(self) -> bool:

@@ -81,17 +81,16 @@ def is_close_to(user_id: int, *others: int) -> bool:
     return user_id in others or any(are_related(user_id, other) for other in others)
 
 
-def is_independent(caller: Caller, *, client_id: int, provider_id: int) -> bool:
+def is_independent(caller: Caller, *sides: int) -> bool:
     """Whether the person behind a key has no stake in what the key decides for others.
 
-    Staff are close to neither side. Who stands in for one side is no party, and not close to the
-    other side. A party acting for itself and for those whom it manages decides nothing for
+    Staff are close to none of the sides. Who stands in for one of them is none, and not close to
+    another. A party acting for itself and for those whom it manages decides nothing for
     others, and a key that belongs to nobody has nobody behind it who could have a stake.
     """
     decides_for_others = caller.is_staff or caller.on_behalf_of is not None
     if caller.user_id is None or not decides_for_others:
         return True
-    sides = (client_id, provider_id)
     if caller.is_staff:
         return not is_close_to(caller.user_id, *sides)
     across = [side for side in sides if not caller.may_act_for(side)]

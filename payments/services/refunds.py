@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
+from kobatela.accounts.selectors import is_independent
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.money import Money, total
 from payments import selectors
@@ -107,8 +108,9 @@ def add_refund(
 def confirm_external(*, payment_id: int, caller: Caller) -> Payment:
     """Say that an external refund was paid: SENT → SETTLED. Again: no change.
 
-    Staff may say it, and a key of the collector that may confirm deposits. Raises
-    PaymentNotFound, PaymentNotExternal for a payment that a PSP makes, ConfirmationForbidden.
+    Staff with no stake in it may say it, and a key of the collector that may confirm deposits.
+    Raises PaymentNotFound, PaymentNotExternal for a payment that a PSP makes, and
+    ConfirmationForbidden.
     """
     payment = selectors.get_payment(caller, payment_id)
     if payment.method != PaymentMethod.EXTERNAL:
@@ -124,6 +126,9 @@ def confirm_external(*, payment_id: int, caller: Caller) -> Payment:
 
 
 def _may_confirm(payment: Payment, caller: Caller) -> bool:
+    sides = [side for side in (payment.payee_id, payment.collector_id) if side is not None]
+    if not is_independent(caller, *sides):
+        return False
     if caller.is_staff:
         return True
     collector_id = payment.collector_id

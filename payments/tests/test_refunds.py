@@ -135,6 +135,21 @@ def test_others_may_not_say_that_it_was_paid(psp: StubPsp) -> None:
     assert payment.status == "SENT"
 
 
+@pytest.mark.parametrize("scope", [Scope.SUPPORT, Scope.ADMIN])
+def test_staff_with_a_stake_do_not_say_that_it_was_paid(psp: StubPsp, scope: Scope) -> None:
+    collector = make_user()
+    payment = make_refund(f"collector:{collector.pk}")
+    assert payment.payee is not None
+
+    for person in (collector, make_user(managed_by=collector), payment.payee):
+        with pytest.raises(ConfirmationForbidden):
+            confirm_external(payment_id=payment.pk, caller=make_caller(scope, person))
+
+    payment.refresh_from_db()
+    assert payment.status == "SENT"
+    assert_in_order()
+
+
 def test_a_payment_that_the_psp_makes_is_not_confirmed_by_hand(psp: StubPsp) -> None:
     payment = make_sent(psp, make_refund())
     staff = make_staff_caller("support")

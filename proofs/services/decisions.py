@@ -118,8 +118,7 @@ def check_may_decide(caller: Caller, proof: Proof) -> None:
     _check_not_submitter(caller, proof)
     # A sender who validates is one with any key of theirs.
     is_validator = not caller.is_staff and caller.user_id == proof.client_id
-    sides = {"client_id": proof.client_id, "provider_id": proof.provider_id}
-    if not is_validator and not is_independent(caller, **sides):
+    if not is_validator and not is_independent(caller, proof.client_id, proof.provider_id):
         raise OwnProofForbidden
 
 
