@@ -186,11 +186,11 @@ class NothingToCollect(InvalidState):
 
 
 class OwnBatchForbidden(DomainError):
-    """Nobody approves a batch that pays them, or with their money."""
+    """Nobody approves a batch, or tells how it ended, who has a stake in one of its payments."""
 
     code = "OWN_BATCH_FORBIDDEN"
     kind = Kind.FORBIDDEN
-    message = "You are a party of a payment in this batch."
+    message = "You, or somebody close to you, is a party of a payment in this batch."
 
 
 class PayoutsPaused(DomainError):

@@ -16,6 +16,7 @@ from payments.models import (
     Batch,
     BatchLine,
     BatchLineStatus,
+    BatchStatus,
     Destination,
     EventStatus,
     Funding,
@@ -125,21 +126,35 @@ def payments_to_send(before: datetime, limit: int) -> list[int]:
 
 
 def payments_to_route(now: datetime, limit: int) -> list[int]:
-    """Payments that waited for a destination and have one now, oldest first."""
-    found = destinations_in_force(now).filter(
+    """Payments that waited for a destination and have one now, and those that wait for a batch
+    and have none any more, oldest first."""
+    has_one = Exists(_usable_for_payee(now))
+    has_found = Q(has_one, reason=Reason.DESTINATION_MISSING)
+    has_lost = Q(~has_one, ~_in_batch(), psp=MANUAL, reason=Reason.NONE)
+    waiting = _pending().filter(has_found | has_lost)
+    return list(waiting.order_by("pk").values_list("pk", flat=True)[:limit])
+
+
+def payments_to_collect(currency: str, kind: str, now: datetime) -> QuerySet[Payment]:
+    """Payments that people have to make, to accounts of a kind, and that are in no batch, oldest
+    first."""
+    has_account = Exists(_usable_for_payee(now).filter(kind=kind))
+    waiting = _pending().filter(has_account, ~_in_batch(), currency=currency)
+    return waiting.filter(psp=MANUAL, reason=Reason.NONE).order_by("pk")
+
+
+def _usable_for_payee(now: datetime) -> QuerySet[Destination]:
+    """The destinations to which the payment of an outer query could be paid now."""
+    return destinations_in_force(now).filter(
         Q(currency="") | Q(currency=OuterRef("currency")),
         user=OuterRef("payee"),
         usable_from__lte=now,
     )
-    waiting = _pending().filter(Exists(found), reason=Reason.DESTINATION_MISSING)
-    return list(waiting.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
-def payments_to_collect(currency: str) -> QuerySet[Payment]:
-    """Payments of a currency that people have to make and that are in no batch, oldest first."""
-    live = BatchLine.objects.filter(payment=OuterRef("pk"), status=BatchLineStatus.OPEN)
-    waiting = _pending().filter(~Exists(live), psp=MANUAL, currency=currency, reason=Reason.NONE)
-    return waiting.order_by("pk")
+def _in_batch() -> Exists:
+    """Whether the payment of an outer query is in a batch that has not ended for it."""
+    return Exists(BatchLine.objects.filter(payment=OuterRef("pk"), status=BatchLineStatus.OPEN))
 
 
 def _pending() -> QuerySet[Payment]:
@@ -291,6 +306,17 @@ def lines_of(batch_id: int) -> QuerySet[BatchLine]:
     """The lines of a batch in the order of its file, with their payments and destinations."""
     lines = BatchLine.objects.filter(batch=batch_id).select_related("payment", "destination")
     return lines.defer("destination__account").order_by("number")
+
+
+def find_line(code: str) -> BatchLine | None:
+    """The line that a statement means, of whatever batch."""
+    return BatchLine.objects.select_related("attempt").filter(code=code).first()
+
+
+def overdue_batches(before: datetime) -> list[Batch]:
+    """Batches whose file went out `before` and of which no end of every line was reported."""
+    open_ones = [BatchStatus.EXPORTED, BatchStatus.IMPORTED]
+    return list(Batch.objects.filter(status__in=open_ones, exported_at__lte=before))
 
 
 def is_in_batch(payment_id: int) -> bool:

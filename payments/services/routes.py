@@ -57,9 +57,11 @@ def set_route(payment: Payment) -> bool:
     """Give a payment that is not stored yet its route; whether it has one."""
     route = find_route(payment)
     if route is None:
-        payment.reason = Reason.DESTINATION_MISSING
+        payment.destination, payment.reason = "", Reason.DESTINATION_MISSING
         return False
-    payment.psp, payment.destination, payment.reason = route.psp, route.destination, Reason.NONE
+    payment.psp, payment.destination = route.psp, route.destination
+    if payment.reason == Reason.DESTINATION_MISSING:
+        payment.reason = Reason.NONE
     return True
 
 

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 # The doorbell has its chance first.
 PATIENCE = timedelta(seconds=10)
 UNKNOWN_TOO_LONG = timedelta(hours=1)
+# A transfer takes a working day, and there are weekends.
+STATEMENT_WITHIN = timedelta(days=3)
 BATCH = 200
 # A PSP that does not answer makes every call last; the next run goes on with what is overdue most.
 TIME_FOR_EACH = timedelta(seconds=45)
@@ -38,6 +40,7 @@ def sweep(beat: Callable[[], None] = lambda: None) -> dict[str, int]:
         "looked_up": _each(_send, selectors.payments_to_look_up(now, BATCH), beat),
         "fundings": _each(_look_up, selectors.fundings_to_look_up(now, BATCH), beat),
         "unknown": _alert_unknown(),
+        "overdue": _alert_overdue(),
     }
 
 
@@ -84,3 +87,16 @@ def _alert_unknown() -> int:
             },
         )
     return len(unknown)
+
+
+def _alert_overdue() -> int:
+    overdue = selectors.overdue_batches(clock.now() - STATEMENT_WITHIN)
+    for batch in overdue:
+        raise_alert(
+            type=AlertType.BATCH_OVERDUE,
+            severity=Severity.WARNING,
+            subject=batch.reference,
+            message="No statement has told for three days what became of some lines of a batch.",
+            payload={"total_minor": batch.total_minor, "currency": batch.currency},
+        )
+    return len(overdue)

@@ -40,6 +40,11 @@ def take_back(destination: Destination) -> None:
     )
 
 
+def to_collect(currency: str) -> list[Payment]:
+    """What a batch of mobile money would take."""
+    return list(selectors.payments_to_collect(currency, "mobile_money", clock.now()))
+
+
 def routed(payment: Payment) -> tuple[str, str, str, str]:
     """Where a payment stands."""
     payment.refresh_from_db()
@@ -99,7 +104,7 @@ def test_a_payment_waits_for_a_destination_and_goes_on_with_it(
     settings.KOBATELA_PSP = "manual"
     payment = payout_to(None)
     assert routed(payment) == ("manual", "", "PENDING", "DESTINATION_MISSING")
-    assert list(selectors.payments_to_collect("XOF")) == []
+    assert to_collect("XOF") == []
     sweep()
     assert routed(payment)[3] == "DESTINATION_MISSING"
 
@@ -107,7 +112,7 @@ def test_a_payment_waits_for_a_destination_and_goes_on_with_it(
     assert sweep()["routed"] == 1
 
     assert routed(payment) == ("manual", destination.reference, "PENDING", "")
-    assert list(selectors.payments_to_collect("XOF")) == [payment]
+    assert to_collect("XOF") == [payment]
     assert payable(payment) == 5_000
 
 
@@ -155,7 +160,7 @@ def test_a_refund_of_what_support_confirmed_goes_into_a_batch_if_it_can(psp: Stu
     assert (outside.method, outside.status) == ("external", "SENT")
     assert (inside.method, inside.status, inside.psp) == ("psp", "PENDING", "manual")
     assert inside.destination == destination.reference
-    assert list(selectors.payments_to_collect("EUR")) == [inside]
+    assert to_collect("EUR") == [inside]
     assert funds(inside) == 10_000
 
 
@@ -165,6 +170,20 @@ def test_a_refund_of_psp_money_needs_no_destination(psp: StubPsp) -> None:
     payment = make_refund(client=client)
     send_payment(payment_id=payment.pk)
     assert routed(payment) == ("fake", "", "SENT", "")
+
+
+def test_a_payment_whose_destination_went_waits_for_another_one(
+    psp: StubPsp, settings: Settings
+) -> None:
+    settings.KOBATELA_PSP = "manual"
+    payment = payout_to("mobile_money")
+    assert sweep()["routed"] == 0
+    take_back(Destination.objects.get())
+
+    assert sweep()["routed"] == 1
+
+    assert routed(payment) == ("manual", "", "PENDING", "DESTINATION_MISSING")
+    assert sweep()["routed"] == 0
 
 
 def test_a_paused_installation_routes_nothing(psp: StubPsp, settings: Settings) -> None:
