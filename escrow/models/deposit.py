@@ -1,4 +1,4 @@
-"""Money reported in, and how much of it one key may confirm."""
+"""Money reported in, and how much of it one key with its rotations may confirm."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -93,7 +93,8 @@ class Deposit(models.Model):
 class KeyExposure(models.Model):
     """How much one API key confirmed, in one currency, on escrows that are still open.
 
-    A running total under its own row lock: summing the deposits instead would grow with them.
+    key: the first of a rotation; what its successors confirmed counts here too. A running total
+    under its own row lock: summing the deposits instead would grow with them.
     """
 
     key = models.ForeignKey("accounts.ApiKey", on_delete=models.PROTECT, db_index=False)

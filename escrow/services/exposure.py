@@ -1,10 +1,11 @@
-"""How much each API key has confirmed on escrows that are still open."""
+"""How much each API key and its rotations have confirmed on escrows that are still open."""
 
 from django.db import connection
 from django.db.models import F, Sum
+from django.db.models.functions import Coalesce
 
 from escrow.models import Deposit, DepositStatus, Escrow, KeyExposure
-from kobatela.accounts.selectors import confirm_limit_minor, lock_key
+from kobatela.accounts.selectors import confirm_limit_minor, lock_key_family
 
 _TAKE = """
     INSERT INTO escrow_keyexposure AS exposure (key_id, currency, open_minor) VALUES (%s, %s, %s)
@@ -18,14 +19,16 @@ _TAKE = """
 def take_exposure(*, key_id: int, amount_minor: int, currency: str) -> bool:
     """Count an amount that a key confirms; False, and nothing counted, above the key's limit.
 
-    Locks the key until the transaction ends. A key that may not confirm has no limit at all.
+    A rotated key is the same key with another secret: its limit is not a second one. Locks the
+    first key of the rotation until the transaction ends. A key that may not confirm has no limit
+    at all.
     """
-    key = lock_key(key_id)
+    key = lock_key_family(key_id)
     limit_minor = confirm_limit_minor(key, currency)
     if not key.may_confirm_deposits or amount_minor > limit_minor:
         return False
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, [key_id, currency, amount_minor, limit_minor])
+        cursor.execute(_TAKE, [key.family_id, currency, amount_minor, limit_minor])
         return cursor.fetchone() is not None
 
 
@@ -34,7 +37,8 @@ def give_back_exposure(escrow: Escrow) -> None:
     confirmed = Deposit.objects.filter(
         escrow=escrow, status=DepositStatus.CONFIRMED, key__isnull=False
     )
-    by_key = confirmed.values_list("key_id").annotate(sum=Sum("amount_minor")).order_by("key_id")
+    first_key = Coalesce("key__rotation_of", "key")
+    by_key = confirmed.values_list(first_key).annotate(sum=Sum("amount_minor")).order_by(first_key)
     for key_id, sum_minor in by_key:
         exposure = KeyExposure.objects.filter(key=key_id, currency=escrow.currency)
         exposure.update(open_minor=F("open_minor") - sum_minor)

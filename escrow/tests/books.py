@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from audit import selectors as audit_selectors
 from escrow.models import Deposit, DepositStatus, Escrow, EscrowStatus, KeyExposure, Milestone
@@ -60,7 +60,7 @@ def _agrees_with_its_state(escrow: Escrow) -> None:
 def _exposures_are_sums() -> None:
     for exposure in KeyExposure.objects.all():
         counted = Deposit.objects.filter(
-            key=exposure.key_id,
+            Q(key=exposure.key_id) | Q(key__rotation_of=exposure.key_id),
             currency=exposure.currency,
             status=DepositStatus.CONFIRMED,
             escrow__status__in=OPEN_STATUSES,

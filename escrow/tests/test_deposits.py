@@ -1,5 +1,6 @@
 """Money reported in, by a party, by support, by a PSP."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,7 +30,7 @@ from escrow.services.journal import Said
 from escrow.tests.books import assert_in_order, held_in_ledger, payments_of
 from escrow.tests.factories import as_client, as_provider, fund, make_escrow, minor_of
 from kobatela.accounts.models import User
-from kobatela.accounts.services.keys import revoke_key
+from kobatela.accounts.services.keys import revoke_key, rotate_key
 from kobatela.accounts.tests.factories import ROOT, make_caller, make_key, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller, Scope
@@ -188,13 +189,49 @@ def test_a_key_in_a_partys_name_confirms_nothing_at_once() -> None:
     assert report(caller, escrow, 1).status == DepositStatus.PENDING
 
 
-def test_a_rotated_keys_history_stays_its_own() -> None:
+def test_a_revoked_keys_history_stays_its_own() -> None:
     escrow = make_escrow(E.DRAFT)
     caller = collector(escrow.client)
     deposit = report(caller, escrow, 1)
     assert deposit.key_id == caller.key_id
     revoke_key(caller=ROOT, key_id=deposit.key_id or 0)
     assert KeyExposure.objects.get(key=deposit.key_id).open_minor == 1
+
+
+def rotated(caller: Caller) -> Caller:
+    """The caller of the successor of a key."""
+    successor = rotate_key(caller=ROOT, key_id=caller.key_id or 0).api_key
+    return replace(caller, key_id=successor.pk)
+
+
+def test_a_rotation_brings_no_second_limit() -> None:
+    client = make_user()
+    first = collector(client, EUR="100.00")
+    escrows = [make_escrow(E.DRAFT, client=client) for _ in range(3)]
+    assert report(first, escrows[0], 6_000).status == DepositStatus.CONFIRMED
+    second = rotated(first)
+    assert report(second, escrows[1], 4_001).status == DepositStatus.PENDING
+    deposit = report(second, escrows[1], 4_000)
+    assert (deposit.status, deposit.key_id) == (DepositStatus.CONFIRMED, second.key_id)
+    assert report(first, escrows[2], 1).status == DepositStatus.PENDING
+    revoke_key(caller=ROOT, key_id=first.key_id or 0)
+    assert report(rotated(second), escrows[2], 1).status == DepositStatus.PENDING
+    assert KeyExposure.objects.get().open_minor == 10_000
+    assert_in_order()
+
+
+def test_the_end_of_an_escrow_gives_the_limit_back_to_the_whole_rotation() -> None:
+    client = make_user()
+    first = collector(client, EUR="100.00")
+    second = rotated(first)
+    ending, going_on = make_escrow(E.DRAFT, client=client), make_escrow(E.DRAFT, client=client)
+    report(first, ending, 2_000)
+    report(second, ending, 3_000)
+    report(second, going_on, 5_000)
+    cancel_escrow(caller=second, escrow_id=ending.pk, said=Said())
+    assert KeyExposure.objects.get().open_minor == 5_000
+    assert report(first, going_on, 5_000).status == DepositStatus.CONFIRMED
+    assert_in_order()
 
 
 # --- support ------------------------------------------------------------------------------------

@@ -128,6 +128,11 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.public_id})"
 
+    @property
+    def family_id(self) -> int:
+        """The first key of this key's rotation: itself, or the one that it succeeds."""
+        return self.rotation_of_id or self.pk
+
     def is_live(self, at: datetime) -> bool:
         """Whether the key itself opens at `at`; its user must be active too."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)

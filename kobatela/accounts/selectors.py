@@ -13,6 +13,12 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import ValidationFailed
 
+_LOCK_FAMILY = """
+    SELECT key.* FROM accounts_apikey AS key
+      JOIN accounts_apikey AS first ON first.id = COALESCE(key.rotation_of_id, key.id)
+     WHERE key.id = %s FOR NO KEY UPDATE OF first
+"""
+
 # Every request asks the first and every confirmed deposit the second. Composing them anew each
 # time costs more than the database takes to answer.
 _KEY_WITH_USER = """
@@ -152,11 +158,18 @@ def key_by_public_id(public_id: str) -> tuple[ApiKey, bool] | None:
 
 
 def lock_key(key_id: int) -> ApiKey:
-    """One key, locked until the transaction ends: what it confirms is then counted one by one.
-
-    Raises ApiKeyNotFound.
-    """
+    """One key, locked until the transaction ends. Raises ApiKeyNotFound."""
     key = next(iter(ApiKey.objects.raw(_LOCK_KEY, [key_id])), None)
+    if key is None:
+        raise ApiKeyNotFound
+    return key
+
+
+def lock_key_family(key_id: int) -> ApiKey:
+    """One key, with the first key of its rotation locked until the transaction ends: what a key
+    and its successors confirm is then counted one by one. Raises ApiKeyNotFound.
+    """
+    key = next(iter(ApiKey.objects.raw(_LOCK_FAMILY, [key_id])), None)
     if key is None:
         raise ApiKeyNotFound
     return key

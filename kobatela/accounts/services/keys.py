@@ -108,7 +108,7 @@ def rotate_key(*, caller: Caller, key_id: int) -> IssuedKey:
         confirm_limit=old.confirm_limit,
         confirm_reason=old.confirm_reason,
         allowed_ips=old.allowed_ips,
-        rotation_of_id=old.rotation_of_id or old.pk,
+        rotation_of_id=old.family_id,
         created_by=caller.actor,
         expires_at=None if lasts is None else now + lasts,
     )
@@ -200,8 +200,8 @@ def _store_with_secret(key: ApiKey) -> str:
 
 
 def _live_relatives(key: ApiKey) -> bool:
-    first = key.rotation_of_id or key.pk
-    family = ApiKey.objects.filter(Q(pk=first) | Q(rotation_of=first)).exclude(pk=key.pk)
+    family = ApiKey.objects.filter(Q(pk=key.family_id) | Q(rotation_of=key.family_id))
+    family = family.exclude(pk=key.pk)
     now = clock.now()
     return any(relative.is_live(now) for relative in family)
 
