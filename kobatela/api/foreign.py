@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 
 from django.core import exceptions as django_errors
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, Error, InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from psycopg import errors as postgres
@@ -53,14 +53,30 @@ def as_domain_error(error: BaseException) -> DomainError:
     for foreign, ours in _TRANSLATIONS.items():
         if isinstance(error, foreign):
             return ours()
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, Error):
         return _database_error(error)
+    return _defect(error)
+
+
+def _database_error(error: Error) -> DomainError:
+    cause = error.__cause__
+    if isinstance(cause, _PASSING):
+        return Busy()
+    if isinstance(cause, postgres.UniqueViolation):
+        # Somebody was faster between a check and its insert; a retry meets what they committed
+        # and gets the exact refusal.
+        _logger.warning("Two requests met at one unique key", exc_info=error)
+        return Busy()
+    if isinstance(error, DataError):
+        # A value that no column holds should have been refused by its field.
+        _logger.error("A value reached the database that it cannot hold", exc_info=error)
+        return ValidationFailed.of("body", "out_of_range", "A value is out of range.")
+    if isinstance(error, OperationalError | InterfaceError):
+        _logger.error("The database does not answer", exc_info=error)
+        return errors.DatabaseUnavailable()
+    return _defect(error)
+
+
+def _defect(error: BaseException) -> DomainError:
     _logger.error("Unhandled exception", exc_info=error)
     return errors.InternalError()
-
-
-def _database_error(error: BaseException) -> DomainError:
-    if isinstance(error.__cause__, _PASSING):
-        return Busy()
-    _logger.error("The database does not answer", exc_info=error)
-    return errors.DatabaseUnavailable()

@@ -151,6 +151,32 @@ def test_a_lock_that_does_not_come_is_a_passing_conflict(cause: type[Exception])
     assert Api("anna").post("/groups", json={"name": "a"}, idempotency_key="key").status == 201
 
 
+def test_d30_a_race_for_a_unique_name_is_a_passing_conflict() -> None:
+    with patch.object(endpoints, "_make", side_effect=lambda name: Group.objects.create(name=name)):
+        statuses = [
+            Api("anna").post("/groups", json={"name": "a"}, idempotency_key=f"key-{number}").status
+            for number in range(2)
+        ]
+        answer = Api("anna").post("/groups", json={"name": "a"})
+    assert statuses == [201, 409]
+    assert answer.code == "BUSY"
+    assert b"auth_group" not in answer.body
+    assert IdempotencyRecord.objects.count() == 1
+
+
+def test_d33_a_value_that_no_column_holds_is_the_requests_fault() -> None:
+    long_name = "x" * 200
+    with patch.object(endpoints, "_make", lambda _: Group.objects.create(name=long_name)):
+        answer = Api("anna").post("/groups", json={"name": "a"})
+    assert (answer.status, answer.code) == (422, "VALIDATION_ERROR")
+
+
+def test_a_rule_of_the_database_that_is_broken_is_our_defect() -> None:
+    with patch.object(endpoints, "_make", lambda _: Group.objects.create(name=None)):
+        answer = Api("anna").post("/groups", json={"name": "a"})
+    assert (answer.status, answer.code) == (500, "INTERNAL_ERROR")
+
+
 @pytest.mark.parametrize(
     ("cause", "wrapper"),
     [
