@@ -22,6 +22,8 @@ from kobatela.kernel.caller import Scope
 from kobatela.rest.checks import api_routes
 from kobatela.rest.tests.client import Answer, Api
 from kobatela.rest.viewsets import KobatelaViewSet
+from payments.tests.accounts import make_destination, next_number
+from payments.tests.batches import make_batch, make_waiting, statement_of
 from proofs.tests.factories import pending_proof, photo, site_escrow
 
 # An id that nothing has, whatever the tests before have made.
@@ -32,6 +34,9 @@ _STATES = (
     "escrow.Deposit",
     "payments.Payment",
     "payments.Funding",
+    "payments.Destination",
+    "payments.Batch",
+    "payments.BatchLine",
     "ledger.Transfer",
     "ledger.Account",
     "proofs.Proof",
@@ -235,6 +240,34 @@ def _key(world: World) -> Asked:
     return Asked({"key_id": make_key(Scope.SENDER, user=world.client)[0].pk})
 
 
+def _account() -> dict[str, Any]:
+    return {"kind": "mobile_money", "operator": "orange", "number": next_number(), "name": "Ama"}
+
+
+def _destination(world: World) -> Asked:
+    destination = make_destination(world.client)
+    return Asked({"user_id": world.client.pk, "destination_id": destination.pk}, success=204)
+
+
+def _batch(status: str, **asked: Any) -> Callable[[World], Asked]:
+    return lambda _world: Asked({"batch_id": make_batch(status).pk}, **asked)
+
+
+def _statement(_world: World) -> Asked:
+    batch = make_batch("EXPORTED")
+
+    def form() -> dict[str, Any]:
+        content = statement_of(batch, "settled")
+        return {"file": SimpleUploadedFile("statement.csv", content, content_type="text/csv")}
+
+    return Asked({"batch_id": batch.pk}, {}, files=form)
+
+
+def _to_collect(_world: World) -> Asked:
+    make_waiting()
+    return Asked({}, {"currency": "XOF", "kind": "mobile_money"}, success=201)
+
+
 def _image() -> dict[str, Any]:
     return {"file": SimpleUploadedFile("site.jpg", photo(), content_type="image/jpeg")}
 
@@ -307,6 +340,19 @@ ROWS: Mapping[str, Row] = {
     "POST /payments/<int:payment_id>/confirm": Row(
         Scope.SENDER, _external_refund, {"may_confirm_deposits": True}
     ),
+    "GET /users/<int:user_id>/destinations": Row(Scope.SENDER, _party),
+    "POST /users/<int:user_id>/destinations": Row(
+        Scope.SENDER, lambda world: Asked({"user_id": world.client.pk}, _account(), success=201)
+    ),
+    "DELETE /users/<int:user_id>/destinations/<int:destination_id>": Row(
+        Scope.SENDER, _destination
+    ),
+    "GET /payments/batches/<int:batch_id>": Row(Scope.SUPPORT, _batch("DRAFT")),
+    # A key of nobody, as the matrix gives support, may not approve; it may ask again.
+    "POST /payments/batches/<int:batch_id>/approve": Row(Scope.SUPPORT, _batch("APPROVED")),
+    "POST /payments/batches/<int:batch_id>/cancel": Row(Scope.SUPPORT, _batch("DRAFT", json=_NOTE)),
+    "GET /payments/batches/<int:batch_id>/file": Row(Scope.SUPPORT, _batch("APPROVED")),
+    "POST /payments/batches/<int:batch_id>/statement": Row(Scope.SUPPORT, _statement),
 }
 
 
@@ -345,6 +391,7 @@ NEW: Mapping[str, Row] = {
         ),
     ),
     "POST /escrows": Row(Scope.SENDER, lambda world: Asked({}, _new_escrow(world), success=201)),
+    "POST /payments/batches": Row(Scope.SUPPORT, _to_collect),
     "POST /proofs": Row(Scope.PROVIDER, lambda world: Asked({}, _new_claim(world), success=201)),
     "POST /files/proofs": Row(Scope.PROVIDER, lambda _: Asked({}, {}, files=_image, success=201)),
 }

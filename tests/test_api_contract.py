@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from pytest_django import Settings
 
+from kobatela.accounts.tests.factories import make_key
+from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
 from kobatela.kernel.errors import published_codes
 from kobatela.rest.checks import api_routes
@@ -268,6 +271,17 @@ def test_every_refusal_is_described_and_has_the_described_shape(
         if answer.status >= 400:
             assert str(answer.status) in described(schema, endpoint)["responses"]
             Draft202012Validator(shape).validate(answer.json)
+
+
+def test_d28_a_key_that_expires_in_ninety_days_works_until_then() -> None:
+    key, secret = make_key(Scope.SENDER)
+    assert key.expires_at is not None
+    assert round((key.expires_at - key.created_at) / timedelta(days=1)) == 90
+    assert Api(secret).get("/escrows").status == 200
+    with clock.frozen(key.expires_at - timedelta(seconds=1)):
+        assert Api(secret).get("/escrows").status == 200
+    with clock.frozen(key.expires_at):
+        assert Api(secret).get("/escrows").code == "UNAUTHORIZED"
 
 
 def test_no_path_ends_with_a_slash() -> None:
