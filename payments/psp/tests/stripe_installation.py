@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
+import payments.tasks  # noqa: F401 - a task that is not loaded would be sent past the doorbells
 from payments.psp.tests.stripe_server import SECRET_KEY, StripeServer, running
 
 WEBHOOK_SECRET = "whsec_test_secret"
