@@ -268,8 +268,10 @@ def _to_collect(_world: World) -> Asked:
     return Asked({}, {"currency": "XOF", "kind": "mobile_money"}, success=201)
 
 
-def _image() -> dict[str, Any]:
-    return {"file": SimpleUploadedFile("site.jpg", photo(), content_type="image/jpeg")}
+def _image() -> Callable[[], dict[str, Any]]:
+    """A form with the same photo each time it is sent."""
+    content = photo()
+    return lambda: {"file": SimpleUploadedFile("site.jpg", content, content_type="image/jpeg")}
 
 
 _NOTE = {"note": "for the record"}
@@ -284,6 +286,9 @@ ROWS: Mapping[str, Row] = {
     ),
     "POST /apikeys/<int:key_id>/rotate": Row(
         Scope.ADMIN, lambda world: Asked(_key(world).ids, {}, success=201)
+    ),
+    "POST /users/<int:user_id>/psp/stripe/account-link": Row(
+        Scope.ADMIN, lambda world: Asked({"user_id": world.client.pk}, {}, success=201)
     ),
     "GET /escrows/<int:escrow_id>": Row(Scope.SENDER, _about(_escrow())),
     "GET /escrows/<int:escrow_id>/summary": Row(Scope.PROVIDER, _about(_escrow())),
@@ -358,21 +363,7 @@ ROWS: Mapping[str, Row] = {
 
 # Endpoints that make something new: (scope, body or form).
 NEW: Mapping[str, Row] = {
-    "POST /users": Row(
-        Scope.SUPPORT,
-        lambda _: Asked(
-            {},
-            {
-                "username": "ama",
-                "email": "ama@example.org",
-                "phone": "+22507000000",
-                "language": "fr",
-                "public_tag": "private",
-                "managed_by": None,
-            },
-            success=201,
-        ),
-    ),
+    "POST /users": Row(Scope.SUPPORT, lambda _: Asked({}, _new_user(), success=201)),
     "POST /apikeys": Row(
         Scope.ADMIN,
         lambda world: Asked(
@@ -393,8 +384,20 @@ NEW: Mapping[str, Row] = {
     "POST /escrows": Row(Scope.SENDER, lambda world: Asked({}, _new_escrow(world), success=201)),
     "POST /payments/batches": Row(Scope.SUPPORT, _to_collect),
     "POST /proofs": Row(Scope.PROVIDER, lambda world: Asked({}, _new_claim(world), success=201)),
-    "POST /files/proofs": Row(Scope.PROVIDER, lambda _: Asked({}, {}, files=_image, success=201)),
+    "POST /files/proofs": Row(Scope.PROVIDER, lambda _: Asked({}, {}, files=_image(), success=201)),
 }
+
+
+def _new_user() -> dict[str, Any]:
+    name = f"ama{next_number()}"
+    return {
+        "username": name,
+        "email": f"{name}@example.org",
+        "phone": "+22507000000",
+        "language": "fr",
+        "public_tag": "private",
+        "managed_by": None,
+    }
 
 
 def _new_escrow(world: World) -> dict[str, Any]:
@@ -451,7 +454,7 @@ class Inside:
 
 def _submit(api: Api, escrow_id: int) -> Answer:
     fields = {"escrow_id": escrow_id, "milestone_idx": 1, "type": "PHOTO"}
-    return api.post("/proofs", files=_image(), fields=fields)
+    return api.post("/proofs", files=_image()(), fields=fields)
 
 
 def _claim(api: Api, escrow_id: int) -> Answer:

@@ -4,12 +4,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from pytest_django import Settings
 
 from kobatela.accounts.tests.factories import make_key
 from kobatela.kernel import clock
@@ -24,10 +22,9 @@ from kobatela.rest.tests.hostile import (
     HOSTILE_VALUES,
     TOO_LARGE_BODY,
 )
-from tests.house import PspServer
 from tests.matrix import NEW, NO_SUCH_ID, ROWS, Asked, Endpoint, World, api_of, endpoints
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("ground")]
 
 USES = {**ROWS, **NEW}
 COMMANDS = [endpoint for endpoint in endpoints() if endpoint.is_command and str(endpoint) in USES]
@@ -35,13 +32,6 @@ COMMANDS = [endpoint for endpoint in endpoints() if endpoint.is_command and str(
 KEYLESS = [found for found in endpoints() if found.is_command and found.action in found.view.public]
 LISTS = [found for found in endpoints() if found.method == "GET" and found.action == "list"]
 each_command = pytest.mark.parametrize("endpoint", COMMANDS, ids=str)
-
-
-@pytest.fixture(autouse=True)
-def _ground(settings: Settings, tmp_path: Path, psp: PspServer) -> None:
-    """Files of the test's own, and a PSP that answers."""
-    settings.KOBATELA_FILES_DIR = tmp_path / "private"
-    settings.FAKE_PSP_URL = psp.url
 
 
 @pytest.fixture

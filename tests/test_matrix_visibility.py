@@ -3,15 +3,12 @@
 The endpoints come from the URL configuration. One without a row fails here.
 """
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_django import Settings
 
 from kobatela.kernel.caller import PARTY_SCOPES, Scope
 from kobatela.rest.tests.client import Answer
-from tests.house import PspServer
 from tests.matrix import (
     INSIDE,
     NO_SUCH_ID,
@@ -26,18 +23,11 @@ from tests.matrix import (
     states,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("ground")]
 
 WITH_ID = [endpoint for endpoint in endpoints() if endpoint.takes_id]
 COVERED = [endpoint for endpoint in WITH_ID if str(endpoint) in ROWS]
 each_endpoint = pytest.mark.parametrize("endpoint", COVERED, ids=str)
-
-
-@pytest.fixture(autouse=True)
-def _ground(settings: Settings, tmp_path: Path, psp: PspServer) -> None:
-    """Files of the test's own, and a PSP that answers."""
-    settings.KOBATELA_FILES_DIR = tmp_path / "private"
-    settings.FAKE_PSP_URL = psp.url
 
 
 @pytest.fixture

