@@ -16,5 +16,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("payments.api.urls")),
     path("", include("escrow.api.urls")),
     path("", include("proofs.api.urls")),
+    path("", include("spend.api.urls")),
     path("admin/", admin.site.urls),
 ]

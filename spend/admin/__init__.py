@@ -1,0 +1,1 @@
+"""Controlled spending in the console, one module per resource."""

@@ -1,0 +1,1 @@
+"""What may be done with controlled spending, one public function per use case."""
