@@ -1,0 +1,1 @@
+"""Documents: bytes → words on pages → fields. Pure functions, run in children with limits."""
