@@ -202,6 +202,16 @@ class JobRun(models.Model):
         self.status = target
 
 
+class Counter(models.Model):
+    """How often something happened since the installation began; shared by all processes."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    value = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.value}"
+
+
 class Switch(models.Model):
     """A decision that staff may take while everything runs; read at every use."""
 

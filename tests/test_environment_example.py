@@ -13,7 +13,8 @@ from scripts.check_production import made_up_environment
 CHECKOUT = Path(__file__).resolve().parents[1]
 # Read by make, the supervisor, the demo and the tests themselves, not by the settings.
 OUTSIDE_SETTINGS = {
-    "KOBATELA_PORT", "WEB_WORKERS", "WEB_THREADS", "WORKER_PROCESSES", "DEMO_EXIT",
+    "KOBATELA_PORT", "WEB_WORKERS", "WEB_THREADS", "WORKER_PROCESSES",
+    "DOCUMENT_PROCESSES", "DEMO_EXIT",
     "KOBATELA_TEST_SCALE",
 }  # fmt: skip
 # What docker compose puts together itself, or what makes no sense in its containers.

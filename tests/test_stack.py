@@ -24,10 +24,11 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 120.0
 SECOND_START_MAX_S = 10.0
 # Who is killed, and how its command is known. One stands for all on an ordinary day.
-DYING = {"worker": "celery -A kobatela.celery --quiet worker"}
+DYING = {"worker": "celery -A kobatela.celery --quiet worker --queues payments,default"}
 if SCALE == "soak":
     DYING |= {
         "web": "granian",
+        "documents": "celery -A kobatela.celery --quiet worker --queues documents",
         "beat": "celery -A kobatela.celery --quiet beat",
         "psp": "payments.psp.fake",
     }
@@ -202,7 +203,7 @@ def test_ctrl_c_stops_everything_in_order_and_leaves_nothing(start: Callable[[],
     assert up.wait_for_end() == 0
     wait_for(lambda: _nothing_is_left(up.var), within_s=10)
     stopped = [line.split()[3].strip(",") for line in up.output.splitlines() if "stopping" in line]
-    assert stopped == ["web", "beat", "worker", "psp", "valkey", "postgres"]
+    assert stopped == ["web", "beat", "worker", "documents", "psp", "valkey", "postgres"]
     assert "Traceback" not in up.output
 
 

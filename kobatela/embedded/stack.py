@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -39,14 +39,15 @@ _WATCH_INTERVAL_S = 0.1
 # Celery warns root at length; here, root is most likely the only user of a container.
 _NOT_ABOUT_ROOT = "ignore:You're running the worker with superuser privileges"
 # Who takes requests goes first, who answers the others goes last.
-_STOP_ORDER = ("prepare", "web", "beat", "worker", "psp")
+_STOP_ORDER = ("prepare", "web", "beat", "worker", "documents", "advice", "psp")
+_ON = frozenset({"true", "1", "yes", "on"})
 
 
 class Stack:
     """Everything that `make up` runs.
 
     environment: variables for the processes, over those of this process. WEB_WORKERS,
-        WEB_THREADS and WORKER_PROCESSES set how many of each there are.
+        WEB_THREADS, WORKER_PROCESSES and DOCUMENT_PROCESSES set how many of each there are.
     port: where the web server listens; KOBATELA_PORT or 8000 if free, otherwise a free one.
     shows_logs: whether what the processes print is shown too, not only written to var/logs.
     stops_all_when_one_dies: off for chaos tests, which kill processes on purpose.
@@ -106,7 +107,7 @@ class Stack:
         return self._death
 
     def program(self, name: str) -> Program:
-        """One of psp, web, worker, beat."""
+        """One of psp, web, worker, documents, beat; advice where the advisor is on."""
         return self._programs[name]
 
     def server(self, name: str) -> SharedServer:
@@ -226,15 +227,10 @@ class Stack:
         } | {"FAKE_PSP_URL": self.psp_url}  # fmt: skip
         self._add("psp", self._psp_command(), environment, self._psp_answers)
         self._add("web", self._web_command(), environment, self._web_answers)
-        worker_environment = environment | {"PYTHONWARNINGS": _NOT_ABOUT_ROOT}
-        is_ready = self._log_says("worker", "ready.")
-        self._add("worker", self._worker_command(), worker_environment, is_ready)
-        if environment.get("KOBATELA_SCHEDULER_ENABLED", "true").lower() in {
-            "true",
-            "1",
-            "yes",
-            "on",
-        }:
+        for name, command in self._worker_commands():
+            worker_environment = environment | {"PYTHONWARNINGS": _NOT_ABOUT_ROOT}
+            self._add(name, command, worker_environment, self._log_says(name, "ready."))
+        if environment.get("KOBATELA_SCHEDULER_ENABLED", "true").lower() in _ON:
             self._add("beat", _celery("beat"), environment, self._log_says("beat", "Starting..."))
         for program in self._programs.values():
             program.start()
@@ -273,10 +269,15 @@ class Stack:
             "--workers-kill-timeout", "5",
         ]  # fmt: skip
 
-    def _worker_command(self) -> list[str]:
-        processes = self._environment.get("WORKER_PROCESSES") or "2"
-        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-        return _celery("worker", "--concurrency", processes, *quiet)
+    def _worker_commands(self) -> Iterator[tuple[str, list[str]]]:
+        """Who serves which queues: nothing that takes long stands before a payout."""
+        environment = self._environment
+        yield "worker", _worker("payments,default", environment.get("WORKER_PROCESSES") or "2")
+        # One page of OCR fills a core, so more would only take turns.
+        yield "documents", _worker("documents", environment.get("DOCUMENT_PROCESSES") or "1")
+        if environment.get("AI_PROOF_ADVISOR_ENABLED", "").lower() in _ON:
+            # It waits for an answer most of the time, which threads do as well as processes.
+            yield "advice", [*_worker("advice", "4"), "--pool", "threads"]
 
     def _psp_command(self) -> list[str]:
         return [
@@ -328,6 +329,16 @@ class Stack:
             for line in follower.new_lines():
                 if self._shows_logs:
                     self._terminal.say(name, line)
+
+
+def _worker(queues: str, concurrency: str) -> list[str]:
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    # A name of its own: two workers on one machine are otherwise taken for one.
+    name = f"{queues.partition(',')[0]}@%h"
+    # The queues come first, so that a worker is known by the beginning of its command.
+    return _celery(
+        "worker", "--queues", queues, "--hostname", name, "--concurrency", concurrency, *quiet
+    )
 
 
 def _celery(*arguments: str) -> list[str]:

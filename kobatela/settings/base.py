@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import django_stubs_ext
+from kombu import Queue
 
 from kobatela.settings.amounts import amounts_minor
 from kobatela.settings.environment import env
@@ -127,6 +128,16 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
+# What takes long has a queue, and a worker, of its own: a slow OCR never delays a payout, nor a
+# slow advisor either of them. A worker that is told no queues serves them all.
+KOBATELA_QUEUES = ("default", "payments", "documents", "advice")
+CELERY_TASK_QUEUES = [Queue(name) for name in KOBATELA_QUEUES]
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {
+    "payments.tasks.*": {"queue": "payments"},
+    "proofs.tasks.read_document": {"queue": "documents"},
+    "proofs.tasks.render_pages": {"queue": "documents"},
+}
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 # Off: no beat runs here and nothing recurs; health says so.
 KOBATELA_SCHEDULER_ENABLED = env.bool("KOBATELA_SCHEDULER_ENABLED", default=True)
@@ -270,6 +281,14 @@ KOBATELA_AUTO_APPROVE_DAY_MAX_MINOR = {
 } | amounts_minor("KOBATELA_AUTO_APPROVE_DAY_MAX", "")
 # The share (0 to 1) of what a machine could approve that is drawn for a person all the same.
 KOBATELA_REVIEW_SAMPLE = env.float("KOBATELA_REVIEW_SAMPLE", default=0.0)
+
+# Documents are read from their own XML and text whatever this says; OCR is for scans and photos.
+INVOICE_OCR_ENABLED = env.bool("INVOICE_OCR_ENABLED", default=True)
+INVOICE_OCR_PROVIDER = env.one_of(
+    "INVOICE_OCR_PROVIDER", ("rapidocr", "tesseract", "none"), default="rapidocr"
+)
+# How many pages without text of their own OCR looks at; a person is told of the others.
+OCR_MAX_PAGES = env.int("OCR_MAX_PAGES", default=5)
 
 # --- Escrow -------------------------------------------------------------------------------------
 # The platform's fee on every release, in hundredths of a percent.

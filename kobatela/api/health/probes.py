@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import redis
+from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -15,7 +16,6 @@ from django.db.migrations.recorder import MigrationRecorder
 from kobatela.rest.redis import client as redis_client
 
 DEADLINE_S = 1.5
-_CELERY_QUEUE = "celery"
 _logger = logging.getLogger(__name__)
 # A probe of something that hangs outlives its report; a few threads bound how many may hang.
 _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="health")
@@ -26,8 +26,6 @@ class RedisFacts:
     """What Redis told."""
 
     queue_depth: int
-    ai_metrics: dict[str, int]
-    ocr_metrics: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +70,13 @@ def _with_database(read: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
 def _read_redis() -> RedisFacts | None:
     try:
         pipe = redis_client().pipeline(transaction=False)
-        pipe.llen(_CELERY_QUEUE)
-        for name in ("ai", "ocr"):
-            pipe.hgetall(f"kobatela:metrics:{name}")
-        depth, ai_metrics, ocr_metrics = pipe.execute()
+        for queue in settings.KOBATELA_QUEUES:
+            pipe.llen(queue)
+        depths = pipe.execute()
     except (redis.RedisError, OSError):
         _logger.warning("Redis does not answer", exc_info=True)
         return None
-    return RedisFacts(depth, _counters(ai_metrics), _counters(ocr_metrics))
-
-
-def _counters(stored: dict[bytes, bytes]) -> dict[str, int]:
-    found = {"calls": 0, "errors": 0}
-    return found | {name.decode(): int(value) for name, value in stored.items()}
+    return RedisFacts(queue_depth=sum(depths))
 
 
 def _result(future: "Future[Any]") -> Any:

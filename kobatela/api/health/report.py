@@ -11,6 +11,7 @@ from django.conf import settings
 
 from audit import selectors as audit_selectors
 from audit.schedule import ScheduledJob
+from audit.services.counters import counted
 from audit.services.switches import SwitchName, is_on
 from kobatela.api.health.probes import Seen, look, migrations_status
 from kobatela.kernel import clock
@@ -46,8 +47,8 @@ def public_report(seen: Seen) -> dict[str, Any]:
         "ocr_enabled": _is_enabled(
             "INVOICE_OCR_ENABLED", switched_on=database.get(SwitchName.OCR, True)
         ),
-        "ai_metrics": seen.redis and seen.redis.ai_metrics,
-        "ocr_metrics": seen.redis and seen.redis.ocr_metrics,
+        "ai_metrics": database.get("ai_metrics"),
+        "ocr_metrics": database.get("ocr_metrics"),
         "scheduler_config_enabled": settings.KOBATELA_SCHEDULER_ENABLED,
         "scheduler_running": database.get("scheduler_running"),
         "scheduler_lock": database.get("scheduler_lock", {"status": "unknown"}),
@@ -82,6 +83,8 @@ def _read_database() -> dict[str, Any]:
         "migrations_status": migrations_status(),
         SwitchName.AI: is_on(SwitchName.AI),
         SwitchName.OCR: is_on(SwitchName.OCR),
+        "ai_metrics": counted("ai", "calls", "errors"),
+        "ocr_metrics": counted("ocr", "calls", "errors"),
         "scheduler_running": _is_scheduler_running(),
         "scheduler_lock": {"status": _lock_status()},
     }

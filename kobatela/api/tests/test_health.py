@@ -13,6 +13,7 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
+from audit.services import counters
 from audit.services.jobs import run_exclusively
 from kobatela.accounts.tests.factories import make_key
 from kobatela.api.health import probes, report
@@ -151,7 +152,7 @@ def test_d42_a_redis_that_is_down_is_degraded_within_two_seconds(
     assert answer.json["status"] == "degraded"
     assert answer.json["redis_status"] == "error"
     assert answer.json["db_status"] == "ok"
-    assert answer.json["ai_metrics"] is None
+    assert answer.json["ai_metrics"] == {"calls": 0, "errors": 0}
     assert health().json["status"] == "ok"
 
 
@@ -210,10 +211,23 @@ def test_d09_nobody_else_is(make: Any) -> None:
     assert set(answer.json) == PUBLIC_FIELDS
 
 
-def test_counters_are_read_where_the_workers_keep_them() -> None:
+def test_counters_outlive_the_processes_that_count() -> None:
+    counters.count("ocr.calls", 7)
+    counters.count("ocr.errors")
+    counters.count("ocr.errors")
+    counters.count("ocrother.calls", 9)
+
+    assert health().json["ocr_metrics"] == {"calls": 7, "errors": 2}
+    assert health().json["ai_metrics"] == {"calls": 0, "errors": 0}
+
+
+def test_a_staff_key_is_told_what_waits_in_all_queues_together() -> None:
+    _, secret = make_key(Scope.SUPPORT)
+    before = health(key=secret).json["queue_depth"]
     client = rest_redis.client()
-    client.hset("kobatela:metrics:ocr", mapping={"calls": 7, "errors": 2})
+    client.lpush("documents", "one", "two")
+    client.lpush("payments", "three")
     try:
-        assert health().json["ocr_metrics"] == {"calls": 7, "errors": 2}
+        assert health(key=secret).json["queue_depth"] == before + 3
     finally:
-        client.delete("kobatela:metrics:ocr")
+        client.delete("documents", "payments")
