@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -39,6 +40,7 @@ class Reason(StrEnum):
 
     NONE = ""
     ON_HOLD = "ON_HOLD"
+    UNCOVERED = "UNCOVERED"
     DESTINATION_MISSING = "DESTINATION_MISSING"
     DESTINATION_INVALID = "DESTINATION_INVALID"
     FOUR_EYES = "FOUR_EYES"
@@ -96,6 +98,32 @@ class FundingFound:
     money: Money | None = None
 
 
+class MovementKind(StrEnum):
+    """What a line of a PSP's list is about."""
+
+    TRANSFER = "transfer"
+    REFUND = "refund"
+    FUNDING = "funding"
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One line of a PSP's own list of what it did, or is to do, with our money.
+
+    key: our key, as far as the PSP kept it; "" for what was never ordered by us. state: ACCEPTED,
+    SETTLED, FAILED or RETURNED. changed_at: when it came to that state; None when the PSP does
+    not tell.
+    """
+
+    kind: MovementKind
+    psp_ref: str
+    key: str
+    money: Money
+    state: OrderState
+    created_at: datetime
+    changed_at: datetime | None = None
+
+
 class PspDown(Exception):
     """The PSP did not answer, or not in a way that settles the matter."""
 
@@ -104,10 +132,25 @@ class PspSaysNo(Exception):
     """The PSP refused, and would refuse again."""
 
 
-class Psp(Protocol):
-    """One payment service provider. Every call ends by itself; none is made in a transaction."""
+class Books(Protocol):
+    """A PSP's own record of what it did with our money, to be held against ours."""
 
     name: str
+
+    def list_movements(self, since: datetime, until: datetime) -> list[Movement]:
+        """Everything that was created at the PSP from `since` up to before `until`, whole or not
+        at all, oldest first.
+
+        Raises PspDown, also for a list that cannot be read to its end.
+        """
+
+    def balances(self) -> Mapping[str, int] | None:
+        """What the PSP says that it holds for us, in minor units by currency, whether or not it
+        can be paid out yet; None for a PSP that does not tell. Raises PspDown."""
+
+
+class Psp(Books, Protocol):
+    """One payment service provider. Every call ends by itself; none is made in a transaction."""
 
     def default_destination(self, user_id: int) -> str:
         """Where a user without a destination is paid; empty when nowhere."""

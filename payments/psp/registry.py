@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from payments.psp.base import Psp
+from payments.psp.base import Books, Psp
 from payments.psp.fake.client import FakePsp
+from payments.psp.manual_books import ManualBooks
 
 if TYPE_CHECKING:
     from payments.psp.stripe.connect import ConnectedAccounts
@@ -36,6 +37,18 @@ def get_psp(name: str) -> Psp:
 
         return StripePsp(StripeClient.from_settings())
     raise LookupError(f"There is no PSP {name!r} to call.")
+
+
+def with_books() -> tuple[str, ...]:
+    """The PSPs whose record is to be held against ours. The sandbox has none in production."""
+    online = (FAKE, STRIPE) if settings.STRIPE_ENABLED else (FAKE,)
+    is_real = settings.KOBATELA_ENV == "production"
+    return (*(name for name in online if not (is_real and name == FAKE)), MANUAL)
+
+
+def get_books(name: str) -> Books:
+    """The record of a PSP. Raises LookupError for a name that is not installed."""
+    return ManualBooks() if name == MANUAL else get_psp(name)
 
 
 def connected_accounts() -> "ConnectedAccounts":

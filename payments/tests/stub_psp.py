@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import count
 
 from django.db import connection
@@ -10,6 +11,7 @@ from kobatela.kernel.money import Money
 from payments.psp.base import (
     FundingFound,
     FundingOpened,
+    Movement,
     Order,
     OrderKind,
     OrderState,
@@ -27,6 +29,7 @@ class StubPsp:
 
     next_answers: outcomes given instead of the truth, one per call of send. accepts: whether an
     order is taken although the answer says something else. before_answer: run inside each send.
+    movements: what it lists; listing_error: raised instead. while_listing: run inside each listing.
     """
 
     name: str = "fake"
@@ -41,6 +44,10 @@ class StubPsp:
     fundings: dict[str, FundingOpened] = field(default_factory=dict)
     funding_error: PspDown | PspSaysNo | None = None
     funding_states: dict[str, FundingFound] = field(default_factory=dict)
+    movements: list[Movement] = field(default_factory=list)
+    listing_error: PspDown | None = None
+    while_listing: Callable[[], None] = lambda: None
+    held: Mapping[str, int] | None = None
     in_transaction: list[bool] = field(default_factory=list)
     numbers: "count[int]" = field(default_factory=lambda: count(1))
 
@@ -91,3 +98,18 @@ class StubPsp:
     def find_funding(self, key: str, psp_ref: str) -> FundingFound:
         """See Psp."""
         return self.funding_states.get(key, FundingFound(OrderState.ACCEPTED))
+
+    def list_movements(self, since: datetime, until: datetime) -> list[Movement]:
+        """See Books."""
+        self.in_transaction.append(connection.in_atomic_block)
+        if self.listing_error is not None:
+            raise self.listing_error
+        found = [row for row in self.movements if since <= row.created_at < until]
+        self.while_listing()
+        return found
+
+    def balances(self) -> Mapping[str, int] | None:
+        """See Books."""
+        if self.listing_error is not None:
+            raise self.listing_error
+        return self.held

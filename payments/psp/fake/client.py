@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -13,6 +14,8 @@ from kobatela.kernel.money import Money, format_minor, parse_minor
 from payments.psp.base import (
     FundingFound,
     FundingOpened,
+    Movement,
+    MovementKind,
     Order,
     OrderKind,
     OrderState,
@@ -39,6 +42,9 @@ _FUNDING_STATES = {
     "succeeded": OrderState.SETTLED,
     "failed": OrderState.FAILED,
 }
+_MOVEMENT_STATES = {**_STATES, **_FUNDING_STATES}
+# A list that goes on for longer than this is not read.
+_PAGES_AT_MOST = 2_000
 _REFUSED = frozenset({400, 402, 404, 422})
 _MESSAGE_LENGTH = 500
 
@@ -116,6 +122,42 @@ class FakePsp:
         if response.status_code != 200 or state is None or not _is_text(its_id) or money is None:
             return FundingFound(OrderState.UNKNOWN)
         return FundingFound(state, str(its_id), money)
+
+    def list_movements(self, since: datetime, until: datetime) -> list[Movement]:
+        """See Psp."""
+        span = {"since": repr(since.timestamp()), "until": repr(until.timestamp())}
+        found: list[Movement] = []
+        after = ""
+        for _ in range(_PAGES_AT_MOST):
+            page = self._page("/movements", {**span, "after": after} if after else span)
+            items, following = page.get("items"), page.get("next")
+            if not isinstance(items, list):
+                raise PspDown("The answer is not a list.")
+            found += [_movement(item) for item in items]
+            if following is None:
+                return found
+            if not isinstance(following, str) or following == after:
+                break
+            after = following
+        raise PspDown("The list does not come to an end.")
+
+    def balances(self) -> Mapping[str, int] | None:
+        """See Psp."""
+        told = self._page("/balances", {})
+        try:
+            return {currency: parse_minor(amount, currency) for currency, amount in told.items()}
+        except DomainError as error:
+            raise PspDown("A balance is not an amount.") from error
+
+    def _page(self, path: str, parameters: Mapping[str, str]) -> Mapping[str, Any]:
+        try:
+            response = self._request("GET", path, parameters=parameters)
+        except httpx.HTTPError as error:
+            raise PspDown(str(error) or type(error).__name__) from error
+        answer = _object(response)
+        if response.status_code != 200:
+            raise PspDown(_message(answer, response))
+        return answer
 
     def _outcome(
         self,
@@ -196,6 +238,39 @@ def _message(answer: Mapping[str, Any], response: httpx.Response) -> str:
     # Lone surrogates and NULs, which JSON can carry, cannot be stored.
     text = f"{response.status_code} {said}".encode(errors="replace").decode().replace("\x00", "")
     return text.strip()[:_MESSAGE_LENGTH]
+
+
+def _movement(item: object) -> Movement:
+    """One line of the list. Raises PspDown: a list with a line that cannot be read is no list."""
+    line = item if isinstance(item, dict) else {}
+    state, money = _MOVEMENT_STATES.get(str(line.get("status"))), _money(line)
+    created_at, kind = _moment(line.get("created_at")), str(line.get("kind"))
+    if (
+        state is None
+        or money is None
+        or created_at is None
+        or kind not in list(MovementKind)
+        or not _is_text(line.get("id"))
+    ):
+        raise PspDown("A line of the list cannot be read.")
+    return Movement(
+        kind=MovementKind(kind),
+        psp_ref=str(line["id"]),
+        key=str(line["key"]) if _is_text(line.get("key")) else "",
+        money=money,
+        state=state,
+        created_at=created_at,
+        changed_at=_moment(line.get("changed_at")) or created_at,
+    )
+
+
+def _moment(value: object) -> datetime | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _is_text(value: object) -> bool:

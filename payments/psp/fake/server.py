@@ -1,8 +1,8 @@
 """The PSP over HTTP.
 
 POST /transfers, /refunds, /fundings (each with Idempotency-Key) · GET the same with ?key= ·
-POST /fundings/{id}/complete · POST /orders/{id}/settle|fail|return · POST, DELETE /scenario ·
-GET /books, /health
+POST /fundings/{id}/complete · POST /orders/{id}/settle|fail|return · POST, DELETE /scenario,
+/lies · GET /movements, /balances, /books, /health
 """
 
 import json
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from payments.psp.fake import listing
 from payments.psp.fake.bank import Bank, Refusal, Reply
 from payments.psp.fake.deliveries import Clerk
 from payments.psp.fake.scenarios import Behaviour, Scenario
@@ -102,6 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
             return Reply(200, self.bank_of_server.find_order(_KINDS[path], key))
         if path == "/fundings":
             return Reply(200, self.bank_of_server.find_funding(key))
+        if path == "/movements":
+            return Reply(200, listing.page(self.bank_of_server.store, query))
+        if path == "/balances":
+            return Reply(200, listing.balances(self.bank_of_server.store))
         if path == "/books":
             return Reply(200, self.bank_of_server.books())
         if path == "/health":
@@ -118,6 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/scenario":
             bank.store.add_scenario(_scenario(fields))
             return Reply(201, {"scripted": fields})
+        if path == "/lies":
+            return Reply(201, listing.script(bank.store, fields))
         if found := _FUNDING.fullmatch(path):
             return Reply(200, bank.end_funding(found[1], fields))
         if found := _ORDER.fullmatch(path):
@@ -125,9 +132,12 @@ class _Handler(BaseHTTPRequestHandler):
         raise Refusal(404, "no_such_path", "There is nothing here.")
 
     def _forget(self) -> Reply:
-        if urlsplit(self.path).path != "/scenario":
+        store = self.bank_of_server.store
+        forget = {"/scenario": store.clear_scenarios, "/lies": store.clear_lies}
+        path = urlsplit(self.path).path
+        if path not in forget:
             raise Refusal(404, "no_such_path", "There is nothing here.")
-        self.bank_of_server.store.clear_scenarios()
+        forget[path]()
         return Reply(200, {})
 
     def _answer(self, work: Any) -> None:

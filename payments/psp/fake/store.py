@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS scenario (
 CREATE TABLE IF NOT EXISTS delivery (
     id INTEGER PRIMARY KEY, body TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
     next_at REAL NOT NULL, delivered_at REAL);
+CREATE TABLE IF NOT EXISTS moved (id TEXT PRIMARY KEY, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS lie (id TEXT PRIMARY KEY, what TEXT NOT NULL, value TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS delivery_due ON delivery (next_at) WHERE delivered_at IS NULL;
 CREATE INDEX IF NOT EXISTS order_due ON orders (due_at) WHERE due_at IS NOT NULL;
 """
@@ -151,6 +153,7 @@ class Store:
         self, order_id: str, status: str, *, failure: str = "", due_at: float | None = None
     ) -> Row:
         """Set an order's status and when its next step comes."""
+        self._moved(order_id)
         self._run(
             "UPDATE orders SET status = ?, failure = ?, due_at = ? WHERE id = ?",
             status,
@@ -203,10 +206,44 @@ class Store:
 
     def end_funding(self, funding_id: str, status: str, received: str) -> Row:
         """Close a session."""
+        self._moved(funding_id)
         self._run(
             "UPDATE funding SET status = ?, received = ? WHERE id = ?", status, received, funding_id
         )
         return self.funding(funding_id)
+
+    # --- listing ----------------------------------------------------------------------------
+    def movements(
+        self, since: float, until: float, after: tuple[float, str], limit: int
+    ) -> Sequence[Row]:
+        """Orders and sessions created in a span, by time and id, from behind `after`."""
+        return self._all(
+            "SELECT listed.*, moved.at AS changed_at FROM ("
+            " SELECT id, kind, key, amount, currency, status, created_at FROM orders UNION ALL"
+            " SELECT id, 'funding', key, coalesce(nullif(received, ''), amount), currency, status,"
+            " created_at FROM funding) AS listed LEFT JOIN moved ON moved.id = listed.id"
+            " WHERE created_at >= ? AND created_at < ? AND (created_at, listed.id) > (?, ?)"
+            " ORDER BY created_at, listed.id LIMIT ?",
+            since,
+            until,
+            *after,
+            limit,
+        )
+
+    def add_lie(self, row_id: str, what: str, value: str) -> None:
+        """From now on the list says something else of a movement than what happened."""
+        self._run("INSERT OR REPLACE INTO lie VALUES (?, ?, ?)", row_id, what, value)
+
+    def clear_lies(self) -> None:
+        """The list tells the truth again."""
+        self._run("DELETE FROM lie")
+
+    def lies(self) -> Mapping[str, Row]:
+        """What the list is to say, by the id of the movement."""
+        return {row["id"]: row for row in self._all("SELECT * FROM lie")}
+
+    def _moved(self, row_id: str) -> None:
+        self._run("INSERT OR REPLACE INTO moved VALUES (?, ?)", row_id, time.time())
 
     # --- scenarios --------------------------------------------------------------------------
     def add_scenario(self, scenario: Scenario) -> None:

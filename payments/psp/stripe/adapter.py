@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import stripe
@@ -13,6 +14,8 @@ from kobatela.kernel.money import AmountPrecision, Money
 from payments.psp.base import (
     FundingFound,
     FundingOpened,
+    Movement,
+    MovementKind,
     Order,
     OrderKind,
     OrderState,
@@ -21,11 +24,20 @@ from payments.psp.base import (
     PspSaysNo,
     Reason,
 )
-from payments.psp.stripe.amounts import to_stripe
+from payments.psp.stripe.amounts import balance_from_stripe, to_stripe
 from payments.psp.stripe.client import Pages, StripeClient, StripeFailure
-from payments.psp.stripe.objects import read_intent, read_order, reference_of, text
+from payments.psp.stripe.objects import (
+    read_intent,
+    read_movement,
+    read_order,
+    reference_of,
+    text,
+    whole,
+)
 
 _MAX_SECRET_LENGTH = 255
+# A list with more than this of one kind is not read; it would not fit a night either.
+_MOVEMENTS_AT_MOST = 100_000
 
 
 class StripePsp:
@@ -131,6 +143,59 @@ class StripePsp:
         if not matching:
             return FundingFound(OrderState.NOT_FOUND)
         return read_intent(matching[0]) or FundingFound(OrderState.UNKNOWN)
+
+    def list_movements(self, since: datetime, until: datetime) -> list[Movement]:
+        """See Psp: transfers, refunds and PaymentIntents. Stripe counts in whole seconds."""
+        created = {"gte": int(since.timestamp()), "lt": int(until.timestamp()) + 1}
+        found: list[Movement] = []
+        for kind in MovementKind:
+            found += [_movement(kind, data) for data in self._listed(kind, created)]
+        return sorted(found, key=lambda row: (row.created_at, row.psp_ref))
+
+    def _listed(self, kind: MovementKind, created: Any) -> list[Mapping[str, Any]]:
+        params: Any = {"created": created, "limit": 100}
+        try:
+            return self._client.many(
+                lambda v1: _all_of(v1, kind, params), at_most=_MOVEMENTS_AT_MOST
+            )
+        except StripeFailure as failure:
+            raise PspDown(failure.message) from failure
+
+    def balances(self) -> Mapping[str, int] | None:
+        """See Psp: what is available and what is not yet, added."""
+        try:
+            answer = self._client.one(lambda v1: v1.balance.retrieve())
+        except StripeFailure as failure:
+            raise PspDown(failure.message) from failure
+        held: dict[str, int] = {}
+        for part in ("available", "pending"):
+            lines = answer.get(part)
+            if not isinstance(lines, list):
+                raise PspDown("The answer is not a balance.")
+            for line in lines:
+                told = line if isinstance(line, Mapping) else {}
+                amount, currency = whole(told.get("amount")), str(told.get("currency")).upper()
+                if amount is None:
+                    raise PspDown("A balance is not an amount.")
+                held[currency] = held.get(currency, 0) + balance_from_stripe(amount, currency)
+        return held
+
+
+def _all_of(v1: V1Services, kind: MovementKind, params: Any) -> Pages:
+    match kind:
+        case MovementKind.TRANSFER:
+            return v1.transfers.list(params)
+        case MovementKind.REFUND:
+            return v1.refunds.list(params)
+        case MovementKind.FUNDING:
+            return v1.payment_intents.list(params)
+
+
+def _movement(kind: MovementKind, data: Mapping[str, Any]) -> Movement:
+    movement = read_movement(kind, data)
+    if movement is None:
+        raise PspDown(f"A line of the list cannot be read: {text(data, 'id')}")
+    return movement
 
 
 def _create(

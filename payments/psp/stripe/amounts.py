@@ -28,6 +28,13 @@ def from_stripe(amount: int, currency: str) -> Money | None:
     return Money(amount_minor, currency)
 
 
+def balance_from_stripe(amount: int, currency: str) -> int:
+    """A balance of Stripe's in our minor units; it may be 0 or owed. Parts of ours are cut off."""
+    shift = _shift(currency)
+    size = int(abs(amount) * 10 ** max(-shift, 0) // 10 ** max(shift, 0))
+    return -size if amount < 0 else size
+
+
 def _shift(currency: str) -> int:
     """How many digits Stripe has more than we have."""
     own = digits(currency)

@@ -77,11 +77,17 @@ class StripeClient:
         """One object, as plain data. Raises StripeFailure."""
         return self._call(lambda v1: ask(v1).to_dict())
 
-    def many(self, ask: Callable[[V1Services], Pages]) -> list[Mapping[str, Any]]:
-        """All objects of a list, page after page, as plain data. Raises StripeFailure."""
-        return self._call(
-            lambda v1: [item.to_dict() for item in islice(ask(v1).auto_paging_iter(), _MANY)]
+    def many(
+        self, ask: Callable[[V1Services], Pages], *, at_most: int = _MANY
+    ) -> list[Mapping[str, Any]]:
+        """All objects of a list, page after page, as plain data. Raises StripeFailure, also for a
+        list that is longer than `at_most`: a part of a list is never taken for the whole."""
+        found: list[Mapping[str, Any]] = self._call(
+            lambda v1: [item.to_dict() for item in islice(ask(v1).auto_paging_iter(), at_most + 1)]
         )
+        if len(found) > at_most:
+            raise _unknown(f"The list has more than {at_most} entries.")
+        return found
 
     def _call(self, ask: Callable[[V1Services], Answer]) -> Answer:
         client = stripe.StripeClient(

@@ -5,11 +5,20 @@ Everything Stripe sends is input: what is not of the expected shape reads as Non
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from kobatela.kernel.money import Money
-from payments.psp.base import FundingFound, OrderKind, OrderState, Outcome, Reason
+from payments.psp.base import (
+    FundingFound,
+    Movement,
+    MovementKind,
+    OrderKind,
+    OrderState,
+    Outcome,
+    Reason,
+)
 from payments.psp.stripe.amounts import from_stripe
 
 MESSAGE_LENGTH = 500
@@ -86,6 +95,28 @@ def read_intent(data: Mapping[str, Any]) -> FundingFound | None:
     if state is None or not psp_ref or money is None:
         return None
     return FundingFound(state, psp_ref, money)
+
+
+def read_movement(kind: MovementKind, data: Mapping[str, Any]) -> Movement | None:
+    """A line of one of Stripe's lists. When it came to its state is not in it."""
+    created_at = _moment(data.get("created"))
+    if kind is MovementKind.FUNDING:
+        intent = read_intent(data)
+        state, money = (intent.state, intent.money) if intent else (None, None)
+    else:
+        order = read_order(OrderKind(kind), data)
+        state, money = (order.state, order.money) if order else (None, None)
+    if state is None or money is None or created_at is None:
+        return None
+    return Movement(kind, text(data, "id"), reference_of(data), money, state, created_at)
+
+
+def _moment(value: object) -> datetime | None:
+    seconds = whole(value)
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def reference_of(data: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ done by a test: `pay`, `reverse`, `end_refund`. Answers can be scripted to go wr
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,6 +67,7 @@ class StripeServer:
         self.seen: list[Seen] = []
         self.mishaps: list[Reply] = []
         self.balance: dict[str, int] = {}
+        self.now: Callable[[], int] = lambda: int(time.time())
         self._numbers = count(1)
         self._lock = threading.Lock()
 
@@ -172,7 +174,9 @@ class StripeServer:
     def _run(self, request: Seen) -> Object:
         made: Mapping[tuple[str, str], Callable[[Params], Object]] = {
             ("POST", "/v1/payment_intents"): self._collect,
+            ("GET", "/v1/payment_intents"): lambda params: self._list("payment_intent", params),
             ("GET", "/v1/payment_intents/search"): self._search,
+            ("GET", "/v1/balance"): self._balance,
             ("POST", "/v1/transfers"): self._transfer,
             ("GET", "/v1/transfers"): lambda params: self._list("transfer", params),
             ("POST", "/v1/refunds"): self.make_refund,
@@ -253,6 +257,7 @@ class StripeServer:
             item
             for item in reversed(self.all(kind))
             if all(item.get(name) == value for name, value in wanted.items())
+            and _is_within(item["created"], params.get("created", {}))
         ]
         if "starting_after" in params:
             ids = [item["id"] for item in found]
@@ -263,6 +268,15 @@ class StripeServer:
             "url": f"/v1/{kind}s",
             "has_more": len(found) > limit,
             "data": found[:limit],
+        }
+
+    def _balance(self, _params: Params) -> Object:
+        lines = [{"amount": amount, "currency": name} for name, amount in self.balance.items()]
+        return {
+            "object": "balance",
+            "livemode": False,
+            "available": lines[1:],
+            "pending": lines[:1],
         }
 
     def _search(self, params: Params) -> Object:
@@ -278,12 +292,17 @@ class StripeServer:
         return {"object": "search_result", "url": url, "has_more": False, "data": found}
 
     def _make(self, kind: str, prefix: str, fields: Mapping[str, Any]) -> Object:
-        item = {"id": self._id(prefix), "object": kind, "livemode": False, "created": 1, **fields}
-        self.objects[item["id"]] = item
+        name = self._id(prefix)
+        item = {"id": name, "object": kind, "livemode": False, "created": self.now(), **fields}
+        self.objects[name] = item
         return item
 
     def _id(self, prefix: str) -> str:
         return f"{prefix}_{next(self._numbers):016d}"
+
+
+def _is_within(created: int, span: Params) -> bool:
+    return int(span.get("gte", 0)) <= created < int(span.get("lt", created + 1))
 
 
 def _amount(params: Params) -> int:
