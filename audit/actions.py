@@ -73,6 +73,13 @@ class Action(StrEnum):
     BATCH_IMPORTED = "batch.imported"
     BATCH_CLOSED = "batch.closed"
     BATCH_STATEMENT_TAKEN = "batch.statement_taken"
+    RECONCILIATION_RUN = "reconciliation.run"
+    RECONCILIATION_EXPORTED = "reconciliation.exported"
+    DIFFERENCE_OPENED = "difference.opened"
+    DIFFERENCE_CLOSED = "difference.closed"
+    DIFFERENCE_ACCEPTED = "difference.accepted"
+    PAYMENT_UNCOVERED = "payment.uncovered"
+    PAYMENT_COVERED = "payment.covered"
 
     # --- escrow -----------------------------------------------------------------------------
     ESCROW_CREATED = "escrow.created"

@@ -231,3 +231,11 @@ class StatementTooLarge(DomainError):
     code = "STATEMENT_TOO_LARGE"
     kind = Kind.TOO_LARGE
     message = "The file is too large for a statement."
+
+
+class DifferenceNotFound(DomainError):
+    """No such difference, or not for this caller."""
+
+    code = "DIFFERENCE_NOT_FOUND"
+    kind = Kind.NOT_FOUND
+    message = "There is no such difference."

@@ -38,3 +38,14 @@ def check_ledger() -> None:
     from payments.services import ledger_checks
 
     run_exclusively("ledger_check", lambda _heartbeat: ledger_checks.check_ledger())
+
+
+@shared_task(ignore_result=True)
+def reconcile() -> None:
+    """Hold the record of every PSP against ours."""
+    from payments.services import reconciliation
+
+    def work(heartbeat: Heartbeat) -> dict[str, int]:
+        return reconciliation.reconcile_all(heartbeat.beat)
+
+    run_exclusively("reconciliation", work)

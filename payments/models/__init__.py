@@ -1,4 +1,4 @@
-"""Payments out, fundings in, PSP events on both, destinations, and batches paid by people."""
+"""Payments out, fundings in, what PSPs report and list, destinations, and batches by people."""
 
 from payments.models.batch import Batch, BatchLine, BatchLineStatus, BatchStatement, BatchStatus
 from payments.models.destination import Destination, DestinationKind
@@ -12,6 +12,13 @@ from payments.models.payment import (
     PaymentMethod,
     PaymentStatus,
 )
+from payments.models.reconciliation import (
+    Difference,
+    DifferenceStatus,
+    Reach,
+    ReconciliationRun,
+    RunStatus,
+)
 
 __all__ = [
     "Attempt",
@@ -22,6 +29,8 @@ __all__ = [
     "BatchStatus",
     "Destination",
     "DestinationKind",
+    "Difference",
+    "DifferenceStatus",
     "EventStatus",
     "Funding",
     "FundingStatus",
@@ -31,4 +40,7 @@ __all__ = [
     "PaymentMethod",
     "PaymentStatus",
     "PspEvent",
+    "Reach",
+    "ReconciliationRun",
+    "RunStatus",
 ]

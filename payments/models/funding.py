@@ -71,6 +71,7 @@ class Funding(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["escrow", "-id"], name="funding_by_escrow"),
+            models.Index(fields=["psp", "created_at"], name="funding_by_psp"),
             models.Index(
                 fields=["next_look_at"],
                 name="funding_wants_work",

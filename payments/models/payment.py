@@ -202,6 +202,9 @@ class Attempt(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["payment", "number"], name="attempt_number_unique"),
         ]
+        indexes: ClassVar = [
+            models.Index(fields=["psp", "started_at"], name="attempt_by_psp"),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.number} of payment {self.payment_id}"

@@ -6,6 +6,8 @@ import pytest
 
 from kobatela.kernel.errors import InvalidState
 from payments.models import (
+    Difference,
+    DifferenceStatus,
     EventStatus,
     Funding,
     FundingStatus,
@@ -33,6 +35,14 @@ EVENT_MOVES = {
     ("FAILED", "PROCESSED"),
     ("FAILED", "IGNORED"),
 }
+DIFFERENCE_MOVES = {
+    ("WATCHED", "OPEN"),
+    ("WATCHED", "CLOSED"),
+    ("OPEN", "ACCEPTED"),
+    ("OPEN", "CLOSED"),
+    ("ACCEPTED", "OPEN"),
+    ("ACCEPTED", "CLOSED"),
+}
 
 
 @pytest.mark.parametrize(
@@ -41,11 +51,12 @@ EVENT_MOVES = {
         (Payment, PaymentStatus, PAYMENT_MOVES),
         (Funding, FundingStatus, FUNDING_MOVES),
         (PspEvent, EventStatus, EVENT_MOVES),
+        (Difference, DifferenceStatus, DIFFERENCE_MOVES),
     ],
 )
 def test_states_move_only_where_the_table_says(
-    model: type[Payment] | type[Funding] | type[PspEvent],
-    states: type[PaymentStatus] | type[FundingStatus] | type[EventStatus],
+    model: type[Payment] | type[Funding] | type[PspEvent] | type[Difference],
+    states: type[PaymentStatus] | type[FundingStatus] | type[EventStatus] | type[DifferenceStatus],
     moves: set[tuple[str, str]],
 ) -> None:
     assert set(model.TRANSITIONS) == set(states)
