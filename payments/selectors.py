@@ -1,6 +1,7 @@
 """Reading payments, fundings, PSP events, destinations and batches; and rows under their lock."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -272,6 +273,23 @@ def accounts_of(destination_ids: Collection[int]) -> dict[int, str]:
     """The accounts in full, by destination: for the file of a batch and for the PSP only."""
     found = Destination.objects.filter(pk__in=destination_ids)
     return dict(found.values_list("pk", "account"))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AccountText:
+    """An account in full and whose it is; it has no text of its own, so that it is printed nowhere.
+
+    A number of mobile money begins with +.
+    """
+
+    number: str
+    holder: str
+
+
+def account_texts_of(user_ids: Collection[int]) -> list[AccountText]:
+    """Every account that these users ever named: for keeping them out of what leaves us."""
+    found = Destination.objects.filter(user__in=user_ids)
+    return [AccountText(*row) for row in found.values_list("account", "holder")]
 
 
 def was_taken_back(user_id: int, account: str) -> bool:

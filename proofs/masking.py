@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -19,6 +19,18 @@ class Relation(StrEnum):
     PROVIDER = "provider"
 
 
+class Personal(StrEnum):
+    """Whose sort of value something in metadata is."""
+
+    NAME = "name"
+    EMAIL = "email"
+    PHONE = "phone"
+    ACCOUNT = "account"
+
+
+# A caller's metadata may hold any number of them; more than this is nobody's list of people.
+MAX_PERSONAL_VALUES = 200
+_MAX_PERSONAL_CHARS = 200
 # Codes that tell of other parties' proofs, of what a device betrayed, or of the advisor.
 _HIDDEN_PREFIXES = ("REUSED_", "AI_")
 _HIDDEN_CODES = frozenset({"DEVICE_POSITION_DIFFERS"})
@@ -34,10 +46,10 @@ _PROVIDER_FIGURES = frozenset(
         "positioning_error_m",
     }
 )
-_EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9.\-]{1,255}\.[A-Za-z]{2,24}")
+EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9.\-]{1,255}\.[A-Za-z]{2,24}")
 _IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}(?:[ \-]?[A-Z0-9]){10,30}\b", re.IGNORECASE)
 # International, local with a leading zero, or groups of figures; not dates, not coordinates.
-_PHONE = re.compile(
+PHONE = re.compile(
     r"(?<![\w.+])(?:(?:\+|00)[1-9](?:[ .()\-/]{0,2}[0-9]){6,13}"
     r"|0[1-9](?:[ .\-/]?[0-9]){7,9}"
     r"|[1-9][0-9]{0,2}(?: [0-9]{2,4}){3,5})(?![0-9])"
@@ -136,11 +148,41 @@ def mask_metadata(value: Any, key: str = "") -> Any:
     return mask_text(value) if isinstance(value, str) else value
 
 
+def personal_values(value: Any) -> dict[Personal, set[str]]:
+    """What `mask_metadata` takes for names, e-mails, phones and accounts by its key."""
+    found: dict[Personal, set[str]] = {kind: set() for kind in Personal}
+    for key, text in _leaves(value, ""):
+        kind = _personal_kind(key, text)
+        if kind is not None and len(found[kind]) < MAX_PERSONAL_VALUES:
+            found[kind].add(text[:_MAX_PERSONAL_CHARS])
+    return found
+
+
+def _leaves(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _leaves(item, str(name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item, key)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield key, str(value)
+
+
+def _personal_kind(key: str, text: str) -> Personal | None:
+    words = {word.lower() for word in _WORDS.findall(key)}
+    if words & _CONTACT_WORDS:
+        return Personal.EMAIL if "@" in text else Personal.PHONE
+    if words & _ACCOUNT_WORDS:
+        return Personal.ACCOUNT
+    return Personal.NAME if _names_a_person(words) else None
+
+
 def mask_text(text: str) -> str:
     """A text with the e-mails, IBANs and phone numbers in it masked."""
-    masked = _EMAIL.sub(MASK, text)
+    masked = EMAIL.sub(MASK, text)
     masked = _IBAN.sub(lambda found: _masked_iban(found.group()), masked)
-    return _PHONE.sub(MASK, masked)
+    return PHONE.sub(MASK, masked)
 
 
 def _names_a_person(words: set[str]) -> bool:

@@ -9,6 +9,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from kobatela.kernel.transitions import check_transition
+from proofs.advice_models import AdviceRun, AdvisorState
 from proofs.states import (
     DERIVATIVE_TRANSITIONS,
     MACHINE_ACTOR,
@@ -19,6 +20,8 @@ from proofs.states import (
     ProofStatus,
     ProofType,
 )
+
+__all__ = ["AdviceRun", "AdvisorState", "ImageHash", "PerceptualHashField", "Proof"]
 
 
 class Proof(models.Model):
@@ -213,6 +216,11 @@ class Proof(models.Model):
                 fields=["created_at"],
                 condition=models.Q(derivative=Derivative.WANTED.value),
                 name="proof_derivative_wanted",
+            ),
+            models.Index(
+                fields=["processing_since"],
+                condition=models.Q(processing=Processing.ADVISING.value),
+                name="proof_advising",
             ),
         ]
 

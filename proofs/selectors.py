@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 
 from kobatela.accounts.visible import visible_to
 from kobatela.kernel import clock
@@ -13,8 +13,15 @@ from kobatela.kernel.caller import Caller
 from proofs.checks.duplicates import HASH_BITS, NEAR_DUPLICATE_BITS, KnownImage
 from proofs.errors import ProofNotFound
 from proofs.masking import Relation
-from proofs.models import Proof
-from proofs.states import LIVE_STATUSES, MACHINE_ACTOR, Derivative, Processing, ProofStatus
+from proofs.models import AdviceRun, AdvisorState, Proof
+from proofs.states import (
+    LIVE_STATUSES,
+    MACHINE_ACTOR,
+    AdviceStatus,
+    Derivative,
+    Processing,
+    ProofStatus,
+)
 
 # Nobody waits longer for a machine that does not come back.
 PROCESSING_HOLDS_FOR = timedelta(minutes=10)
@@ -189,3 +196,45 @@ def derivatives_wanted(*, older_than: datetime, limit: int) -> list[int]:
         .order_by("created_at")
         .values_list("pk", flat=True)[:limit]
     )
+
+
+def get_proof_for_advice(proof_id: int) -> Proof:
+    """A proof with all the people around it, none of whom may be told of."""
+    people = ("client", "provider", "submitted_by", "submitted_for")
+    managers = [f"{person}__managed_by" for person in people]
+    return Proof.objects.select_related("upload", "milestone", *people, *managers).get(pk=proof_id)
+
+
+def lock_running_advice(proof_id: int) -> AdviceRun | None:
+    """The try that is under way for a locked proof, if any."""
+    running = AdviceRun.objects.select_for_update().filter(
+        proof_id=proof_id, status=AdviceStatus.RUNNING
+    )
+    return running.first()
+
+
+def latest_advice(proof_id: int) -> AdviceRun | None:
+    """The last try to get advice on a proof."""
+    return AdviceRun.objects.filter(proof_id=proof_id).order_by("-pk").first()
+
+
+def advice_given_up(*, before: datetime, limit: int) -> list[int]:
+    """The proofs that have waited for advice since before a moment, the longest first."""
+    return list(_advising(before).values_list("pk", flat=True)[:limit])
+
+
+def advice_not_begun(*, before: datetime, limit: int) -> list[int]:
+    """Those of them for which no worker is asking."""
+    is_running = Exists(AdviceRun.objects.filter(proof=OuterRef("pk"), status=AdviceStatus.RUNNING))
+    return list(_advising(before).exclude(is_running).values_list("pk", flat=True)[:limit])
+
+
+def _advising(before: datetime) -> QuerySet[Proof]:
+    return Proof.objects.filter(
+        processing=Processing.ADVISING, processing_since__lte=before
+    ).order_by("processing_since")
+
+
+def advisor_state() -> AdvisorState:
+    """The advisor's breaker and counters."""
+    return AdvisorState.objects.get(pk="ai")

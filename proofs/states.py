@@ -60,6 +60,23 @@ class ReviewReason(StrEnum):
     MACHINE_APPROVAL_OFF = "MACHINE_APPROVAL_OFF"
     AI_UNAVAILABLE = "AI_UNAVAILABLE"
     AI_ADVICE = "AI_ADVICE"
+    ESCROW_NOT_PAYABLE = "ESCROW_NOT_PAYABLE"
+
+
+class AdviceStatus(StrEnum):
+    """How one try to get the advisor's word stands; the ends never change."""
+
+    RUNNING = "running"
+    ADVISED = "advised"
+    MISSED = "missed"
+
+
+class BreakerState(StrEnum):
+    """closed: the model is asked; open: it is not; half_open: one call tries whether it works."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
 
 
 STATUS_TRANSITIONS: Mapping[ProofStatus, frozenset[ProofStatus]] = {
@@ -82,6 +99,18 @@ DERIVATIVE_TRANSITIONS: Mapping[Derivative, frozenset[Derivative]] = {
     Derivative.WANTED: frozenset({Derivative.DONE, Derivative.FAILED}),
     Derivative.DONE: frozenset(),
     Derivative.FAILED: frozenset(),
+}
+
+ADVICE_TRANSITIONS: Mapping[AdviceStatus, frozenset[AdviceStatus]] = {
+    AdviceStatus.RUNNING: frozenset({AdviceStatus.ADVISED, AdviceStatus.MISSED}),
+    AdviceStatus.ADVISED: frozenset(),
+    AdviceStatus.MISSED: frozenset(),
+}
+
+BREAKER_TRANSITIONS: Mapping[BreakerState, frozenset[BreakerState]] = {
+    BreakerState.CLOSED: frozenset({BreakerState.OPEN}),
+    BreakerState.OPEN: frozenset({BreakerState.HALF_OPEN}),
+    BreakerState.HALF_OPEN: frozenset({BreakerState.CLOSED, BreakerState.OPEN}),
 }
 
 LIVE_STATUSES = frozenset({ProofStatus.PENDING, ProofStatus.APPROVED})

@@ -1,6 +1,8 @@
 """System checks of proofs: limits that cannot be meant stop the start."""
 
+import ipaddress
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
@@ -29,3 +31,49 @@ def check_day_limits(**_kwargs: Any) -> list[CheckMessage]:
             id="proofs.E002",
         )
     ]
+
+
+def check_advisor(**_kwargs: Any) -> list[CheckMessage]:
+    """An advisor that is on can be asked."""
+    if not settings.AI_PROOF_ADVISOR_ENABLED:
+        return []
+    found: list[CheckMessage] = []
+    if not settings.OPENAI_API_KEY:
+        message = "AI_PROOF_ADVISOR_ENABLED is on and OPENAI_API_KEY is not set."
+        hint = "Set the key, or turn the advisor off."
+        found.append(Error(message, hint=hint, id="proofs.E003"))
+    if not _is_safe_url(settings.AI_BASE_URL):
+        message = "AI_BASE_URL must be an https:// address; http:// only outside production."
+        found.append(Error(message, id="proofs.E004"))
+    if not 1 <= settings.AI_PROOF_TIMEOUT_SECONDS <= MAX_TIMEOUT_S:
+        # Three tries must end long before a proof is given to a person without advice.
+        message = f"AI_PROOF_TIMEOUT_SECONDS must lie between 1 and {MAX_TIMEOUT_S}."
+        found.append(Error(message, id="proofs.E005"))
+    too_small = [name for name in _AT_LEAST_ONE if getattr(settings, name) < 1]
+    if too_small or not settings.AI_PROOF_ADVISOR_MODEL:
+        names = ", ".join(too_small) or "AI_PROOF_ADVISOR_MODEL"
+        found.append(Error(f"With the advisor on {names} must be set.", id="proofs.E006"))
+    return found
+
+
+MAX_TIMEOUT_S = 60
+_AT_LEAST_ONE = (
+    "AI_PROOF_MAX_IMAGE_RESOLUTION_X",
+    "AI_PROOF_MAX_IMAGE_RESOLUTION_Y",
+    "AI_PROOF_MAX_PDF_PAGES",
+    "AI_BREAKER_FAILURES",
+    "AI_BREAKER_OPEN_SECONDS",
+)
+
+
+def _is_safe_url(url: str) -> bool:
+    """Whether what is sent there cannot be read on the way."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.scheme not in {"http", "https"}:
+        return False
+    if parts.scheme == "https" or settings.KOBATELA_ENV != "production":
+        return True
+    try:
+        return ipaddress.ip_address(parts.hostname).is_loopback
+    except ValueError:
+        return parts.hostname == "localhost"

@@ -18,3 +18,20 @@ def sweep_derivatives() -> None:
     from proofs.services import derivatives
 
     run_exclusively("sweep_derivatives", lambda _heartbeat: dict(derivatives.sweep_derivatives()))
+
+
+@shared_task(ignore_result=True)
+def advise(proof_id: str) -> None:
+    """Ask the advisor about one proof."""
+    from proofs.services import advising
+
+    advising.advise(proof_id=int(proof_id))
+
+
+@shared_task(ignore_result=True)
+def sweep_advice() -> None:
+    """Ask again where no worker did, and give up what waits too long."""
+    from audit.services.jobs import run_exclusively
+    from proofs.services import advising
+
+    run_exclusively("sweep_advice", lambda _heartbeat: dict(advising.sweep_advice()))

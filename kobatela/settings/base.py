@@ -168,6 +168,8 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
         # Its library would tell of every call, and at DEBUG what was sent and answered.
         "stripe": {"level": "WARNING"},
+        "openai": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
     },
 }
 
@@ -289,6 +291,22 @@ INVOICE_OCR_PROVIDER = env.one_of(
 )
 # How many pages without text of their own OCR looks at; a person is told of the others.
 OCR_MAX_PAGES = env.int("OCR_MAX_PAGES", default=5)
+
+# --- AI advisor ---------------------------------------------------------------------------------
+# Off by default. On, every photo waits for the model's word, which can only add a reason to hold.
+AI_PROOF_ADVISOR_ENABLED = env.bool("AI_PROOF_ADVISOR_ENABLED", default=False)
+AI_PROOF_ADVISOR_MODEL = env.str("AI_PROOF_ADVISOR_MODEL", default="gpt-4.1-mini")
+OPENAI_API_KEY = env.secret("OPENAI_API_KEY", default="")
+# Any server that speaks OpenAI's chat completions with structured output.
+AI_BASE_URL = env.str("AI_BASE_URL", default="https://api.openai.com/v1")
+# For one try; there are three at most.
+AI_PROOF_TIMEOUT_SECONDS = env.float("AI_PROOF_TIMEOUT_SECONDS", default=20.0)
+AI_PROOF_MAX_IMAGE_RESOLUTION_X = env.int("AI_PROOF_MAX_IMAGE_RESOLUTION_X", default=1280)
+AI_PROOF_MAX_IMAGE_RESOLUTION_Y = env.int("AI_PROOF_MAX_IMAGE_RESOLUTION_Y", default=1280)
+AI_PROOF_MAX_PDF_PAGES = env.int("AI_PROOF_MAX_PDF_PAGES", default=5)
+# So many failures in a row open the breaker; after so many seconds one call tries again.
+AI_BREAKER_FAILURES = env.int("AI_BREAKER_FAILURES", default=5)
+AI_BREAKER_OPEN_SECONDS = env.int("AI_BREAKER_OPEN_SECONDS", default=60)
 
 # --- Escrow -------------------------------------------------------------------------------------
 # The platform's fee on every release, in hundredths of a percent.

@@ -28,6 +28,7 @@ WORDS: Mapping[str, str] = {
     ReviewReason.MACHINE_APPROVAL_OFF: "machine switched off",
     ReviewReason.AI_ADVICE: "advisor's word",
     ReviewReason.AI_UNAVAILABLE: "no advice in time",
+    ReviewReason.ESCROW_NOT_PAYABLE: "escrow could not pay then",
 }
 # What may be fraud is said louder than what is merely missing.
 _LOUD = frozenset(

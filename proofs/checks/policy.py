@@ -88,8 +88,16 @@ def _held_by_limits(case: MachineCase) -> Iterator[ReviewReason]:
         yield ReviewReason.DRAWN_FOR_REVIEW
     if not case.switched_on:
         yield ReviewReason.MACHINE_APPROVAL_OFF
-    if not case.without_advisor and case.advice != CLEAN_ADVICE:
-        yield ReviewReason.AI_UNAVAILABLE if case.advice is None else ReviewReason.AI_ADVICE
+    if not case.without_advisor:
+        yield from held_by_advice(case.advice)
+
+
+def held_by_advice(advice: str | None) -> Iterator[ReviewReason]:
+    """Why a person must look, as far as the advisor was asked; None: it gave no advice."""
+    if advice is None:
+        yield ReviewReason.AI_UNAVAILABLE
+    elif advice != CLEAN_ADVICE:
+        yield ReviewReason.AI_ADVICE
 
 
 def _day_is_full(case: MachineCase) -> bool:

@@ -12,13 +12,18 @@ from audit.services.switches import SwitchName, is_on
 from escrow.services.evidence import release_milestone
 from kobatela.accounts.selectors import are_related
 from proofs.checks.findings import Severity, worst_severity
-from proofs.checks.policy import MachineCase, machine_may_approve, reasons_to_hold
+from proofs.checks.policy import (
+    MachineCase,
+    held_by_advice,
+    machine_may_approve,
+    reasons_to_hold,
+)
 from proofs.models import Proof
 from proofs.selectors import machine_approved_minor
 from proofs.services import outcome
 from proofs.services.evidence import Evidence
 from proofs.services.reuse import Reuse, look_for_picture
-from proofs.states import MACHINE_ACTOR, ProofType
+from proofs.states import MACHINE_ACTOR, ProofType, ReviewReason
 
 if TYPE_CHECKING:
     from escrow.models import Escrow, Milestone
@@ -42,13 +47,16 @@ def judge(
     Where nothing does so far, the machine's approvals wait for each other to the end of the
     transaction: the sums of the day and the search for the same picture are then those at commit.
     """
-    case = _case(escrow, milestone, evidence, reuse)
-    if machine_may_approve(case):
-        _lock_machine()
-        escrow_day, provider_day = machine_approved_minor(
-            provider_id=escrow.provider_id, escrow_id=escrow.pk, currency=escrow.currency
-        )
-        case = replace(case, escrow_day_minor=escrow_day, provider_day_minor=provider_day)
+    case = _with_sums(
+        escrow,
+        _case(
+            escrow,
+            milestone,
+            file_sha256=evidence.sha256,
+            worst_severity=worst_severity(evidence.findings),
+            reuse_reasons=reuse.reasons,
+        ),
+    )
     findings = list(evidence.findings)
     if milestone.proof_kind == ProofType.PHOTO and evidence.facts is not None:
         findings += look_for_picture(
@@ -64,31 +72,72 @@ def judge(
     )
 
 
+def judge_with_advice(
+    *, proof: Proof, escrow: "Escrow", milestone: "Milestone", advice: str | None
+) -> list[str]:
+    """Judge a stored proof again, now that the advisor was asked: the reasons for a person to look.
+
+    The reasons that it had stay. Where it had none, all conditions are asked again as they are now,
+    and the machine's approvals wait for each other as in `judge`. advice is None where none came.
+    """
+    if proof.review_reasons:
+        return [*proof.review_reasons, *map(str, held_by_advice(advice))]
+    severities = {Severity(finding["severity"]) for finding in proof.findings}
+    case = _case(
+        escrow,
+        milestone,
+        file_sha256=proof.file_sha256,
+        worst_severity=next((item for item in Severity if item in severities), None),
+        came_by_link=proof.came_by_link,
+    )
+    case = _with_sums(escrow, replace(case, without_advisor=False, advice=advice))
+    reasons = reasons_to_hold(case)
+    assert machine_may_approve(case) == (not reasons)
+    return [str(reason) for reason in reasons]
+
+
 def approve(*, proof: Proof, escrow: "Escrow", milestone: "Milestone") -> None:
     """Approve a proof against which nothing speaks, and release its milestone."""
     outcome.record_approval(proof=proof, actor=MACHINE_ACTOR, note="")
     release_milestone(escrow=escrow, milestone=milestone, proof_id=proof.pk, actor=MACHINE_ACTOR)
 
 
+def _with_sums(escrow: "Escrow", case: MachineCase) -> MachineCase:
+    """The case with the sums of the day, if nothing else speaks against it."""
+    if not machine_may_approve(case):
+        return case
+    _lock_machine()
+    escrow_day, provider_day = machine_approved_minor(
+        provider_id=escrow.provider_id, escrow_id=escrow.pk, currency=escrow.currency
+    )
+    return replace(case, escrow_day_minor=escrow_day, provider_day_minor=provider_day)
+
+
 def _case(
-    escrow: "Escrow", milestone: "Milestone", evidence: Evidence, reuse: Reuse
+    escrow: "Escrow",
+    milestone: "Milestone",
+    *,
+    file_sha256: str,
+    worst_severity: Severity | None,
+    reuse_reasons: tuple[ReviewReason, ...] = (),
+    came_by_link: bool = False,
 ) -> MachineCase:
     return MachineCase(
         milestone_kind=milestone.proof_kind,
         validator=milestone.validator,
-        has_file=evidence.has_file,
+        has_file=bool(file_sha256),
         has_fence=milestone.geofence_radius_m is not None,
         has_age_limit=milestone.max_age_minutes is not None,
-        worst_severity=worst_severity(evidence.findings),
-        reuse_reasons=reuse.reasons,
-        came_by_link=False,
+        worst_severity=worst_severity,
+        reuse_reasons=reuse_reasons,
+        came_by_link=came_by_link,
         parties_related=are_related(escrow.client_id, escrow.provider_id),
         amount_minor=milestone.amount_minor,
         approve_max_minor=settings.KOBATELA_AUTO_APPROVE_MAX_MINOR.get(milestone.currency),
         day_max_minor=settings.KOBATELA_AUTO_APPROVE_DAY_MAX_MINOR.get(milestone.currency),
         escrow_day_minor=0,
         provider_day_minor=0,
-        drawn_for_review=is_drawn(milestone.pk, evidence.sha256),
+        drawn_for_review=is_drawn(milestone.pk, file_sha256),
         switched_on=is_on(SwitchName.MACHINE_APPROVAL),
     )
 

@@ -15,7 +15,7 @@ from proofs import bells
 from proofs.masking import Relation, hides
 from proofs.models import ImageHash, Proof
 from proofs.selectors import to_bits
-from proofs.services import machine
+from proofs.services import advice, machine
 from proofs.services.evidence import Evidence
 from proofs.services.machine import Judgement
 from proofs.services.reuse import look_for_file
@@ -40,7 +40,8 @@ def submit_proof(
 
     `evidence` was judged for this milestone beforehand (`services.evidence.gather`). What nothing
     speaks against is approved, and its milestone released, in the same transaction; anything else
-    waits for a person with its `review_reasons`.
+    waits for a person with its `review_reasons`. With the advisor on, every photo waits for its
+    word first.
 
     Raises what the escrow refuses (state, sequence, balance, deadline), DuplicateProof, and the
     refusals of uploads.
@@ -51,7 +52,10 @@ def submit_proof(
     assert milestone.pk == evidence.milestone_id, "evidence is judged for one milestone"
     reuse = look_for_file(caller=caller, file_sha256=evidence.sha256)
     judgement = machine.judge(escrow=escrow, milestone=milestone, evidence=evidence, reuse=reuse)
-    proof = _store(escrow, milestone, caller, proof_type, metadata, evidence, judgement)
+    is_advised = _is_advised(proof_type, evidence)
+    proof = _store(
+        escrow, milestone, caller, proof_type, metadata, evidence, judgement, advised=is_advised
+    )
     _record(proof, caller)
     escrow_evidence.begin_review(
         escrow=escrow,
@@ -60,11 +64,18 @@ def submit_proof(
         submitted_at=evidence.received_at,
         actor=caller.actor,
     )
-    if not judgement.reasons:
+    if is_advised:
+        bells.ring_for_advice(proof.pk)
+    elif not judgement.reasons:
         machine.approve(proof=proof, escrow=escrow, milestone=milestone)
     if proof.derivative == Derivative.WANTED:
         bells.ring_for_derivative(proof.pk)
     return proof
+
+
+def _is_advised(proof_type: str, evidence: Evidence) -> bool:
+    """Whether the advisor is asked before anything else: about photos; documents are read first."""
+    return proof_type == ProofType.PHOTO and evidence.has_file and advice.is_asked()
 
 
 def _store(
@@ -75,6 +86,8 @@ def _store(
     metadata: Mapping[str, Any],
     evidence: Evidence,
     judgement: Judgement,
+    *,
+    advised: bool,
 ) -> Proof:
     now = clock.now()
     facts = evidence.facts
@@ -90,7 +103,7 @@ def _store(
         currency=milestone.currency,
         type=proof_type,
         # Photos were read and checked before; documents wait unread for a person.
-        processing=Processing.DONE,
+        processing=Processing.ADVISING if advised else Processing.DONE,
         processing_since=now,
         upload=_take_upload(evidence, milestone, caller),
         file_sha256=evidence.sha256,

@@ -1,0 +1,116 @@
+"""Gathering what the advisor is told of one proof, and what of it must never leave."""
+
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from kobatela.kernel.money import format_minor
+from kobatela.uploads import storage
+from payments.selectors import account_texts_of
+from proofs.advisor.context import Backend, Exhibit, Mandate, Material
+from proofs.advisor.known import KnownValues
+from proofs.advisor.prompt import VOCABULARY
+from proofs.masking import Personal, personal_values
+from proofs.models import Proof
+from proofs.readers import pool
+from proofs.states import ProofType
+
+if TYPE_CHECKING:
+    from escrow.models import Milestone
+    from kobatela.accounts.models import User
+
+
+def gather(proof: Proof) -> Material:
+    """Everything for one piece of advice. `proof` comes from `selectors.get_proof_for_advice`.
+
+    Reads the picture, so it is called outside any transaction. Raises ReaderRefusal,
+    ReaderUnavailable and FileNotFoundError where that cannot be done.
+    """
+    assert proof.upload is not None, "claims are not advised on"
+    is_photo = proof.type == ProofType.PHOTO
+    return Material(
+        mandate=_mandate(proof.milestone),
+        backend=Backend(
+            findings=proof.findings,
+            checks=(),
+            distance_m=None if proof.distance_m is None else str(proof.distance_m),
+            waits_for_person=bool(proof.review_reasons),
+        ),
+        exhibit=Exhibit(
+            proof_type=proof.type,
+            media_type=proof.upload.media_type,
+            received_at=proof.received_at,
+            image=proof.facts if is_photo else None,
+            picture=_picture(proof.upload.storage_name) if is_photo else None,
+        ),
+        known=known_values(proof),
+    )
+
+
+def known_values(proof: Proof) -> KnownValues:
+    """The names, e-mails, phones and accounts that the escrow of a proof knows."""
+    people = _people(proof)
+    accounts = account_texts_of([person.pk for person in people])
+    wanted = proof.milestone.proof_requirements
+    claimed = personal_values(proof.metadata)
+    return KnownValues(
+        names=_filled(
+            [person.username for person in people],
+            [account.holder for account in accounts],
+            [wanted.get("expected_store_name"), wanted.get("expected_beneficiary")],
+            claimed[Personal.NAME],
+        ),
+        emails=_filled([person.email for person in people], claimed[Personal.EMAIL]),
+        phones=_filled(
+            [person.phone for person in people],
+            [account.number for account in accounts if account.number.startswith("+")],
+            claimed[Personal.PHONE],
+        ),
+        accounts=_filled(
+            [account.number for account in accounts if not account.number.startswith("+")],
+            [wanted.get("expected_iban")],
+            claimed[Personal.ACCOUNT],
+        ),
+        vocabulary=VOCABULARY,
+    )
+
+
+def _mandate(milestone: "Milestone") -> Mandate:
+    radius_m = milestone.geofence_radius_m
+    return Mandate(
+        milestone_number=milestone.sequence_index,
+        milestone_label=milestone.label,
+        proof_kind=milestone.proof_kind,
+        amount=format_minor(milestone.amount_minor, milestone.currency),
+        currency=milestone.currency,
+        max_age_minutes=milestone.max_age_minutes,
+        geofence_radius_m=None if radius_m is None else str(radius_m),
+        requirements=milestone.proof_requirements,
+    )
+
+
+def _picture(storage_name: str) -> bytes:
+    """The photo for the model: upright, small, re-encoded in a child process, no metadata."""
+    side_px = min(
+        settings.AI_PROOF_MAX_IMAGE_RESOLUTION_X, settings.AI_PROOF_MAX_IMAGE_RESOLUTION_Y
+    )
+    with tempfile.TemporaryDirectory(dir=storage.quarantine_dir()) as folder:
+        made = Path(folder) / "picture.jpg"
+        pool.render_derivative(storage.local_path(storage_name), made, side_px)
+        return made.read_bytes()
+
+
+def _people(proof: Proof) -> list["User"]:
+    """Both sides, who manages them, and who sent the proof."""
+    sides = [proof.client, proof.provider, proof.submitted_by, proof.submitted_for]
+    found = {person.pk: person for person in sides if person is not None}
+    managers = [person.managed_by for person in found.values()]
+    found |= {manager.pk: manager for manager in managers if manager is not None}
+    return list(found.values())
+
+
+def _filled(*groups: Collection[Any]) -> frozenset[str]:
+    return frozenset(str(value).strip() for group in groups for value in group if value)
