@@ -17,6 +17,7 @@ from escrow.tests.books import assert_in_order
 from escrow.tests.factories import as_client, milestone_of
 from kobatela.kernel import clock
 from payments.selectors import payments_of
+from proofs.advisor.advising import consult
 from proofs.models import AdviceRun, AdvisorState, Proof
 from proofs.services import advising
 from proofs.services.advising import advise, sweep_advice
@@ -346,13 +347,12 @@ def test_the_model_is_asked_with_no_transaction_open(
     model: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_then: list[bool] = []
-    consult = advising.consult
 
     def watched(*args: Any, **options: Any) -> Any:
         open_then.append(connection.in_atomic_block)
         return consult(*args, **options)
 
-    monkeypatch.setattr(advising, "consult", watched)
+    monkeypatch.setattr("proofs.services.advising.consult", watched)
 
     assert outcome(advised())[0] == ProofStatus.APPROVED
     assert open_then == [False]
