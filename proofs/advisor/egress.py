@@ -5,7 +5,6 @@ costs advice and not privacy.
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -50,7 +49,7 @@ def _check_text(text: str, known: KnownValues) -> None:
 def _check_picture(encoded: str, known: KnownValues) -> None:
     try:
         picture = base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise EgressRefused("not a picture") from error
     # Ours are re-encoded without metadata; any other has not come through the readers.
     if not picture.startswith(b"\xff\xd8\xff") or b"Exif\0\0" in picture or b"<x:xmp" in picture:

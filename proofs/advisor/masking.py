@@ -76,9 +76,13 @@ class Masker:
     def _spans(self, folded: Folded) -> list[tuple[int, int, Kind]]:
         """What to replace, in the original's places, in order; what overlaps is one."""
         found = sorted(
-            (*folded.original_span(start, stop), kind)
-            for start, stop, kind in self._found(folded.text)
-            if start < stop
+            (
+                (*folded.original_span(start, stop), kind)
+                for start, stop, kind in self._found(folded.text)
+                if start < stop
+            ),
+            # What goes furthest says what it is: an e-mail, not the name in it.
+            key=lambda span: (span[0], -span[1]),
         )
         merged: list[tuple[int, int, Kind]] = []
         for start, stop, kind in found:
