@@ -21,6 +21,16 @@ class Part:
 
 
 @dataclass
+class Payout:
+    """Money on its way to the provider; `part` is what it pays, None for a rest."""
+
+    amount: int
+    part: Part | None
+    status: str = "PENDING"
+    is_held: bool = False
+
+
+@dataclass
 class PlainEscrow:
     """An escrow with its parts. Amounts are minor units."""
 
@@ -31,7 +41,7 @@ class PlainEscrow:
     released: int = 0
     refunded: int = 0
     surplus: int = 0
-    payouts: list[int] = field(default_factory=list)
+    payouts: list[Payout] = field(default_factory=list)
 
     @property
     def held(self) -> int:
@@ -58,7 +68,7 @@ class PlainEscrow:
     @property
     def has_proof(self) -> bool:
         """Whether a proof is pending or was accepted."""
-        return any(part.status in {"PENDING_REVIEW", "APPROVED"} for part in self.parts)
+        return any(part.status not in {"WAITING", "REJECTED"} for part in self.parts)
 
     def deposit(self, amount: int) -> None:
         """A confirmed deposit through the API."""
@@ -93,7 +103,7 @@ class PlainEscrow:
         if self.held < part.amount:
             raise Refused
         part.status = "APPROVED"
-        self._pay(part.amount)
+        self._pay(part.amount, part)
         if self.current is None:
             self._end("RELEASED", 0)
 
@@ -147,6 +157,42 @@ class PlainEscrow:
             raise Refused
         self._end("RELEASED" if release else "REFUNDED", release)
 
+    def send(self, number: int) -> None:
+        """A worker hands a payout to the PSP."""
+        payout = self._payout(number, "PENDING")
+        if payout.is_held:
+            raise Refused
+        self._move(payout, "SENT", "PAYING")
+
+    def settle(self, number: int) -> None:
+        """The PSP says that it arrived."""
+        self._move(self._payout(number, "SENT"), "SETTLED", "PAID")
+
+    def fail(self, number: int) -> None:
+        """The PSP says that it never will."""
+        self._move(self._payout(number, "SENT"), "ERROR", "APPROVED")
+
+    def come_back(self, number: int) -> None:
+        """The PSP says that it came back: a new one waits for somebody's word."""
+        payout = self._payout(number, "SETTLED")
+        self._move(payout, "REFUNDED", "APPROVED")
+        self.payouts.append(Payout(payout.amount, payout.part, is_held=True))
+
+    def execute(self, number: int) -> None:
+        """Somebody tries a failed payout again, or lets a new one go."""
+        payout = self.payouts[number % len(self.payouts)] if self.payouts else None
+        if payout is None or payout.status == "REFUNDED":
+            raise Refused
+        payout.is_held = False
+        if payout.status == "ERROR":
+            payout.status = "PENDING"
+
+    @staticmethod
+    def _move(payout: Payout, status: str, part_status: str) -> None:
+        payout.status = status
+        if payout.part is not None:
+            payout.part.status = part_status
+
     def _take(self, amount: int) -> None:
         self.funded += amount
         if self.funded == self.total and self.status == "DRAFT":
@@ -158,9 +204,14 @@ class PlainEscrow:
             raise Refused
         return part
 
-    def _pay(self, amount: int) -> None:
+    def _pay(self, amount: int, part: Part | None) -> None:
         self.released += amount
-        self.payouts.append(amount)
+        self.payouts.append(Payout(amount, part))
+
+    def _payout(self, number: int, status: str) -> Payout:
+        if not self.payouts or self.payouts[number % len(self.payouts)].status != status:
+            raise Refused
+        return self.payouts[number % len(self.payouts)]
 
     def _end(self, status: str, release: int) -> None:
         refund = self.held - release
@@ -173,9 +224,9 @@ class PlainEscrow:
                 part.status = "CANCELLED"
             else:
                 part.status = "APPROVED"
-                self._pay(part.amount)
+                self._pay(part.amount, part)
                 release -= part.amount
         if release:
-            self._pay(release)
+            self._pay(release, None)
         self.refunded += refund
         self.status = status
