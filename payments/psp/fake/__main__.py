@@ -25,6 +25,9 @@ def main() -> int:
         help="default: PSP_WEBHOOK_SECRET, which no list of processes shows",
     )
     parser.add_argument("--settle-after", type=float, default=0.2, metavar="SECONDS")
+    parser.add_argument(
+        "--fee-bps", type=int, default=0, help="what it charges, in hundredths of a percent"
+    )
     given = parser.parse_args()
     if not given.webhook_secret:
         parser.error("a webhook secret is needed: --webhook-secret or PSP_WEBHOOK_SECRET")
@@ -37,6 +40,7 @@ def main() -> int:
         host=given.host,
         port=given.port,
         settle_after_s=given.settle_after,
+        fee_bps=given.fee_bps,
     )
 
     def end(*_: Any) -> None:

@@ -4,15 +4,20 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from payments.psp.fake.scenarios import Behaviour, Scenario
-from payments.psp.fake.store import NewOrder, Row, Store
+from payments.psp.fake.database import Row
+from payments.psp.fake.scenarios import NOT_TAKEN, Behaviour, Scenario
+from payments.psp.fake.store import NewOrder, Store
 
 _BUSY = 429
+_WHOLE_BPS = 10_000
+# How far behind the second report the first one comes when they are reordered.
+_BEHIND_S = 0.3
+_COMES_BACK = frozenset({Behaviour.RETURN, Behaviour.REVERSE, Behaviour.REORDERED_WEBHOOKS})
 
 
 class Refusal(Exception):
@@ -37,12 +42,14 @@ class Reply:
 class Bank:
     """Takes orders and sessions, carries them out, and reports.
 
-    settle_after_s: how long a payment takes.
+    settle_after_s: how long a payment takes. fee_bps: what it charges for each, in hundredths of a
+    percent.
     """
 
-    def __init__(self, store: Store, *, settle_after_s: float = 0.05) -> None:
+    def __init__(self, store: Store, *, settle_after_s: float = 0.05, fee_bps: int = 0) -> None:
         self.store = store
         self._settle_after_s = settle_after_s
+        self._fee_bps = fee_bps
 
     # --- orders -----------------------------------------------------------------------------
     def take_order(self, kind: str, key: str, fields: Mapping[str, Any]) -> Reply:
@@ -54,8 +61,9 @@ class Bank:
         destination = _word(fields, "destination") if kind == "transfer" else ""
         charge = self._check_charge(fields, amount, currency) if kind == "refund" else ""
         scenario = self._scenario(kind, destination, fields)
-        if scenario.behaviour is Behaviour.BUSY:
-            return Reply(_BUSY, {"error": "busy", "message": "Too many requests."})
+        if scenario.behaviour in NOT_TAKEN:
+            busy = {"error": "busy", "message": "Too many requests."}
+            return Reply(_BUSY, busy, scenario)
         if scenario.behaviour is Behaviour.REFUSE:
             return Reply(
                 402, {"error": "insufficient_funds", "message": "Balance of acct_9 is too low."}
@@ -76,16 +84,18 @@ class Bank:
                 due_at=None if is_held else time.time() + self._settle_after_s,
             )
         )
+        if scenario.behaviour is Behaviour.LATE_WEBHOOK:
+            self.store.set_delay(order["id"], scenario.seconds)
         if scenario.behaviour is Behaviour.EARLY_WEBHOOK:
             order = self._end(order, "settled")
         return Reply(201, shown_order(order), scenario)
 
     def _scenario(self, kind: str, destination: str, fields: Mapping[str, Any]) -> Scenario:
         metadata = fields.get("metadata")
-        scripted = metadata.get("scenario") if isinstance(metadata, dict) else None
-        if scripted in list(Behaviour):
-            return Scenario(Behaviour(scripted))
-        found = self.store.take_scenario(kind, destination)
+        named = metadata if isinstance(metadata, dict) else {}
+        if named.get("scenario") in list(Behaviour):
+            return Scenario(Behaviour(named["scenario"]))
+        found = self.store.take_scenario(kind, destination, named)
         return found or Scenario(Behaviour.SETTLE)
 
     def _check_charge(self, fields: Mapping[str, Any], amount: Decimal, currency: str) -> str:
@@ -95,6 +105,7 @@ class Bank:
         except KeyError as error:
             raise Refusal(404, "charge_unknown", "There is no such charge.") from error
         left = Decimal(funding["received"] or 0) - self.store.given_back(charge)
+        left -= taken_back(self.store.chargebacks(charge))
         if funding["currency"] != currency or amount > left:
             raise Refusal(402, "charge_exceeded", "The charge does not hold that much.")
         return charge
@@ -104,7 +115,7 @@ class Bank:
         order = self.store.order_by_key(kind, key)
         if order is None:
             raise Refusal(404, "not_found", "There is no order with this key.")
-        return shown_order(order)
+        return {**shown_order(order), "fee": self.store.fee(order["id"])}
 
     def end_order(self, order_id: str, status: str) -> Mapping[str, Any]:
         """Settle, fail or return an order by hand, as the bank behind the PSP would."""
@@ -133,19 +144,28 @@ class Bank:
         elif behaviour == Behaviour.FAIL:
             self._end(order, "failed")
         else:
-            again = time.time() + self._settle_after_s if behaviour == Behaviour.RETURN else None
+            again = time.time() + self._settle_after_s if behaviour in _COMES_BACK else None
             self._end(order, "settled", due_at=again)
 
     def _end(self, order: Row, status: str, *, due_at: float | None = None) -> Row:
         failure = {"failed": "destination_invalid", "returned": "returned_by_bank"}.get(status, "")
         moved = self.store.move_order(order["id"], status, failure=failure, due_at=due_at)
-        if order["behaviour"] == Behaviour.LOST_WEBHOOK:
+        behaviour = order["behaviour"]
+        if status == "settled":
+            self.store.set_fee(order["id"], self._fee_on(order))
+        if behaviour == Behaviour.LOST_WEBHOOK:
             return moved
-        subject = "refund" if order["kind"] == "refund" and status != "returned" else "payment"
-        event = _event(f"{subject}.{status}", moved)
-        for _ in range(2 if order["behaviour"] == Behaviour.DUPLICATE_WEBHOOK else 1):
-            self.store.add_delivery(event)
+        after_s = self.store.delay(order["id"])
+        if behaviour == Behaviour.REORDERED_WEBHOOKS and status == "settled":
+            after_s = 2 * self._settle_after_s + _BEHIND_S
+        event = event_of(_report_of(order, status), moved, self.store.fee(order["id"]))
+        for _ in range(2 if behaviour == Behaviour.DUPLICATE_WEBHOOK else 1):
+            self.store.add_delivery(event, after_s=after_s)
         return moved
+
+    def _fee_on(self, row: Row) -> str:
+        amount = Decimal(row["amount"])
+        return str((amount * self._fee_bps / _WHOLE_BPS).quantize(amount)) if self._fee_bps else ""
 
     # --- fundings ---------------------------------------------------------------------------
     def open_funding(self, key: str, fields: Mapping[str, Any]) -> Reply:
@@ -167,7 +187,7 @@ class Bank:
         funding = self.store.funding_by_key(key)
         if funding is None:
             raise Refusal(404, "not_found", "There is no session with this key.")
-        return shown_funding(funding)
+        return {**shown_funding(funding), "fee": self.store.fee(funding["id"])}
 
     def end_funding(self, funding_id: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """The payer pays: all of it, or the `amount` given; or gives up (`fail`)."""
@@ -180,19 +200,68 @@ class Bank:
                 return shown_funding(funding)
             if fields.get("fail"):
                 ended = self.store.end_funding(funding_id, "failed", "")
-                self.store.add_delivery(_event("funding.failed", ended))
+                self.store.add_delivery(event_of("funding.failed", ended))
                 return shown_funding(ended)
             paid = _amount(fields.get("amount") or funding["amount"])
             ended = self.store.end_funding(funding_id, "succeeded", str(paid))
             told = {**ended, "amount": str(paid)}
-            self.store.add_delivery(_event("funding.succeeded", told))
+            self.store.set_fee(funding_id, self._fee_on(told))
+            event = event_of("funding.succeeded", told, self.store.fee(funding_id))
+            self.store.add_delivery(event)
+            metadata = json.loads(funding["metadata"])
+            scenario = self._scenario("funding", "", {"metadata": metadata})
+            if scenario.behaviour is Behaviour.CHARGEBACK:
+                self._open_chargeback(ended, paid)
             return shown_funding(ended)
+
+    # --- chargebacks ------------------------------------------------------------------------
+    def open_chargeback(self, fields: Mapping[str, Any]) -> Reply:
+        """The payer's bank takes `amount` of a charge back, or all that is left of it.
+
+        `fee`: what the client pays for the case.
+        """
+        charge = _word(fields, "charge")
+        with self.store.transaction():
+            try:
+                funding = self.store.funding(charge)
+            except KeyError as error:
+                raise Refusal(404, "charge_unknown", "There is no such charge.") from error
+            left = Decimal(funding["received"] or 0) - taken_back(self.store.chargebacks(charge))
+            amount = _amount(fields["amount"]) if fields.get("amount") else left
+            if not 0 < amount <= left:
+                raise Refusal(409, "charge_exceeded", "The charge did not bring that much.")
+            fee = str(_amount(fields["fee"])) if fields.get("fee") else ""
+            return Reply(201, self._open_chargeback(funding, amount, fee))
+
+    def _open_chargeback(self, funding: Row, amount: Decimal, fee: str = "") -> Mapping[str, Any]:
+        case = self.store.add_chargeback(funding["id"], str(amount), funding["currency"])
+        self.store.set_fee(case["id"], fee)
+        self._report_case(case, "opened")
+        return dict(case)
+
+    def end_chargeback(self, case_id: str, status: str) -> Mapping[str, Any]:
+        """The bank decides a case: `won` or `lost`."""
+        with self.store.transaction():
+            try:
+                case = self.store.chargeback(case_id)
+            except KeyError as error:
+                raise Refusal(404, "not_found", "There is no such chargeback.") from error
+            if case["status"] != "open":
+                raise Refusal(409, "invalid_state", f"It is {case['status']}.")
+            ended = self.store.end_chargeback(case_id, status)
+            self._report_case(ended, status)
+            return dict(ended)
+
+    def _report_case(self, case: Row, what: str) -> None:
+        told = {**case, "key": case["charge"]}
+        event = event_of(f"chargeback.{what}", told, self.store.fee(case["id"]))
+        self.store.add_delivery(event)
 
     # --- books ------------------------------------------------------------------------------
     def books(self) -> Mapping[str, Any]:
         """Everything that this PSP has done, with the sums per currency."""
         transfers, refunds = self.store.orders("transfer"), self.store.orders("refund")
-        fundings = self.store.fundings()
+        fundings, cases = self.store.fundings(), self.store.chargebacks()
         currencies = {row["currency"] for row in (*transfers, *refunds, *fundings)}
         return {
             "totals": {
@@ -200,14 +269,23 @@ class Bank:
                     "collected": _sum(fundings, currency, "succeeded", "received"),
                     "paid_out": _sum(transfers, currency, "settled", "amount"),
                     "given_back": _sum(refunds, currency, "settled", "amount"),
+                    "taken_back": str(
+                        taken_back(case for case in cases if case["currency"] == currency)
+                    ),
+                    "fees": self._fees((*fundings, *transfers, *refunds, *cases), currency),
                 }
                 for currency in sorted(currencies)
             },
             "transfers": [shown_order(row) for row in transfers],
             "refunds": [shown_order(row) for row in refunds],
             "fundings": [shown_funding(row) for row in fundings],
+            "chargebacks": [dict(row) for row in cases],
             "open_deliveries": self.store.open_deliveries(),
         }
+
+    def _fees(self, rows: Iterable[Row], currency: str) -> str:
+        fees = (self.store.fee(row["id"]) or "0" for row in rows if row["currency"] == currency)
+        return str(sum((Decimal(fee) for fee in fees), Decimal(0)))
 
     def _once(self, key: str, fields: Mapping[str, Any], do: Callable[[], Reply]) -> Reply:
         request = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
@@ -242,8 +320,16 @@ def shown_funding(funding: Row) -> Mapping[str, Any]:
     }
 
 
-def _event(kind: str, row: Row) -> Mapping[str, Any]:
-    return {
+def taken_back(cases: Iterable[Row]) -> Decimal:
+    """What banks have taken back in these cases and not given again."""
+    taken = (Decimal(case["amount"]) for case in cases if case["status"] != "won")
+    return sum(taken, Decimal(0))
+
+
+def event_of(kind: str, row: Row, fee: str = "") -> Mapping[str, Any]:
+    """A report about an order, a session or a case."""
+    told = {"fee": fee} if fee else {}
+    return told | {
         "id": f"evt_{secrets.token_hex(10)}",
         "type": kind,
         "provider": "fake",
@@ -252,6 +338,14 @@ def _event(kind: str, row: Row) -> Mapping[str, Any]:
         "amount": row["amount"],
         "currency": row["currency"],
     }
+
+
+def _report_of(order: Row, status: str) -> str:
+    """What the report of an order's new state is called."""
+    if order["behaviour"] == Behaviour.REVERSE and status == "returned":
+        return "refund.failed"
+    is_refund = order["kind"] == "refund" and status != "returned"
+    return f"{'refund' if is_refund else 'payment'}.{status}"
 
 
 def _sum(rows: Any, currency: str, status: str, field: str) -> str:

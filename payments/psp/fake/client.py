@@ -121,7 +121,7 @@ class FakePsp:
         money = _money({**answer, "amount": answer.get("received") or answer.get("amount")})
         if response.status_code != 200 or state is None or not _is_text(its_id) or money is None:
             return FundingFound(OrderState.UNKNOWN)
-        return FundingFound(state, str(its_id), money)
+        return FundingFound(state, str(its_id), money, _fee(answer))
 
     def list_movements(self, since: datetime, until: datetime) -> list[Movement]:
         """See Psp."""
@@ -216,7 +216,7 @@ def _read(response: httpx.Response) -> Outcome:
     reason = Reason.NONE
     if state in {OrderState.FAILED, OrderState.RETURNED}:
         reason = _REASONS.get(str(answer.get("failure")), Reason.PSP_REFUSED)
-    return Outcome(state, psp_ref=str(psp_ref), reason=reason, message=message, money=money)
+    return Outcome(state, str(psp_ref), reason, message, money, _fee(answer))
 
 
 def _unknown(message: str) -> Outcome:
@@ -277,6 +277,12 @@ def _is_text(value: object) -> bool:
     return (
         isinstance(value, str) and 0 < len(value) <= 128 and value.isascii() and value.isprintable()
     )
+
+
+def _fee(answer: Mapping[str, Any]) -> Money | None:
+    """What it charged, if anything."""
+    fee = _money({**answer, "amount": answer.get("fee") or None})
+    return fee if fee is not None and fee.amount_minor > 0 else None
 
 
 def _money(answer: Mapping[str, Any]) -> Money | None:

@@ -9,8 +9,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from payments.psp.fake.bank import Refusal
-from payments.psp.fake.store import Row, Store
+from payments.psp.fake.bank import Bank, Refusal
+from payments.psp.fake.database import Row
+from payments.psp.fake.store import Store
 
 _LONGEST_PAGE = 100
 _FIELDS = ("id", "kind", "key", "amount", "currency", "status", "created_at", "changed_at")
@@ -59,19 +60,14 @@ def page(store: Store, query: Mapping[str, list[str]]) -> Mapping[str, Any]:
     }
 
 
-def balances(store: Store) -> Mapping[str, str]:
-    """What is held for the client, by currency: collected, less what left and did not come back."""
-    held: dict[str, Decimal] = {}
-    for row in store.fundings():
-        if row["status"] == "succeeded":
-            held[row["currency"]] = held.get(row["currency"], Decimal(0)) + Decimal(row["received"])
-    for kind in ("transfer", "refund"):
-        for row in store.orders(kind):
-            if row["status"] == "settled":
-                held[row["currency"]] = held.get(row["currency"], Decimal(0)) - Decimal(
-                    row["amount"]
-                )
-    return {currency: str(amount) for currency, amount in sorted(held.items())}
+def balances(bank: Bank) -> Mapping[str, str]:
+    """What is held for the client, by currency: collected, less what left and did not come back,
+    what payers' banks have taken back, and fees."""
+    out = ("paid_out", "given_back", "taken_back", "fees")
+    return {
+        currency: str(Decimal(sums["collected"]) - sum(Decimal(sums[name]) for name in out))
+        for currency, sums in bank.books()["totals"].items()
+    }
 
 
 def _told(row: Row, lie: Row | None) -> list[Mapping[str, Any]]:

@@ -1,8 +1,11 @@
 """The PSP over HTTP.
 
 POST /transfers, /refunds, /fundings (each with Idempotency-Key) · GET the same with ?key= ·
-POST /fundings/{id}/complete · POST /orders/{id}/settle|fail|return · POST, DELETE /scenario,
-/lies · GET /movements, /balances, /books, /health
+POST /fundings/{id}/complete · POST /orders/{id}/settle|fail|return · POST /chargebacks ·
+POST /chargebacks/{id}/win|lose · POST, DELETE /scenario, /lies · GET /, /movements, /balances,
+/books, /health
+
+`scenarios` tells what can be scripted; GET / shows the books to people.
 """
 
 import json
@@ -10,13 +13,13 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from payments.psp.fake import listing
+from payments.psp.fake import listing, page
 from payments.psp.fake.bank import Bank, Refusal, Reply
 from payments.psp.fake.deliveries import Clerk
 from payments.psp.fake.scenarios import Behaviour, Scenario
@@ -28,7 +31,9 @@ _MAX_BODY_BYTES = 1_048_576
 _KINDS = {"/transfers": "transfer", "/refunds": "refund"}
 _FUNDING = re.compile(r"/fundings/([A-Za-z0-9_]{1,64})/complete")
 _ORDER = re.compile(r"/orders/([A-Za-z0-9_]{1,64})/(settle|fail|return)")
+_CHARGEBACK = re.compile(r"/chargebacks/([A-Za-z0-9_]{1,64})/(win|lose)")
 _ENDINGS = {"settle": "settled", "fail": "failed", "return": "returned"}
+_DECISIONS = {"win": "won", "lose": "lost"}
 
 
 class FakePspServer:
@@ -43,9 +48,10 @@ class FakePspServer:
         host: str = "127.0.0.1",
         port: int = 0,
         settle_after_s: float = 0.05,
+        fee_bps: int = 0,
     ) -> None:
         self._store = Store(database)
-        self._bank = Bank(self._store, settle_after_s=settle_after_s)
+        self._bank = Bank(self._store, settle_after_s=settle_after_s, fee_bps=fee_bps)
         self._clerk = Clerk(self._bank, webhook_url=webhook_url, webhook_secret=webhook_secret)
         bank = self._bank
 
@@ -98,20 +104,20 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._forget)
 
     def _read(self, path: str, query: Mapping[str, list[str]]) -> Reply:
-        key = query.get("key", [""])[0]
-        if path in _KINDS:
-            return Reply(200, self.bank_of_server.find_order(_KINDS[path], key))
-        if path == "/fundings":
-            return Reply(200, self.bank_of_server.find_funding(key))
-        if path == "/movements":
-            return Reply(200, listing.page(self.bank_of_server.store, query))
-        if path == "/balances":
-            return Reply(200, listing.balances(self.bank_of_server.store))
-        if path == "/books":
-            return Reply(200, self.bank_of_server.books())
-        if path == "/health":
-            return Reply(200, {"status": "ok"})
-        raise Refusal(404, "no_such_path", "There is nothing here.")
+        bank, key = self.bank_of_server, query.get("key", [""])[0]
+        answers: Mapping[str, Callable[[], Mapping[str, Any]]] = {
+            "/transfers": lambda: bank.find_order("transfer", key),
+            "/refunds": lambda: bank.find_order("refund", key),
+            "/fundings": lambda: bank.find_funding(key),
+            "/movements": lambda: listing.page(bank.store, query),
+            "/balances": lambda: listing.balances(bank),
+            "/books": bank.books,
+            "/": lambda: {"html": page.of(bank)},
+            "/health": lambda: {"status": "ok"},
+        }
+        if path not in answers:
+            raise Refusal(404, "no_such_path", "There is nothing here.")
+        return Reply(200, answers[path]())
 
     def _write(self, path: str) -> Reply:
         fields = self._fields()
@@ -125,6 +131,15 @@ class _Handler(BaseHTTPRequestHandler):
             return Reply(201, {"scripted": fields})
         if path == "/lies":
             return Reply(201, listing.script(bank.store, fields))
+        return self._command(path, fields)
+
+    def _command(self, path: str, fields: Mapping[str, Any]) -> Reply:
+        """What payers and banks do."""
+        bank = self.bank_of_server
+        if path == "/chargebacks":
+            return bank.open_chargeback(fields)
+        if found := _CHARGEBACK.fullmatch(path):
+            return Reply(200, bank.end_chargeback(found[1], _DECISIONS[found[2]]))
         if found := _FUNDING.fullmatch(path):
             return Reply(200, bank.end_funding(found[1], fields))
         if found := _ORDER.fullmatch(path):
@@ -147,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
             reply = Reply(refusal.status, {"error": refusal.error, "message": refusal.message})
         scenario = reply.scenario
         if scenario is not None:
-            if scenario.behaviour is Behaviour.NO_ANSWER:
+            if scenario.behaviour in {Behaviour.NO_ANSWER, Behaviour.DROP_BEFORE}:
                 self.close_connection = True
                 return
             if scenario.behaviour is Behaviour.ERROR_AFTER_ACCEPT:
@@ -158,10 +173,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(reply)
 
     def _send(self, reply: Reply) -> None:
-        body = json.dumps(reply.body).encode()
+        is_page = "html" in reply.body
+        body = (reply.body["html"] if is_page else json.dumps(reply.body)).encode()
         try:
             self.send_response(reply.status)
-            self.send_header("Content-Type", "application/json")
+            kind = "text/html; charset=utf-8" if is_page else "application/json"
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -196,6 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _scenario(fields: Mapping[str, Any]) -> Scenario:
+    metadata = fields.get("metadata") or {}
     try:
         return Scenario(
             behaviour=Behaviour(fields.get("behaviour", "")),
@@ -203,7 +221,8 @@ def _scenario(fields: Mapping[str, Any]) -> Scenario:
             kind=str(fields.get("kind") or ""),
             destination=str(fields.get("destination") or ""),
             seconds=min(60.0, float(fields.get("seconds", 3.0))),
+            metadata={str(name): str(value) for name, value in metadata.items()},
         )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         known = ", ".join(Behaviour)
         raise Refusal(422, "scenario_invalid", f"The behaviours are {known}.") from error

@@ -1,48 +1,15 @@
-"""The PSP's own books, in a SQLite file of its own.
-
-SQLite because this process stands for somebody else's system: it must survive when everything of
-Kobatela is killed or wiped, and start in milliseconds without a server.
-"""
+"""What the PSP keeps in its books, and how it is found again."""
 
 import json
 import secrets
-import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
+from payments.psp.fake.database import Database, Row
 from payments.psp.fake.scenarios import Behaviour, Scenario
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS answer (
-    key TEXT PRIMARY KEY, request TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS orders (
-    id TEXT PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL UNIQUE, amount TEXT NOT NULL,
-    currency TEXT NOT NULL, destination TEXT NOT NULL, charge TEXT NOT NULL,
-    metadata TEXT NOT NULL, status TEXT NOT NULL, failure TEXT NOT NULL DEFAULT '',
-    behaviour TEXT NOT NULL, due_at REAL, created_at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS funding (
-    id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, client_secret TEXT NOT NULL,
-    amount TEXT NOT NULL, currency TEXT NOT NULL, metadata TEXT NOT NULL, status TEXT NOT NULL,
-    received TEXT NOT NULL DEFAULT '', created_at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS scenario (
-    id INTEGER PRIMARY KEY, behaviour TEXT NOT NULL, times INTEGER NOT NULL, kind TEXT NOT NULL,
-    destination TEXT NOT NULL, seconds REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS delivery (
-    id INTEGER PRIMARY KEY, body TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
-    next_at REAL NOT NULL, delivered_at REAL);
-CREATE TABLE IF NOT EXISTS moved (id TEXT PRIMARY KEY, at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS lie (id TEXT PRIMARY KEY, what TEXT NOT NULL, value TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS delivery_due ON delivery (next_at) WHERE delivered_at IS NULL;
-CREATE INDEX IF NOT EXISTS order_due ON orders (due_at) WHERE due_at IS NOT NULL;
-"""
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,51 +36,23 @@ class Delivery:
     tries: int
 
 
-class Store:
-    """Every method is one transaction; many threads may call at once."""
-
-    def __init__(self, path: Path) -> None:
-        self._lock = threading.RLock()
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._connection.row_factory = sqlite3.Row
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.executescript(_SCHEMA)
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing; nested ones join the outer one."""
-        with self._lock:
-            if self._connection.in_transaction:
-                yield
-                return
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+class Store(Database):
+    """What the PSP keeps and looks for."""
 
     # --- idempotency ------------------------------------------------------------------------
     def answer(self, key: str) -> Row | None:
         """What was answered under a key."""
-        return self._one("SELECT * FROM answer WHERE key = ?", key)
+        return self.one("SELECT * FROM answer WHERE key = ?", key)
 
     def keep_answer(self, key: str, request: str, status: int, body: str) -> None:
         """Remember what a key was used for and what was answered."""
-        self._run("INSERT INTO answer VALUES (?, ?, ?, ?)", key, request, status, body)
+        self.run("INSERT INTO answer VALUES (?, ?, ?, ?)", key, request, status, body)
 
     # --- orders -----------------------------------------------------------------------------
     def add_order(self, new: NewOrder) -> Row:
         """A new order that is pending."""
         order_id = f"{'re' if new.kind == 'refund' else 'tr'}_{secrets.token_hex(8)}"
-        self._run(
+        self.run(
             "INSERT INTO orders (id, kind, key, amount, currency, destination, charge, metadata,"
             " status, behaviour, due_at, created_at) VALUES (?,?,?,?,?,?,?,?,'pending',?,?,?)",
             order_id,
@@ -132,29 +71,29 @@ class Store:
 
     def order(self, order_id: str) -> Row:
         """One order. Raises KeyError."""
-        found = self._one("SELECT * FROM orders WHERE id = ?", order_id)
+        found = self.one("SELECT * FROM orders WHERE id = ?", order_id)
         if found is None:
             raise KeyError(order_id)
         return found
 
     def order_by_key(self, kind: str, key: str) -> Row | None:
         """The order that was given under a key."""
-        return self._one("SELECT * FROM orders WHERE kind = ? AND key = ?", kind, key)
+        return self.one("SELECT * FROM orders WHERE kind = ? AND key = ?", kind, key)
 
     def orders(self, kind: str) -> Sequence[Row]:
         """All orders of a kind, oldest first."""
-        return self._all("SELECT * FROM orders WHERE kind = ? ORDER BY rowid", kind)
+        return self.all("SELECT * FROM orders WHERE kind = ? ORDER BY rowid", kind)
 
     def due_orders(self, now: float) -> Sequence[Row]:
         """Orders whose next step has come."""
-        return self._all("SELECT * FROM orders WHERE due_at <= ? ORDER BY due_at LIMIT 100", now)
+        return self.all("SELECT * FROM orders WHERE due_at <= ? ORDER BY due_at LIMIT 100", now)
 
     def move_order(
         self, order_id: str, status: str, *, failure: str = "", due_at: float | None = None
     ) -> Row:
         """Set an order's status and when its next step comes."""
         self._moved(order_id)
-        self._run(
+        self.run(
             "UPDATE orders SET status = ?, failure = ?, due_at = ? WHERE id = ?",
             status,
             failure,
@@ -165,7 +104,7 @@ class Store:
 
     def given_back(self, charge: str) -> Decimal:
         """How much of a charge was given back or is about to be."""
-        rows = self._all(
+        rows = self.all(
             "SELECT amount FROM orders WHERE charge = ? AND kind = 'refund'"
             " AND status IN ('pending', 'settled')",
             charge,
@@ -176,7 +115,7 @@ class Store:
     def add_funding(self, key: str, *, amount: str, currency: str, metadata: str) -> Row:
         """A new session that is open."""
         funding_id = f"ch_{secrets.token_hex(8)}"
-        self._run(
+        self.run(
             "INSERT INTO funding (id, key, client_secret, amount, currency, metadata, status,"
             " created_at) VALUES (?,?,?,?,?,?,'open',?)",
             funding_id,
@@ -191,23 +130,23 @@ class Store:
 
     def funding(self, funding_id: str) -> Row:
         """One session. Raises KeyError."""
-        found = self._one("SELECT * FROM funding WHERE id = ?", funding_id)
+        found = self.one("SELECT * FROM funding WHERE id = ?", funding_id)
         if found is None:
             raise KeyError(funding_id)
         return found
 
     def funding_by_key(self, key: str) -> Row | None:
         """The session that was opened under a key."""
-        return self._one("SELECT * FROM funding WHERE key = ?", key)
+        return self.one("SELECT * FROM funding WHERE key = ?", key)
 
     def fundings(self) -> Sequence[Row]:
         """All sessions, oldest first."""
-        return self._all("SELECT * FROM funding ORDER BY rowid")
+        return self.all("SELECT * FROM funding ORDER BY rowid")
 
     def end_funding(self, funding_id: str, status: str, received: str) -> Row:
         """Close a session."""
         self._moved(funding_id)
-        self._run(
+        self.run(
             "UPDATE funding SET status = ?, received = ? WHERE id = ?", status, received, funding_id
         )
         return self.funding(funding_id)
@@ -217,7 +156,7 @@ class Store:
         self, since: float, until: float, after: tuple[float, str], limit: int
     ) -> Sequence[Row]:
         """Orders and sessions created in a span, by time and id, from behind `after`."""
-        return self._all(
+        return self.all(
             "SELECT listed.*, moved.at AS changed_at FROM ("
             " SELECT id, kind, key, amount, currency, status, created_at FROM orders UNION ALL"
             " SELECT id, 'funding', key, coalesce(nullif(received, ''), amount), currency, status,"
@@ -232,65 +171,132 @@ class Store:
 
     def add_lie(self, row_id: str, what: str, value: str) -> None:
         """From now on the list says something else of a movement than what happened."""
-        self._run("INSERT OR REPLACE INTO lie VALUES (?, ?, ?)", row_id, what, value)
+        self.run("INSERT OR REPLACE INTO lie VALUES (?, ?, ?)", row_id, what, value)
 
     def clear_lies(self) -> None:
         """The list tells the truth again."""
-        self._run("DELETE FROM lie")
+        self.run("DELETE FROM lie")
 
     def lies(self) -> Mapping[str, Row]:
         """What the list is to say, by the id of the movement."""
-        return {row["id"]: row for row in self._all("SELECT * FROM lie")}
+        return {row["id"]: row for row in self.all("SELECT * FROM lie")}
 
     def _moved(self, row_id: str) -> None:
-        self._run("INSERT OR REPLACE INTO moved VALUES (?, ?)", row_id, time.time())
+        self.run("INSERT OR REPLACE INTO moved VALUES (?, ?)", row_id, time.time())
+
+    # --- chargebacks ------------------------------------------------------------------------
+    def add_chargeback(self, charge: str, amount: str, currency: str) -> Row:
+        """A case that is open."""
+        case_id = f"cb_{secrets.token_hex(8)}"
+        self.run(
+            "INSERT INTO chargeback VALUES (?, ?, ?, ?, 'open', ?)",
+            case_id,
+            charge,
+            amount,
+            currency,
+            time.time(),
+        )
+        return self.chargeback(case_id)
+
+    def chargeback(self, case_id: str) -> Row:
+        """One case. Raises KeyError."""
+        found = self.one("SELECT * FROM chargeback WHERE id = ?", case_id)
+        if found is None:
+            raise KeyError(case_id)
+        return found
+
+    def chargebacks(self, charge: str = "") -> Sequence[Row]:
+        """All cases, or those of a charge, oldest first."""
+        return self.all("SELECT * FROM chargeback WHERE ? IN ('', charge) ORDER BY rowid", charge)
+
+    def end_chargeback(self, case_id: str, status: str) -> Row:
+        """Decide a case."""
+        self.run("UPDATE chargeback SET status = ? WHERE id = ?", status, case_id)
+        return self.chargeback(case_id)
+
+    # --- fees and delays --------------------------------------------------------------------
+    def set_fee(self, row_id: str, amount: str) -> None:
+        """What an order, a session or a case cost the client."""
+        self.run("INSERT OR REPLACE INTO fee VALUES (?, ?)", row_id, amount)
+
+    def fee(self, row_id: str) -> str:
+        """The fee of an order, a session or a case; "" for none."""
+        found = self.one("SELECT amount FROM fee WHERE id = ?", row_id)
+        return "" if found is None else str(found["amount"])
+
+    def set_delay(self, row_id: str, seconds: float) -> None:
+        """How late the reports of an order are."""
+        self.run("INSERT OR REPLACE INTO delay VALUES (?, ?)", row_id, seconds)
+
+    def delay(self, row_id: str) -> float:
+        """How late the reports of an order are."""
+        found = self.one("SELECT seconds FROM delay WHERE id = ?", row_id)
+        return 0.0 if found is None else float(found["seconds"])
 
     # --- scenarios --------------------------------------------------------------------------
     def add_scenario(self, scenario: Scenario) -> None:
         """Script the next orders."""
-        self._run(
-            "INSERT INTO scenario (behaviour, times, kind, destination, seconds)"
-            " VALUES (?,?,?,?,?)",
+        self.run(
+            "INSERT INTO script (behaviour, times, kind, destination, metadata, seconds)"
+            " VALUES (?,?,?,?,?,?)",
             scenario.behaviour,
             scenario.times,
             scenario.kind,
             scenario.destination,
+            json.dumps(dict(scenario.metadata)),
             scenario.seconds,
         )
 
     def clear_scenarios(self) -> None:
         """Everything is as usual again."""
-        self._run("DELETE FROM scenario")
+        self.run("DELETE FROM script")
 
-    def take_scenario(self, kind: str, destination: str) -> Scenario | None:
+    def scenarios(self) -> Sequence[Row]:
+        """What is scripted and was not used up, oldest first."""
+        return self.all("SELECT * FROM script ORDER BY id")
+
+    def take_scenario(
+        self, kind: str, destination: str, metadata: Mapping[str, Any]
+    ) -> Scenario | None:
         """The oldest scenario that fits, used up by one."""
         with self.transaction():
-            row = self._one(
-                "SELECT * FROM scenario WHERE kind IN ('', ?) AND destination IN ('', ?)"
-                " ORDER BY id LIMIT 1",
-                kind,
-                destination,
-            )
-            if row is None:
-                return None
-            self._run("UPDATE scenario SET times = times - 1 WHERE id = ?", row["id"])
-            self._run("DELETE FROM scenario WHERE times <= 0")
+            for row in self.scenarios():
+                wanted = json.loads(row["metadata"])
+                if row["kind"] not in {"", kind} or row["destination"] not in {"", destination}:
+                    continue
+                # A chargeback is no way to pay: only a session that is asked for by kind has one.
+                if row["behaviour"] == Behaviour.CHARGEBACK and kind != "funding":
+                    continue
+                if row["kind"] == "" and kind == "funding":
+                    continue
+                if all(str(metadata.get(name)) == value for name, value in wanted.items()):
+                    return self._use(row, wanted)
+        return None
+
+    def _use(self, row: Row, metadata: Mapping[str, str]) -> Scenario:
+        self.run("UPDATE script SET times = times - 1 WHERE id = ?", row["id"])
+        self.run("DELETE FROM script WHERE times <= 0")
         return Scenario(
-            Behaviour(row["behaviour"]), 1, row["kind"], row["destination"], row["seconds"]
+            Behaviour(row["behaviour"]),
+            1,
+            row["kind"],
+            row["destination"],
+            row["seconds"],
+            metadata,
         )
 
     # --- deliveries -------------------------------------------------------------------------
-    def add_delivery(self, event: Mapping[str, Any]) -> None:
-        """A report that is to be delivered now."""
-        self._run(
+    def add_delivery(self, event: Mapping[str, Any], *, after_s: float = 0.0) -> None:
+        """A report that is to be delivered, now or later."""
+        self.run(
             "INSERT INTO delivery (body, next_at) VALUES (?, ?)",
             json.dumps(event, separators=(",", ":")),
-            time.time(),
+            time.time() + after_s,
         )
 
     def due_deliveries(self, now: float) -> list[Delivery]:
         """Reports whose time has come, oldest first."""
-        rows = self._all(
+        rows = self.all(
             "SELECT id, body, tries FROM delivery WHERE delivered_at IS NULL AND next_at <= ?"
             " ORDER BY id LIMIT 50",
             now,
@@ -299,7 +305,7 @@ class Store:
 
     def end_delivery(self, delivery_id: int) -> None:
         """It was taken."""
-        self._run(
+        self.run(
             "UPDATE delivery SET delivered_at = ?, tries = tries + 1 WHERE id = ?",
             time.time(),
             delivery_id,
@@ -307,25 +313,12 @@ class Store:
 
     def retry_delivery(self, delivery_id: int, next_at: float) -> None:
         """It was not taken."""
-        self._run(
+        self.run(
             "UPDATE delivery SET next_at = ?, tries = tries + 1 WHERE id = ?", next_at, delivery_id
         )
 
     def open_deliveries(self) -> int:
         """How many reports have not been taken yet."""
-        row = self._one("SELECT count(*) AS open FROM delivery WHERE delivered_at IS NULL")
+        row = self.one("SELECT count(*) AS open FROM delivery WHERE delivered_at IS NULL")
         assert row is not None
         return int(row["open"])
-
-    def _run(self, statement: str, *values: Any) -> None:
-        with self._lock:
-            self._connection.execute(statement, values)
-
-    def _one(self, statement: str, *values: Any) -> Row | None:
-        with self._lock:
-            row = self._connection.execute(statement, values).fetchone()
-        return None if row is None else dict(row)
-
-    def _all(self, statement: str, *values: Any) -> Sequence[Row]:
-        with self._lock:
-            return [dict(row) for row in self._connection.execute(statement, values)]
