@@ -80,6 +80,11 @@ class Action(StrEnum):
     DIFFERENCE_ACCEPTED = "difference.accepted"
     PAYMENT_UNCOVERED = "payment.uncovered"
     PAYMENT_COVERED = "payment.covered"
+    CHARGEBACK_OPENED = "chargeback.opened"
+    CHARGEBACK_WON = "chargeback.won"
+    CHARGEBACK_LOST = "chargeback.lost"
+    CHARGEBACK_WRITTEN_OFF = "chargeback.written_off"
+    PSP_FEE_BOOKED = "psp_fee.booked"
 
     # --- escrow -----------------------------------------------------------------------------
     ESCROW_CREATED = "escrow.created"
@@ -93,6 +98,9 @@ class Action(StrEnum):
     ESCROW_CANCELLED = "escrow.cancelled"
     ESCROW_DEADLINE_PAUSED = "escrow.deadline_paused"
     ESCROW_HOLD_ENDING = "escrow.hold_ending"
+    ESCROW_MONEY_FROZEN = "escrow.money_frozen"
+    ESCROW_MONEY_FREED = "escrow.money_freed"
+    ESCROW_CHARGED_BACK = "escrow.charged_back"
     MILESTONE_CREATED = "milestone.created"
     MILESTONE_SUBMITTED = "milestone.submitted"
     MILESTONE_REJECTED = "milestone.rejected"

@@ -14,14 +14,20 @@ class EscrowConfig(AppConfig):
         """Register hooks and system checks."""
         from escrow.checks import check_evidence_handler, check_fees_and_limits
         from escrow.selectors import has_open_escrow
+        from escrow.services.chargebacks import EscrowChargebacks
         from escrow.services.fundings import EscrowFundings
         from escrow.services.payouts import EscrowPayouts, EscrowRefunds
         from kobatela.accounts.hooks import register_open_escrow_check
-        from payments.hooks import register_funding_handler, register_payment_handler
+        from payments.hooks import (
+            register_chargeback_handler,
+            register_funding_handler,
+            register_payment_handler,
+        )
 
         register_open_escrow_check(has_open_escrow)
         register_payment_handler("payout", EscrowPayouts())
         register_payment_handler("refund", EscrowRefunds())
         register_funding_handler(EscrowFundings())
+        register_chargeback_handler(EscrowChargebacks())
         checks.register(check_evidence_handler)
         checks.register(check_fees_and_limits)

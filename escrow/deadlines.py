@@ -93,7 +93,7 @@ def running(
             Deadline(
                 "inspection",
                 at + timedelta(hours=escrow.inspection_hours),
-                Outcome.RELEASE if has_milestones else Outcome.REVIEW,
+                _safe(escrow, Outcome.RELEASE if has_milestones else Outcome.REVIEW),
                 started=False,
             ),
         ]
@@ -121,8 +121,20 @@ def _contract_deadline(escrow: Escrow) -> Deadline:
     if _waits_for_evidence(escrow):
         return Deadline("deadline", escrow.deadline_at + EVIDENCE_DEFERS_FOR, Outcome.REVIEW)
     if escrow.status == EscrowStatus.DRAFT:
-        return Deadline("deadline", escrow.deadline_at, Outcome.CANCEL)
-    return Deadline("deadline", escrow.deadline_at, _ON_DEADLINE[OnDeadline(escrow.on_deadline)])
+        return Deadline("deadline", escrow.deadline_at, _safe(escrow, Outcome.CANCEL))
+    outcome = _safe(escrow, _ON_DEADLINE[OnDeadline(escrow.on_deadline)])
+    return Deadline("deadline", escrow.deadline_at, outcome)
+
+
+def _safe(escrow: Escrow, outcome: Outcome) -> Outcome:
+    """The outcome, or review where a chargeback has frozen money, or has taken some of what is to
+    be released: silence decides about neither."""
+    is_short = escrow.status != EscrowStatus.DRAFT and (
+        escrow.funded_minor < escrow.amount_total_minor
+    )
+    if escrow.frozen_minor or (outcome is Outcome.RELEASE and is_short):
+        return Outcome.REVIEW
+    return outcome
 
 
 def _waits_for_evidence(escrow: Escrow) -> bool:
@@ -134,7 +146,7 @@ def _inspection(escrow: Escrow) -> Deadline:
     ends_at = escrow.inspection_started_at + timedelta(hours=escrow.inspection_hours)
     # Where the provider's word is all there is, the client's silence moves no money.
     outcome = Outcome.RELEASE if escrow.delivery_has_evidence else Outcome.REVIEW
-    return Deadline("inspection", ends_at, outcome)
+    return Deadline("inspection", ends_at, _safe(escrow, outcome))
 
 
 def _steps(escrow: Escrow) -> Iterator[Step]:

@@ -54,11 +54,11 @@ def open_minor(milestones: Sequence[Milestone]) -> int:
 def free_of(escrow: Escrow, promised_minor: int) -> int:
     """What of the held money no open milestone needs; 0 once nothing may be taken out.
 
-    promised_minor: what the open milestones are worth.
+    What a chargeback has frozen is not free. promised_minor: what the open milestones are worth.
     """
     if escrow.status not in {EscrowStatus.DRAFT, EscrowStatus.FUNDED}:
         return 0
-    return max(0, held_minor(escrow) - promised_minor)
+    return max(0, escrow.available_minor - promised_minor)
 
 
 def missing_minor(escrow: Escrow) -> int:
@@ -158,10 +158,33 @@ def require_room(escrow: Escrow, amount_minor: int) -> None:
 
 
 def require_held(escrow: Escrow, amount_minor: int) -> None:
-    """Raise InsufficientEscrowBalance when the escrow holds less than `amount_minor`."""
-    held = held_minor(escrow)
-    if held < amount_minor:
-        raise InsufficientEscrowBalance(held=format_minor(held, escrow.currency))
+    """Raise InsufficientEscrowBalance when the escrow holds less than `amount_minor`, without
+    what a chargeback has frozen."""
+    if escrow.available_minor < amount_minor:
+        raise _insufficient(escrow)
+
+
+def require_unfrozen(escrow: Escrow) -> None:
+    """Raise InsufficientEscrowBalance while a chargeback keeps all that is held from being
+    decided."""
+    if escrow.frozen_minor:
+        raise _insufficient(escrow)
+
+
+def require_whole(escrow: Escrow) -> None:
+    """Raise InsufficientEscrowBalance while money of a funded escrow is frozen or charged back:
+    to accept all would be to pay less than was agreed, without a word."""
+    require_unfrozen(escrow)
+    if missing_minor(escrow):
+        raise _insufficient(escrow)
+
+
+def _insufficient(escrow: Escrow) -> InsufficientEscrowBalance:
+    return InsufficientEscrowBalance(
+        held=format_minor(held_minor(escrow), escrow.currency),
+        frozen=format_minor(escrow.frozen_minor, escrow.currency),
+        missing=format_minor(missing_minor(escrow), escrow.currency),
+    )
 
 
 def require_provable(
@@ -252,16 +275,19 @@ def _mark_delivered(standing: Standing) -> None:
 def _client_approve(standing: Standing) -> None:
     _client_decides(standing)
     require_status(standing.escrow, frozenset({EscrowStatus.FUNDED, EscrowStatus.RELEASABLE}))
+    require_whole(standing.escrow)
 
 
 def _client_reject(standing: Standing) -> None:
     _client_decides(standing)
     require_status(standing.escrow, BEFORE_DISPUTE)
+    require_may_turn_down(standing)
 
 
 def _cancel(standing: Standing) -> None:
     _client_decides(standing)
     require_status(standing.escrow, frozenset({EscrowStatus.DRAFT}))
+    require_may_turn_down(standing)
 
 
 def _dispute(standing: Standing) -> None:
@@ -279,6 +305,7 @@ def _refund(standing: Standing) -> None:
 def _resolve(standing: Standing) -> None:
     _staff_only(standing)
     require_status(standing.escrow, frozenset({EscrowStatus.DISPUTED}))
+    require_unfrozen(standing.escrow)
 
 
 def _confirm_deposit(standing: Standing) -> None:
@@ -352,6 +379,12 @@ def _accepts(rule: Rule, standing: Standing) -> bool:
     except DomainError:
         return False
     return True
+
+
+def require_may_turn_down(standing: Standing) -> None:
+    """Raise InsufficientEscrowBalance when a refusal would give back money that is frozen."""
+    if outcome_of_rejection(standing) is not EscrowStatus.DISPUTED:
+        require_unfrozen(standing.escrow)
 
 
 def outcome_of_rejection(standing: Standing) -> EscrowStatus:

@@ -23,7 +23,7 @@ def allocate(deposits: Iterable[Deposit], amount_minor: int) -> list[Share]:
     shares: list[Share] = []
     wanted = amount_minor
     for deposit in sorted(deposits, key=lambda item: item.pk, reverse=True):
-        part = min(wanted, deposit.amount_minor - deposit.refunded_minor)
+        part = min(wanted, deposit.refundable_minor)
         if part > 0:
             shares.append(Share(deposit, part))
             wanted -= part

@@ -83,6 +83,14 @@ class PspRefused(DomainError):
     message = "The payment provider refused this."
 
 
+class ChargebackImpossible(DomainError):
+    """The PSP reports a chargeback of more than the charge brought, or in another currency."""
+
+    code = "CHARGEBACK_IMPOSSIBLE"
+    kind = Kind.CONFLICT
+    message = "The charge did not bring what is said to be taken back."
+
+
 class EventNotFound(DomainError):
     """No such stored PSP event."""
 

@@ -1,16 +1,17 @@
-"""What payments tells the floor above: the fate of payments and fundings.
+"""What payments tells the floor above: the fate of payments, fundings and chargebacks.
 
-Exactly one handler for each kind of payment and one for fundings, registered while the
-installation starts. Every event comes in the transaction that makes it true, after `lock_owner` in
-that transaction: the owner's rows are locked before any row of payments.
+Exactly one handler for each kind of payment, one for fundings and one for chargebacks, registered
+while the installation starts. Every event comes in the transaction that makes it true, after
+`lock_owner` in that transaction: the owner's rows are locked before any row of payments.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from kobatela.kernel.money import Money
 
 if TYPE_CHECKING:
-    from payments.models import Funding, Payment
+    from payments.models import Chargeback, Funding, Payment
 
 
 class PaymentHandler(Protocol):
@@ -45,8 +46,34 @@ class FundingHandler(Protocol):
         """The session ended without money."""
 
 
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What of a charge that a bank took back is still there.
+
+    disputed_minor: what of it no refund has given back. held_minor: what of that is still held,
+    and must not be touched until the case is decided.
+    """
+
+    disputed_minor: int
+    held_minor: int
+
+
+class ChargebackHandler(Protocol):
+    """Follows the charges that payers' banks take back. The escrow is locked in every call."""
+
+    def opened(self, case: "Chargeback") -> Frozen:
+        """Freeze what is still held of the charge. The books are changed by who asks."""
+
+    def won(self, case: "Chargeback") -> None:
+        """The money is back: what was frozen is free again, in the books already."""
+
+    def lost(self, case: "Chargeback") -> None:
+        """The money is gone: what was frozen has left the books already."""
+
+
 _payment_handlers: dict[str, PaymentHandler] = {}
 _funding_handlers: list[FundingHandler] = []
+_chargeback_handlers: list[ChargebackHandler] = []
 
 
 def register_payment_handler(kind: str, handler: PaymentHandler) -> None:
@@ -61,6 +88,13 @@ def register_funding_handler(handler: FundingHandler) -> None:
     if _funding_handlers:
         raise RuntimeError("Fundings have a handler already.")
     _funding_handlers.append(handler)
+
+
+def register_chargeback_handler(handler: ChargebackHandler) -> None:
+    """Make `handler` the one for chargebacks. Raises RuntimeError when there is one."""
+    if _chargeback_handlers:
+        raise RuntimeError("Chargebacks have a handler already.")
+    _chargeback_handlers.append(handler)
 
 
 def payment_handler(kind: str) -> PaymentHandler:
@@ -78,7 +112,19 @@ def funding_handler() -> FundingHandler:
     return _funding_handlers[0]
 
 
+def chargeback_handler() -> ChargebackHandler:
+    """The handler for chargebacks. Raises RuntimeError when there is none."""
+    if not _chargeback_handlers:
+        raise RuntimeError("Nobody handles chargebacks.")
+    return _chargeback_handlers[0]
+
+
 def unhandled(kinds: list[str]) -> list[str]:
-    """Which of these kinds have no handler; `funding` stands for fundings."""
+    """Which of these kinds have no handler; `funding` stands for fundings, `chargeback` for
+    chargebacks."""
     missing = [kind for kind in kinds if kind not in _payment_handlers]
-    return missing if _funding_handlers else [*missing, "funding"]
+    if not _funding_handlers:
+        missing.append("funding")
+    if not _chargeback_handlers:
+        missing.append("chargeback")
+    return missing

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
@@ -18,6 +18,8 @@ from payments.models import (
     BatchLine,
     BatchLineStatus,
     BatchStatus,
+    Chargeback,
+    ChargebackStatus,
     Destination,
     EventStatus,
     Funding,
@@ -116,7 +118,9 @@ def find_attempts(references: set[str]) -> list[Attempt]:
 def payments_for_staff() -> QuerySet[Payment]:
     """Payments that somebody must look at: refused by the PSP, or held."""
     held = Q(status=PaymentStatus.PENDING) & ~Q(hold_reason=Hold.NONE)
-    return Payment.objects.filter(held | Q(status=PaymentStatus.ERROR))
+    wanted = Payment.objects.filter(held | Q(status=PaymentStatus.ERROR))
+    # What the bank gave back itself is never sent: nobody has anything to do about it.
+    return wanted.exclude(hold_reason=Hold.CHARGED_BACK)
 
 
 def payments_to_send(before: datetime, limit: int) -> list[int]:
@@ -202,10 +206,55 @@ def fundings_to_look_up(now: datetime, limit: int) -> list[int]:
     return list(due.order_by("next_look_at").values_list("pk", flat=True)[:limit])
 
 
+def fundings_without_fee(now: datetime, psps: Collection[str], limit: int) -> list[int]:
+    """Charges of these PSPs whose fee is not known and is due to be asked for, longest overdue
+    first. Who has not told it after three days will not."""
+    wanted = Funding.objects.filter(
+        status=FundingStatus.SUCCEEDED,
+        fee_minor__isnull=True,
+        psp__in=psps,
+        next_look_at__lte=now,
+        updated_at__gt=now - timedelta(days=3),
+    )
+    return list(wanted.order_by("next_look_at").values_list("pk", flat=True)[:limit])
+
+
 def lock_funding(funding_id: int) -> Funding:
     """One funding, locked until the transaction ends; its escrow is locked first."""
     locked = Funding.objects.select_for_update(of=("self",), no_key=True)
     return locked.order_by().get(pk=funding_id)
+
+
+def has_open_chargeback(escrow_id: int) -> bool:
+    """Whether a bank has taken back a charge of the escrow and it is not decided yet."""
+    return chargebacks_of(escrow_id).filter(status=ChargebackStatus.OPEN).exists()
+
+
+def chargebacks_of(escrow_id: int) -> QuerySet[Chargeback]:
+    """The chargebacks on one escrow's charges."""
+    return Chargeback.objects.filter(escrow=escrow_id)
+
+
+def find_chargebacks(references: set[str]) -> list[Chargeback]:
+    """The cases that a PSP may mean by these words, with their fundings."""
+    found = Chargeback.objects.filter(psp_ref__in=references).select_related("funding")
+    return list(found.order_by("pk"))
+
+
+def lock_chargeback(psp: str, psp_ref: str) -> Chargeback | None:
+    """A case by the PSP's name of it, locked; its funding is locked first. None when unknown."""
+    locked = Chargeback.objects.select_for_update(of=("self",), no_key=True)
+    return locked.filter(psp=psp, psp_ref=psp_ref).order_by().first()
+
+
+def lock_waiting_payments(escrow_id: int) -> list[Payment]:
+    """The payments of an escrow that a PSP is to make and has not been told of, locked, oldest
+    first. The escrow is locked first."""
+    locked = payments_of(escrow_id).select_for_update(of=("self",), no_key=True)
+    waiting = locked.filter(
+        status__in=[PaymentStatus.PENDING, PaymentStatus.ERROR], method=PaymentMethod.PSP
+    )
+    return list(waiting.exclude(hold_reason=Hold.CHARGED_BACK).order_by("pk"))
 
 
 def get_event(event_id: int) -> PspEvent:

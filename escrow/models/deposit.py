@@ -26,6 +26,8 @@ class Deposit(models.Model):
     source: where the money came in (`psp:<name>`, `collector:<user id>`); empty while pending.
     charge_ref: the PSP's own reference, to which a refund goes back.
     refunded_minor: how much of it was given back.
+    disputed_minor: what of it a bank took back, or has taken for now; nothing of that is refunded.
+    charged_back_minor: what the escrow lost with it, because the chargeback was lost.
     key: the API key that confirmed it at once; such sums are limited for each key.
     """
 
@@ -44,6 +46,8 @@ class Deposit(models.Model):
     source = models.CharField(max_length=80, default="", blank=True)
     charge_ref = models.CharField(max_length=128, default="", blank=True)
     refunded_minor = models.BigIntegerField(default=0)
+    disputed_minor = models.BigIntegerField(default=0, db_default=0)
+    charged_back_minor = models.BigIntegerField(default=0, db_default=0)
     reported_by = models.CharField(max_length=80)
     key = models.ForeignKey("accounts.ApiKey", on_delete=models.PROTECT, null=True, db_index=False)
     created_at = models.DateTimeField()
@@ -54,7 +58,14 @@ class Deposit(models.Model):
             models.CheckConstraint(name="deposit_amount_positive", condition=Q(amount_minor__gt=0)),
             models.CheckConstraint(
                 name="deposit_refunded_within_amount",
-                condition=Q(refunded_minor__gte=0, refunded_minor__lte=F("amount_minor")),
+                condition=Q(
+                    refunded_minor__gte=0,
+                    refunded_minor__lte=F("amount_minor") - F("disputed_minor"),
+                ),
+            ),
+            models.CheckConstraint(
+                name="deposit_charged_back_was_disputed",
+                condition=Q(charged_back_minor__gte=0, charged_back_minor__lte=F("disputed_minor")),
             ),
             models.CheckConstraint(
                 name="deposit_confirmed_has_source",
@@ -81,6 +92,11 @@ class Deposit(models.Model):
     def reference(self) -> str:
         """How audit entries and approvals name this deposit."""
         return f"deposit:{self.pk}"
+
+    @property
+    def refundable_minor(self) -> int:
+        """What of it can still go back to where it came from."""
+        return self.amount_minor - self.refunded_minor - self.disputed_minor
 
     def transition_to(self, target: DepositStatus) -> None:
         """Move to `target`; raises InvalidState when the table does not allow it."""

@@ -46,7 +46,8 @@ class Escrow(models.Model):
 
     funded_minor: confirmed deposits. released_minor: given to the provider, paid or on its way,
     before the platform's fee. refunded_minor: given back, likewise. What is held is the difference.
-    The three change only together with the ledger, under the lock of this row.
+    frozen_minor: what of it a chargeback may take, which nobody may touch until that is decided.
+    They change only together with the ledger, under the lock of this row.
 
     evidence_at: arrival of the file now under review; while it is set a deadline waits for it.
     next_deadline_at: the first moment at which a deadline of this escrow acts, so that one
@@ -105,6 +106,7 @@ class Escrow(models.Model):
     funded_minor = models.BigIntegerField(default=0)
     released_minor = models.BigIntegerField(default=0)
     refunded_minor = models.BigIntegerField(default=0)
+    frozen_minor = models.BigIntegerField(default=0, db_default=0)
 
     delivered_at = models.DateTimeField(null=True)
     delivery_has_evidence = models.BooleanField(default=False)
@@ -122,9 +124,12 @@ class Escrow(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="escrow_never_overdrawn",
-                condition=Q(funded_minor__gte=F("released_minor") + F("refunded_minor"))
+                condition=Q(
+                    funded_minor__gte=F("released_minor") + F("refunded_minor") + F("frozen_minor")
+                )
                 & Q(released_minor__gte=0)
-                & Q(refunded_minor__gte=0),
+                & Q(refunded_minor__gte=0)
+                & Q(frozen_minor__gte=0),
             ),
             models.CheckConstraint(
                 name="escrow_funded_within_total",
@@ -169,6 +174,11 @@ class Escrow(models.Model):
     def held_minor(self) -> int:
         """What the escrow holds now."""
         return self.funded_minor - self.released_minor - self.refunded_minor
+
+    @property
+    def available_minor(self) -> int:
+        """What of it may be decided about: all that no chargeback has frozen."""
+        return self.held_minor - self.frozen_minor
 
     def transition_to(self, target: EscrowStatus) -> None:
         """Move to `target`; raises InvalidState when the table does not allow it."""

@@ -108,8 +108,8 @@ def release_milestone(
 ) -> "Payment":
     """The proof was accepted: the locked milestone is APPROVED and its payout requested.
 
-    The last milestone ends the escrow as RELEASED and what is left over goes back to the client;
-    before that, a passed deadline acts on what is still open.
+    The last milestone ends the escrow as RELEASED and what is left over goes back to the client,
+    once no chargeback keeps any of it frozen; before that, a passed deadline acts on what is open.
 
     Raises InvalidState, also while the escrow is disputed, and InsufficientEscrowBalance.
     """
@@ -130,7 +130,7 @@ def release_milestone(
     )
     _evidence_decided(escrow)
     still_open = Milestone.objects.filter(escrow=escrow, status__in=OPEN_MILESTONE).exists()
-    if still_open:
+    if still_open or escrow.frozen_minor:
         save_escrow(escrow)
         deadlines.apply_locked(escrow)
     else:

@@ -17,6 +17,7 @@ _CHANGING = (
     "funded_minor",
     "released_minor",
     "refunded_minor",
+    "frozen_minor",
     "delivered_at",
     "delivery_has_evidence",
     "inspection_started_at",

@@ -181,7 +181,11 @@ def _check_place(milestone: Milestone, others: Sequence[Milestone]) -> None:
 def _check_sum(escrow: Escrow, amount_minor: int, others: Sequence[Milestone]) -> None:
     """What has been paid out or given back is not there for milestones any more."""
     gone_minor = escrow.released_minor + escrow.refunded_minor
-    available_minor = escrow.amount_total_minor - gone_minor - rules.open_minor(others)
+    open_minor = rules.open_minor(others)
+    available_minor = escrow.amount_total_minor - gone_minor - open_minor
+    if escrow.status == EscrowStatus.FUNDED:
+        # Less than the rest of the total once a chargeback froze or took some of it.
+        available_minor = min(available_minor, rules.free_of(escrow, open_minor))
     if amount_minor <= available_minor:
         return
     available = format_minor(max(0, available_minor), escrow.currency)

@@ -11,7 +11,7 @@ from audit.services.alerts import AlertType, Severity, raise_alert
 from escrow import hooks
 from escrow.fees import fee_minor
 from escrow.models import Deposit, DepositStatus, Escrow, EscrowStatus, Milestone, MilestoneStatus
-from escrow.rules import OPEN_MILESTONE, held_minor
+from escrow.rules import OPEN_MILESTONE, held_minor, require_unfrozen
 from escrow.selectors import milestones_of
 from escrow.services.exposure import give_back_exposure
 from escrow.services.journal import Acting, move_escrow, move_milestone, record, save_escrow
@@ -45,8 +45,10 @@ def settle(
     The release pays open milestones in sequence, as long as it covers them in full; what remains
     is one payment without milestone, and the other open milestones are cancelled.
     accepts_proofs: pending proofs of the milestones that are paid count as accepted.
-    told: what the audit entry adds.
+    told: what the audit entry adds. Raises InsufficientEscrowBalance while money is frozen: an end
+    decides about all that is held.
     """
+    require_unfrozen(escrow)
     before = move_escrow(escrow, status)
     escrow.closed_at = clock.now()
     withdraw(actor=by.actor, subject=escrow.reference, note="The escrow has ended.")

@@ -42,11 +42,13 @@ def refund_escrow(
         return _refund_part(standing, amount_minor, note)
     if caller.is_staff or standing.refunds_as_provider:
         return _refund_all(standing, note)
+    rules.require_may_turn_down(standing)
     return turn_down(standing, rules.REFUND, Said(note))
 
 
 def _refund_all(standing: Standing, note: str) -> EscrowResult:
     escrow, caller = standing.escrow, standing.caller
+    rules.require_unfrozen(escrow)
     held_minor = rules.held_minor(escrow)
     missing = missing_approval(
         caller=caller,

@@ -29,6 +29,14 @@ def held_in_ledger(escrow: Escrow) -> int:
     return ledger.balance_minor(chart.escrow_held(escrow.pk), escrow.currency)
 
 
+def frozen_in_ledger(escrow: Escrow) -> int:
+    """What the ledger keeps frozen of an escrow, over all its chargebacks."""
+    cases = payment_selectors.chargebacks_of(escrow.pk)
+    return sum(
+        ledger.balance_minor(chart.chargeback_frozen(case.pk), escrow.currency) for case in cases
+    )
+
+
 def payments_of(escrow: Escrow) -> list[tuple[str, str, int]]:
     """(kind, method, amount_minor) of an escrow's payments in their order."""
     payments = payment_selectors.payments_of(escrow.pk).order_by("pk")
@@ -36,14 +44,18 @@ def payments_of(escrow: Escrow) -> list[tuple[str, str, int]]:
 
 
 def _agrees_with_the_ledger(escrow: Escrow) -> None:
-    assert held_in_ledger(escrow) == escrow.held_minor >= 0
+    assert held_in_ledger(escrow) == escrow.available_minor >= 0
+    assert frozen_in_ledger(escrow) == escrow.frozen_minor >= 0
     payments = payment_selectors.payments_of(escrow.pk)
-    assert _sum(payments.filter(kind="payout"), "amount_minor") <= escrow.released_minor
+    live = payments.filter(kind="payout").exclude(status="REFUNDED")
+    assert _sum(live, "amount_minor") <= escrow.released_minor
 
 
 def _agrees_with_its_deposits(escrow: Escrow) -> None:
     confirmed = Deposit.objects.filter(escrow=escrow, status=DepositStatus.CONFIRMED)
-    assert _sum(confirmed, "amount_minor") == escrow.funded_minor <= escrow.amount_total_minor
+    lost = _sum(confirmed, "charged_back_minor")
+    assert _sum(confirmed, "amount_minor") - lost == escrow.funded_minor
+    assert escrow.funded_minor <= escrow.amount_total_minor
     assert _sum(confirmed, "refunded_minor") == escrow.refunded_minor
 
 
@@ -54,7 +66,8 @@ def _agrees_with_its_state(escrow: Escrow) -> None:
         assert escrow.next_deadline_at is None
         assert not Milestone.objects.filter(escrow=escrow, status__in=OPEN_MILESTONE).exists()
     if escrow.status in {EscrowStatus.FUNDED, EscrowStatus.RELEASABLE}:
-        assert escrow.funded_minor == escrow.amount_total_minor
+        lost = _sum(Deposit.objects.filter(escrow=escrow), "charged_back_minor")
+        assert escrow.funded_minor + lost >= escrow.amount_total_minor
 
 
 def _exposures_are_sums() -> None:

@@ -18,6 +18,8 @@ def an_escrow(**overrides: Any) -> Escrow:
     values: dict[str, Any] = {
         "pk": 1,
         "status": EscrowStatus.FUNDED,
+        "amount_total_minor": 100,
+        "funded_minor": 100,
         "deadline_at": DEADLINE,
         "on_deadline": OnDeadline.REFUND,
         "inspection_hours": 72,

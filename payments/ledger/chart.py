@@ -20,6 +20,11 @@ class AccountKind(StrEnum):
     IN_TRANSIT = "in_transit"
     PLATFORM_FEE = "platform_fee"
     PSP_FEE = "psp_fee"
+    DISPUTE_FEE = "dispute_fee"
+    CHARGEBACK_PENDING = "chargeback_pending"
+    CHARGEBACK_FROZEN = "chargeback_frozen"
+    CHARGEBACK_LOSS = "chargeback_loss"
+    RECEIVABLE = "receivable"
 
 
 class Side(StrEnum):
@@ -33,6 +38,11 @@ NORMAL_SIDE: Mapping[AccountKind, Side] = {
     AccountKind.PSP: Side.DEBIT,
     AccountKind.COLLECTOR: Side.DEBIT,
     AccountKind.PSP_FEE: Side.DEBIT,
+    AccountKind.DISPUTE_FEE: Side.DEBIT,
+    AccountKind.CHARGEBACK_PENDING: Side.DEBIT,
+    AccountKind.CHARGEBACK_LOSS: Side.DEBIT,
+    AccountKind.RECEIVABLE: Side.DEBIT,
+    AccountKind.CHARGEBACK_FROZEN: Side.CREDIT,
     AccountKind.ESCROW_HELD: Side.CREDIT,
     AccountKind.USER_PAYABLE: Side.CREDIT,
     AccountKind.USER_FUNDS: Side.CREDIT,
@@ -40,14 +50,18 @@ NORMAL_SIDE: Mapping[AccountKind, Side] = {
     AccountKind.PLATFORM_FEE: Side.CREDIT,
 }
 
-# What is owed to somebody can never be less than nothing. PSP and collector accounts may: a payout
-# can leave from a PSP while its deposit lies with a collector (coverage is watched apart).
+# What is owed to somebody, or by somebody, can never be less than nothing. PSP and collector
+# accounts may: a payout can leave from a PSP while its deposit lies with a collector (coverage is
+# watched apart).
 GUARDED = frozenset(
     {
         AccountKind.ESCROW_HELD,
         AccountKind.USER_PAYABLE,
         AccountKind.USER_FUNDS,
         AccountKind.IN_TRANSIT,
+        AccountKind.CHARGEBACK_PENDING,
+        AccountKind.CHARGEBACK_FROZEN,
+        AccountKind.RECEIVABLE,
     }
 )
 
@@ -110,6 +124,31 @@ def psp_fee() -> AccountRef:
     return _account("expense:psp_fee", AccountKind.PSP_FEE)
 
 
+def dispute_fee() -> AccountRef:
+    """What PSPs take for handling a chargeback."""
+    return _account("expense:dispute_fee", AccountKind.DISPUTE_FEE)
+
+
+def chargeback_pending(chargeback_id: int) -> AccountRef:
+    """What a bank took back from us for one chargeback, until that is decided."""
+    return _account(f"chargeback:{chargeback_id}:pending", AccountKind.CHARGEBACK_PENDING)
+
+
+def chargeback_frozen(chargeback_id: int) -> AccountRef:
+    """What an escrow held of a charge that a bank took back; nobody may touch it meanwhile."""
+    return _account(f"chargeback:{chargeback_id}:frozen", AccountKind.CHARGEBACK_FROZEN)
+
+
+def chargeback_loss() -> AccountRef:
+    """Lost chargebacks for which nobody will ever pay."""
+    return _account("expense:chargeback_loss", AccountKind.CHARGEBACK_LOSS)
+
+
+def receivable(user_id: int) -> AccountRef:
+    """What a payer owes us: a bank gave them back what had already been paid on."""
+    return _account(f"user:{user_id}:receivable", AccountKind.RECEIVABLE)
+
+
 class PostingCode(StrEnum):
     """What a transfer is about."""
 
@@ -121,6 +160,15 @@ class PostingCode(StrEnum):
     PAYMENT_SETTLED = "payment.settled"
     PAYMENT_FAILED = "payment.failed"
     PAYMENT_RETURNED = "payment.returned"
+    PSP_FEE = "psp_fee"
+    CHARGEBACK_OPENED = "chargeback.opened"
+    CHARGEBACK_FROZEN = "chargeback.frozen"
+    CHARGEBACK_UNFROZEN = "chargeback.unfrozen"
+    CHARGEBACK_WON = "chargeback.won"
+    CHARGEBACK_LOST = "chargeback.lost"
+    CHARGEBACK_WRITTEN_OFF = "chargeback.written_off"
+    DISPUTE_FEE = "dispute_fee"
+    DISPUTE_FEE_RETURNED = "dispute_fee.returned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +197,25 @@ TEMPLATES: Mapping[PostingCode, Template] = {
     PostingCode.PAYMENT_SETTLED: _template({AccountKind.IN_TRANSIT}, _SOURCES),
     PostingCode.PAYMENT_FAILED: _template({AccountKind.IN_TRANSIT}, _OWED),
     PostingCode.PAYMENT_RETURNED: _template(_SOURCES, _OWED),
+    PostingCode.PSP_FEE: _template({AccountKind.PSP_FEE}, {AccountKind.PSP}),
+    PostingCode.CHARGEBACK_OPENED: _template({AccountKind.CHARGEBACK_PENDING}, {AccountKind.PSP}),
+    PostingCode.CHARGEBACK_FROZEN: _template(
+        {AccountKind.ESCROW_HELD}, {AccountKind.CHARGEBACK_FROZEN}
+    ),
+    PostingCode.CHARGEBACK_UNFROZEN: _template(
+        {AccountKind.CHARGEBACK_FROZEN}, {AccountKind.ESCROW_HELD}
+    ),
+    PostingCode.CHARGEBACK_WON: _template({AccountKind.PSP}, {AccountKind.CHARGEBACK_PENDING}),
+    # In this order: what was frozen, refunds that were not sent, and for the rest the payer's debt.
+    PostingCode.CHARGEBACK_LOST: _template(
+        {AccountKind.CHARGEBACK_FROZEN, AccountKind.USER_FUNDS, AccountKind.RECEIVABLE},
+        {AccountKind.CHARGEBACK_PENDING},
+    ),
+    PostingCode.CHARGEBACK_WRITTEN_OFF: _template(
+        {AccountKind.CHARGEBACK_LOSS}, {AccountKind.RECEIVABLE}
+    ),
+    PostingCode.DISPUTE_FEE: _template({AccountKind.DISPUTE_FEE}, {AccountKind.PSP}),
+    PostingCode.DISPUTE_FEE_RETURNED: _template({AccountKind.PSP}, {AccountKind.DISPUTE_FEE}),
 }
 
 

@@ -27,6 +27,7 @@ class Funding(models.Model):
     client_secret: what the payer's device needs to pay; empty until the PSP has answered.
     next_look_at: when the PSP's own record is looked at, should its report be lost.
     received_minor, received_currency: what the PSP reported, which is what was booked.
+    fee_minor: what it charged for that, in the same currency; None while it has not said.
     """
 
     TRANSITIONS: ClassVar[Mapping[FundingStatus, frozenset[FundingStatus]]] = {
@@ -52,6 +53,7 @@ class Funding(models.Model):
     reason = models.CharField(max_length=40, default="", blank=True)
     received_minor = models.BigIntegerField(null=True)
     received_currency = models.CharField(max_length=3, default="", blank=True)
+    fee_minor = models.BigIntegerField(null=True)
     next_look_at = models.DateTimeField()
     created_by = models.CharField(max_length=80)
     created_at = models.DateTimeField()
@@ -76,6 +78,11 @@ class Funding(models.Model):
                 fields=["next_look_at"],
                 name="funding_wants_work",
                 condition=Q(status="CREATED"),
+            ),
+            models.Index(
+                fields=["next_look_at"],
+                name="funding_wants_fee",
+                condition=Q(status="SUCCEEDED", fee_minor__isnull=True),
             ),
         ]
 

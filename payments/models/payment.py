@@ -40,12 +40,18 @@ class PaymentStatus(StrEnum):
 
 
 class Hold(StrEnum):
-    """Why a payment waits for a person. returned: a retry by a party or staff ends the wait."""
+    """Why a payment waits for a person. returned: a retry by a party or staff ends the wait.
+
+    chargeback: until the chargeback on its escrow is decided. charged_back: for ever, because the
+    bank gave the payer this money itself.
+    """
 
     NONE = ""
     RETURNED = "returned"
     STAFF = "staff"
     CONTRADICTION = "contradiction"
+    CHARGEBACK = "chargeback"
+    CHARGED_BACK = "charged_back"
 
 
 class Payment(models.Model):

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     PSP_ACCESS_REFUSED = "PSP_ACCESS_REFUSED"
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
     RETURNED_BY_BANK = "RETURNED_BY_BANK"
+    CHARGED_BACK = "CHARGED_BACK"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,17 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the PSP said of an order. `message` is its own text and never leaves the staff."""
+    """What the PSP said of an order. `message` is its own text and never leaves the staff.
+
+    fee: what the PSP charged for it, beside its amount; None when it does not say.
+    """
 
     state: OrderState
     psp_ref: str | None = None
     reason: Reason = Reason.NONE
     message: str = ""
     money: Money | None = None
+    fee: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +96,12 @@ class FundingOpened:
 @dataclass(frozen=True, slots=True)
 class FundingFound:
     """What became of a session: SETTLED with what was collected, FAILED, ACCEPTED while it is
-    open, NOT_FOUND, or UNKNOWN while the PSP cannot be asked."""
+    open, NOT_FOUND, or UNKNOWN while the PSP cannot be asked. fee: as for an Outcome."""
 
     state: OrderState
     psp_ref: str = ""
     money: Money | None = None
+    fee: Money | None = None
 
 
 class MovementKind(StrEnum):

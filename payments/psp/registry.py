@@ -16,6 +16,8 @@ STRIPE = "stripe"
 # People at a bank or a mobile money desk: nothing is sent by a worker.
 MANUAL = "manual"
 ONLINE = (FAKE, STRIPE)
+# Their reports do not tell what they charge; their record does.
+FEE_ON_RECORD = (STRIPE,)
 
 
 def reachable() -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from payments.errors import PspNotConfigured, PspRefused, PspUnavailable
 from payments.models import Funding, FundingStatus
 from payments.psp import registry
 from payments.psp.base import OrderState, PspDown, PspSaysNo
+from payments.services.fees import book_fee
 
 SUPERSEDED = "SUPERSEDED"
 EXPIRED = "EXPIRED"
@@ -125,7 +126,11 @@ def look_up_funding(*, funding_id: int) -> None:
     found = registry.get_psp(funding.psp).find_funding(funding.psp_key, funding.psp_ref or "")
     if found.state is OrderState.SETTLED:
         succeed_funding(
-            funding_id=funding_id, money=found.money, psp_ref=found.psp_ref, actor=actor
+            funding_id=funding_id,
+            money=found.money,
+            psp_ref=found.psp_ref,
+            actor=actor,
+            fee=found.fee,
         )
     elif found.state is OrderState.FAILED:
         fail_funding(funding_id=funding_id, reason=PSP_REFUSED, actor=actor)
@@ -134,9 +139,11 @@ def look_up_funding(*, funding_id: int) -> None:
 
 
 @transaction.atomic(durable=True)
-def _postpone_look(funding_id: int) -> Funding | None:
+def _postpone_look(
+    funding_id: int, status: FundingStatus = FundingStatus.CREATED
+) -> Funding | None:
     funding = selectors.lock_funding(funding_id)
-    if funding.status != FundingStatus.CREATED:
+    if funding.status != status:
         return None
     funding.next_look_at = clock.now() + LOOK_EVERY
     _save(funding, "next_look_at")
@@ -147,16 +154,53 @@ def _is_too_old(funding: Funding) -> bool:
     return clock.now() - funding.created_at > EXPIRES_AFTER
 
 
+def look_up_fee(*, funding_id: int) -> None:
+    """Ask the PSP what it charged for money that has come in. Called outside any transaction."""
+    funding = _postpone_look(funding_id, FundingStatus.SUCCEEDED)
+    if funding is None or funding.fee_minor is not None:
+        return
+    found = registry.get_psp(funding.psp).find_funding(funding.psp_key, funding.psp_ref or "")
+    if found.state is OrderState.SETTLED and found.fee is not None:
+        succeed_funding(
+            funding_id=funding_id,
+            money=found.money,
+            psp_ref=found.psp_ref,
+            actor=f"psp:{funding.psp}",
+            fee=found.fee,
+        )
+
+
 @transaction.atomic
-def succeed_funding(*, funding_id: int, money: Money | None, psp_ref: str, actor: str) -> Funding:
+def succeed_funding(
+    *,
+    funding_id: int,
+    money: Money | None,
+    psp_ref: str,
+    actor: str,
+    fee: Money | None = None,
+) -> Funding:
     """Book what the PSP reports as collected; `money` is its figure, ours when it gives none.
 
-    Reported money is booked whatever was asked for; a difference raises an alert. Again: no effect.
+    Reported money is booked whatever was asked for; a difference raises an alert. Again: no
+    effect, but for a fee that was not told before.
     """
     funding = _locked(funding_id)
-    if funding.status == FundingStatus.SUCCEEDED:
-        return funding
-    received = money or funding.money
+    if funding.status != FundingStatus.SUCCEEDED:
+        _succeed(funding, money or funding.money, psp_ref, actor)
+    if fee is not None and funding.fee_minor is None and fee.currency == funding.received_currency:
+        funding.fee_minor = fee.amount_minor
+        _save(funding, "fee_minor")
+        book_fee(
+            subject=funding.reference,
+            escrow_id=funding.escrow_id,
+            psp=funding.psp,
+            fee=fee,
+            actor=actor,
+        )
+    return funding
+
+
+def _succeed(funding: Funding, received: Money, psp_ref: str, actor: str) -> None:
     funding.transition_to(FundingStatus.SUCCEEDED)
     funding.psp_ref = funding.psp_ref or psp_ref
     funding.reason = ""
@@ -167,7 +211,6 @@ def succeed_funding(*, funding_id: int, money: Money | None, psp_ref: str, actor
     if received != funding.money:
         _alert_difference(funding)
     hooks.funding_handler().succeeded(funding, received, funding.psp)
-    return funding
 
 
 @transaction.atomic

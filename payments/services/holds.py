@@ -8,9 +8,11 @@ from kobatela.kernel.errors import InvalidState
 from payments import bells, selectors
 from payments.models import Hold, Payment, PaymentMethod, PaymentStatus
 from payments.psp.base import Reason
-from payments.services.rows import save, tell
+from payments.services.rows import hold_after, put_on_hold, save, tell
 
 MAY_BE_HELD = frozenset({PaymentStatus.PENDING, PaymentStatus.ERROR})
+# These end with the chargeback, or never.
+OF_CHARGEBACKS = frozenset({Hold.CHARGEBACK, Hold.CHARGED_BACK})
 
 
 @transaction.atomic
@@ -33,16 +35,18 @@ def hold_payment(*, payment_id: int, caller: Caller) -> Payment:
 def lift_hold(*, payment_id: int, caller: Caller) -> Payment:
     """Let a payment go its way again; one that failed still needs to be executed.
 
-    Raises PaymentNotFound, and InvalidState for one that is not on hold.
+    While a chargeback on its escrow is open it waits for the end of that instead. Raises
+    PaymentNotFound, and InvalidState for one that is not on hold, or held by a chargeback.
     """
     payment = _locked(payment_id, caller)
     if payment.hold_reason == Hold.NONE:
         raise InvalidState("It is not on hold.")
-    payment.hold_reason = Hold.NONE
-    payment.reason = Reason.NONE
+    if payment.hold_reason in OF_CHARGEBACKS:
+        raise InvalidState("A chargeback holds it; that ends by the bank's decision alone.")
+    put_on_hold(payment, hold_after(payment, Hold.NONE))
     save(payment, "hold_reason", "reason")
     tell(payment, Action.PAYMENT_HOLD_LIFTED, caller.actor)
-    if payment.status == PaymentStatus.PENDING:
+    if payment.status == PaymentStatus.PENDING and payment.hold_reason == Hold.NONE:
         bells.ring_for_payment(payment.pk)
     return payment
 
@@ -52,4 +56,6 @@ def _locked(payment_id: int, caller: Caller) -> Payment:
     payment = selectors.lock_payment(payment_id)
     if payment.status not in MAY_BE_HELD or payment.method != PaymentMethod.PSP:
         raise InvalidState(f"A payment that is {payment.status} cannot be held.")
+    if payment.hold_reason == Hold.CHARGED_BACK:
+        raise InvalidState("The bank gave this money back itself; it is never sent.")
     return payment

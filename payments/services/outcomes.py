@@ -12,9 +12,10 @@ from audit.actions import Action
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from payments import hooks, selectors
-from payments.models import Attempt, Hold, Payment, PaymentStatus
+from payments.models import Attempt, Hold, Payment, PaymentKind, PaymentStatus
 from payments.psp.base import OrderState, Outcome, Reason
 from payments.services import books
+from payments.services.fees import book_fee
 from payments.services.rows import add_payment, lock_owner, save, tell
 
 # When the PSP's own record is looked at although its report may still come.
@@ -23,6 +24,9 @@ FIRST_LOOK_AFTER = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(minutes=10)
 
 WAITING = frozenset({PaymentStatus.PENDING, PaymentStatus.ERROR})
+# Holds that end by a party's retry or by themselves; a contradiction ends by staff alone.
+_WAS_PAID = frozenset({OrderState.SETTLED, OrderState.RETURNED})
+_YIELDING = frozenset({Hold.NONE, Hold.RETURNED, Hold.CHARGEBACK})
 
 
 @transaction.atomic
@@ -51,6 +55,7 @@ def record_outcome(*, attempt_id: int, outcome: Outcome, actor: str) -> Payment:
             _alert_blocked(payment)
         case OrderState.NOT_FOUND | OrderState.BUSY | OrderState.UNKNOWN:
             _look_again_later(payment, attempt, outcome)
+    _book_fee(payment, attempt, outcome, actor)
     return payment
 
 
@@ -73,6 +78,19 @@ def settle(payment: Payment, *, actor: str, on_behalf_of: int | None = None) -> 
     hooks.payment_handler(payment.kind).settled(payment)
 
 
+def _book_fee(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) -> None:
+    """Book what the PSP charged, also when it is told after the payment has settled."""
+    if outcome.fee is None or attempt.result not in _WAS_PAID:
+        return
+    book_fee(
+        subject=f"{payment.reference}:{attempt.number}",
+        escrow_id=payment.escrow_id,
+        psp=attempt.psp,
+        fee=outcome.fee,
+        actor=actor,
+    )
+
+
 def _settled(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) -> None:
     if _is_open(payment, attempt):
         _finish(attempt, outcome)
@@ -82,6 +100,10 @@ def _settled(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) -
 
 
 def _failed(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) -> None:
+    if payment.kind == PaymentKind.REFUND and attempt.result in _WAS_PAID:
+        # The payer's bank did not take it after all: the money is back, as if it had returned.
+        _returned(payment, attempt, outcome, actor)
+        return
     if not _is_open(payment, attempt):
         if attempt.result != OrderState.FAILED:
             _contradiction(payment, attempt, outcome)
@@ -117,7 +139,7 @@ def _returned(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) 
         if attempt.result != OrderState.RETURNED:
             _contradiction(payment, attempt, outcome)
         return
-    _finish(attempt, outcome)
+    _finish(attempt, outcome, OrderState.RETURNED)
     payment.transition_to(PaymentStatus.REFUNDED)
     payment.reason = outcome.reason or Reason.RETURNED_BY_BANK
     save(payment, "status", "reason")
@@ -193,8 +215,9 @@ def _is_open(payment: Payment, attempt: Attempt) -> bool:
     return attempt.number == payment.attempt and payment.status == PaymentStatus.SENT
 
 
-def _finish(attempt: Attempt, outcome: Outcome) -> None:
-    attempt.result = outcome.state
+def _finish(attempt: Attempt, outcome: Outcome, state: OrderState | None = None) -> None:
+    """Keep the final word on an attempt; `state` where it means something else than it says."""
+    attempt.result = state or outcome.state
     attempt.reason = outcome.reason
     attempt.psp_message = outcome.message
     attempt.finished_at = clock.now()
@@ -243,7 +266,7 @@ def _fits(payment: Payment, attempt: Attempt, outcome: Outcome) -> bool:
 
 def _contradiction(payment: Payment, attempt: Attempt, outcome: Outcome) -> None:
     """The report excludes what is known. Nothing is paid on this row until staff has looked."""
-    if payment.status in WAITING and payment.hold_reason in {Hold.NONE, Hold.RETURNED}:
+    if payment.status in WAITING and payment.hold_reason in _YIELDING:
         payment.hold_reason = Hold.CONTRADICTION
         payment.reason = Reason.ON_HOLD
         save(payment, "hold_reason", "reason")

@@ -68,13 +68,14 @@ def execute_payment(*, payment_id: int, caller: Caller) -> Payment:
 
     The row is answered as it is committed; a worker makes the call. A payment that is on its way
     or has arrived is answered as it stands. Raises PaymentNotFound, PaymentOnHold while staff
-    must look at it, and PaymentReturned for one that came back and was replaced.
+    must look at it or a chargeback on its escrow is open, and PaymentReturned for one that came
+    back and was replaced.
     """
     selectors.get_payment(caller, payment_id)
     payment = selectors.lock_payment(payment_id)
     if payment.status == PaymentStatus.REFUNDED:
         raise PaymentReturned
-    if payment.status in WAITING and payment.hold_reason not in {Hold.NONE, Hold.RETURNED}:
+    if payment.status in WAITING and _must_wait(payment):
         raise PaymentOnHold
     if payment.status == PaymentStatus.ERROR:
         _begin_next_attempt(payment)
@@ -84,6 +85,12 @@ def execute_payment(*, payment_id: int, caller: Caller) -> Payment:
     if payment.status in {PaymentStatus.PENDING, PaymentStatus.SENT}:
         bells.ring_for_payment(payment.pk)
     return payment
+
+
+def _must_wait(payment: Payment) -> bool:
+    if payment.hold_reason not in {Hold.NONE, Hold.RETURNED}:
+        return True
+    return selectors.has_open_chargeback(payment.escrow_id)
 
 
 def _begin_next_attempt(payment: Payment) -> None:

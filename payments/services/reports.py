@@ -6,9 +6,17 @@ from dataclasses import dataclass
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.accounts.selectors import user_of_stripe_account
 from payments import hooks, selectors
-from payments.errors import WebhookBodyInvalid
-from payments.models import Attempt, EventStatus, Funding, PaymentKind
+from payments.errors import ChargebackImpossible, WebhookBodyInvalid
+from payments.models import (
+    Attempt,
+    ChargebackStatus,
+    EventStatus,
+    Funding,
+    FundingStatus,
+    PaymentKind,
+)
 from payments.psp.base import OrderState, Outcome, Reason
+from payments.services.chargebacks import record_chargeback
 from payments.services.fundings import fail_funding, succeed_funding
 from payments.services.outcomes import record_outcome
 from payments.services.rows import lock_owner
@@ -56,8 +64,9 @@ def find_target(report: Report) -> Target:
     if report.effect not in _EFFECTS or not report.references:
         return Target()
     references = set(report.references)
-    if report.effect.startswith("funding."):
-        fundings = [row for row in selectors.find_fundings(references) if _is_of(row, report)]
+    if report.effect.startswith(("funding.", "chargeback.")):
+        found = selectors.find_fundings(references) or _by_case(report)
+        fundings = [row for row in found if _is_of(row, report)]
         if len(fundings) > 1:
             return Target(ambiguous=True)
         return Target(funding=fundings[0] if fundings else None)
@@ -65,6 +74,16 @@ def find_target(report: Report) -> Target:
     if len(attempts) > 1:
         return Target(ambiguous=True)
     return Target(attempt=attempts[0] if attempts else None)
+
+
+def _by_case(report: Report) -> list[Funding]:
+    """The fundings of a chargeback that is named without its charge."""
+    if not report.effect.startswith("chargeback."):
+        return []
+    names = set(report.references) | {report.psp_ref}
+    return list(
+        {case.funding_id: case.funding for case in selectors.find_chargebacks(names)}.values()
+    )
 
 
 def _is_of(row: Attempt | Funding, report: Report) -> bool:
@@ -121,6 +140,7 @@ def _order(
             psp_ref=_reference_of_psp(report, attempt),
             reason=_REASONS.get(state, Reason.NONE),
             money=report.money(attempt.payment.currency),
+            fee=report.fee_money(attempt.payment.currency),
         )
         record_outcome(attempt_id=attempt.pk, outcome=outcome, actor=actor)
         return Verdict(EventStatus.PROCESSED)
@@ -145,17 +165,69 @@ def _funding_succeeded(report: Report, target: Target, actor: str) -> Verdict:
         money=report.money(funding.currency),
         psp_ref=psp_ref,
         actor=actor,
+        fee=report.fee_money(funding.currency),
     )
     return Verdict(EventStatus.PROCESSED)
 
 
-def _wait(_report: Report) -> Verdict:
-    """Kept, and shown to staff after 72 hours: nothing here books it."""
-    return Verdict(EventStatus.WAITING, "CHARGEBACK")
+def _chargeback(state: ChargebackStatus) -> Callable[[Report, Target, str], Verdict]:
+    def effect(report: Report, target: Target, actor: str) -> Verdict:
+        assert target.funding is not None, "chargeback reports have a funding"
+        funding = selectors.lock_funding(target.funding.pk)
+        if funding.status != FundingStatus.SUCCEEDED:
+            # What was not booked cannot be taken back; the report of its arrival is on its way.
+            return Verdict(EventStatus.WAITING, "CHARGE_NOT_BOOKED")
+        try:
+            record_chargeback(
+                funding=funding,
+                psp_ref=_name_of_case(report, funding),
+                state=state,
+                money=report.money(funding.received_currency),
+                actor=actor,
+                fee_minor=_fee_of_case(report, funding),
+            )
+        except ChargebackImpossible:
+            return Verdict(EventStatus.FAILED, "CHARGEBACK_IMPOSSIBLE")
+        return Verdict(EventStatus.PROCESSED)
+
+    return effect
+
+
+def _fee_of_case(report: Report, funding: Funding) -> int | None:
+    """What the PSP took for a case until now; None when it does not say."""
+    if report.fee is None:
+        return None
+    fee = report.fee_money(funding.received_currency)
+    return fee.amount_minor if fee else 0
+
+
+def _name_of_case(report: Report, funding: Funding) -> str:
+    """The PSP's name of a chargeback; one that has none is named as its charge."""
+    names = {report.psp_ref, *report.references} - {"", funding.psp_ref, funding.psp_key}
+    if report.psp_ref in names:
+        return report.psp_ref
+    return min(names) if names else funding.psp_ref or funding.psp_key
 
 
 def _unreadable(report: Report) -> Verdict:
     return Verdict(EventStatus.FAILED, report.note)
+
+
+def _inquiry(report: Report) -> Verdict:
+    """A bank only asks: no money has moved, but unanswered it becomes a chargeback."""
+    raise_alert(
+        type=AlertType.CHARGEBACK_OPENED,
+        severity=Severity.WARNING,
+        subject=f"psp:{report.provider}",
+        message="A payer's bank asks about a charge; answer it at the PSP.",
+        payload={
+            "case": report.psp_ref,
+            "charges": sorted(report.references),
+            "amount": str(report.amount),
+            "currency": report.currency,
+        },
+    )
+    return Verdict(EventStatus.PROCESSED)
 
 
 def _payee_payout_failed(report: Report) -> Verdict:
@@ -188,10 +260,8 @@ _REASONS = {
     OrderState.RETURNED: Reason.RETURNED_BY_BANK,
 }
 _WITHOUT_TARGET: Mapping[str, Callable[[Report], Verdict]] = {
-    "chargeback.opened": _wait,
-    "chargeback.won": _wait,
-    "chargeback.lost": _wait,
     UNREADABLE: _unreadable,
+    "chargeback.inquiry": _inquiry,
     "payee_payout.failed": _payee_payout_failed,
 }
 _EFFECTS: Mapping[str, Callable[[Report, Target, str], Verdict]] = {
@@ -203,6 +273,11 @@ _EFFECTS: Mapping[str, Callable[[Report, Target, str], Verdict]] = {
     "payment_failed": _order(OrderState.FAILED),
     "refund.settled": _order(OrderState.SETTLED, PaymentKind.REFUND),
     "refund.failed": _order(OrderState.FAILED, PaymentKind.REFUND),
+    "refund.returned": _order(OrderState.RETURNED, PaymentKind.REFUND),
+    "refund.reversed": _order(OrderState.RETURNED, PaymentKind.REFUND),
     "funding.succeeded": _funding_succeeded,
     "funding.failed": _funding_failed,
+    "chargeback.opened": _chargeback(ChargebackStatus.OPEN),
+    "chargeback.won": _chargeback(ChargebackStatus.WON),
+    "chargeback.lost": _chargeback(ChargebackStatus.LOST),
 }

@@ -6,7 +6,7 @@ from typing import Any
 from audit.actions import Action
 from audit.services import entries
 from kobatela.kernel import clock
-from payments import bells, hooks
+from payments import bells, hooks, selectors
 from payments.models import Hold, Payment, PaymentMethod, PaymentStatus
 from payments.psp.base import Reason
 from payments.services import books
@@ -15,8 +15,11 @@ from payments.services import books
 def add_payment(payment: Payment, *, actor: str) -> Payment:
     """Store a new payment, tell of it, and start it on its way.
 
-    One that a PSP makes waits for a worker; an external one is in transit from now on.
+    One that a PSP makes waits for a worker, or for the end of a chargeback on its escrow; an
+    external one is in transit from now on.
     """
+    if payment.method == PaymentMethod.PSP and payment.hold_reason == Hold.NONE:
+        put_on_hold(payment, hold_after(payment, Hold.NONE))
     payment.created_at = payment.updated_at = clock.now()
     payment.save(force_insert=True)
     tell(payment, Action.PAYMENT_REQUESTED, actor)
@@ -25,6 +28,24 @@ def add_payment(payment: Payment, *, actor: str) -> Payment:
     elif payment.hold_reason == Hold.NONE:
         bells.ring_for_payment(payment.pk)
     return payment
+
+
+def hold_after(payment: Payment, wanted: Hold) -> Hold:
+    """The hold under which a payment is once `wanted` is asked for: none while a chargeback on
+    its escrow is open is no choice."""
+    if wanted == Hold.NONE and selectors.has_open_chargeback(payment.escrow_id):
+        return Hold.CHARGEBACK
+    return wanted
+
+
+def put_on_hold(payment: Payment, hold: Hold) -> None:
+    """Set why a payment waits, or that it does not; the caller saves it. One that failed keeps
+    the reason for that."""
+    payment.hold_reason = hold
+    if hold == Hold.NONE:
+        payment.reason = Reason.NONE if payment.reason == Reason.ON_HOLD else payment.reason
+    elif payment.status != PaymentStatus.ERROR:
+        payment.reason = Reason.ON_HOLD
 
 
 def mark_sent(payment: Payment, *, actor: str) -> None:

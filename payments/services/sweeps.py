@@ -2,14 +2,15 @@
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from audit.services import switches
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from payments import selectors
+from payments.psp import registry
 from payments.services.events import postpone_event, process_event
-from payments.services.fundings import look_up_funding
+from payments.services.fundings import look_up_fee, look_up_funding
 from payments.services.sending import send_payment
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def sweep(beat: Callable[[], None] = lambda: None) -> dict[str, int]:
         "routed": _each(_send, waiting, beat),
         "looked_up": _each(_send, selectors.payments_to_look_up(now, BATCH), beat),
         "fundings": _each(_look_up, selectors.fundings_to_look_up(now, BATCH), beat),
+        "fees": _each(_look_up_fee, _without_fee(now), beat),
         "unknown": _alert_unknown(),
         "overdue": _alert_overdue(),
     }
@@ -64,6 +66,15 @@ def _send(payment_id: int) -> None:
 
 def _look_up(funding_id: int) -> None:
     look_up_funding(funding_id=funding_id)
+
+
+def _look_up_fee(funding_id: int) -> None:
+    look_up_fee(funding_id=funding_id)
+
+
+def _without_fee(now: datetime) -> list[int]:
+    psps = set(registry.FEE_ON_RECORD) & set(registry.reachable())
+    return selectors.fundings_without_fee(now, psps, BATCH) if psps else []
 
 
 def _event(event_id: int) -> None:

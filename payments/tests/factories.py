@@ -7,11 +7,12 @@ from typing import Any
 from django.db import transaction
 
 from escrow.models import Escrow
-from escrow.tests.factories import make_escrow
+from escrow.tests.factories import as_client, make_escrow
 from kobatela.kernel.money import Money
-from payments.models import Attempt, Payment, PspEvent
+from payments.models import Attempt, Funding, Payment, PspEvent
 from payments.psp.base import OrderState, Outcome, Reason
 from payments.services.events import Stored, process_event, store_event
+from payments.services.fundings import open_session
 from payments.services.outcomes import record_outcome
 from payments.services.payouts import request_payout
 from payments.services.refunds import RefundShare, request_refund
@@ -24,6 +25,27 @@ _numbers = count(1)
 def funded_escrow(amount_minor: int = 10_000, currency: str = "EUR", **overrides: Any) -> Escrow:
     """An escrow that holds so much."""
     return make_escrow(amount_total_minor=amount_minor, currency=currency, **overrides)
+
+
+def charge(escrow: Escrow, amount_minor: int) -> Funding:
+    """Let the client pay so much through a session at the PSP; the charge."""
+    funding = open_session(
+        caller=as_client(escrow),
+        escrow_id=escrow.pk,
+        payer_id=escrow.client_id,
+        money=Money(amount_minor, escrow.currency),
+    )
+    take_event("funding.succeeded", psp_ref=funding.psp_ref)
+    funding.refresh_from_db()
+    escrow.refresh_from_db()
+    assert funding.status == "SUCCEEDED"
+    return funding
+
+
+def charged_escrow(amount_minor: int = 10_000, **overrides: Any) -> tuple[Escrow, Funding]:
+    """An escrow that one charge has funded, and that charge."""
+    escrow = make_escrow("DRAFT", amount_total_minor=amount_minor, **overrides)
+    return escrow, charge(escrow, amount_minor)
 
 
 def make_payout(

@@ -186,10 +186,10 @@ def test_a_type_without_effect_here_is_kept_and_ignored(psp: StubPsp) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["opened", "won", "lost"])
-def test_a_chargeback_waits_until_it_can_be_booked(psp: StubPsp, outcome: str) -> None:
+def test_a_chargeback_of_a_charge_that_is_not_known_waits(psp: StubPsp, outcome: str) -> None:
     event = take_event(f"chargeback.{outcome}", psp_ref="ch_1")
 
-    assert (event.status, event.reason) == ("WAITING", "CHARGEBACK")
+    assert (event.status, event.reason) == ("WAITING", "UNKNOWN_OBJECT")
 
 
 @pytest.mark.parametrize(

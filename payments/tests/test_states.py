@@ -6,6 +6,8 @@ import pytest
 
 from kobatela.kernel.errors import InvalidState
 from payments.models import (
+    Chargeback,
+    ChargebackStatus,
     Difference,
     DifferenceStatus,
     EventStatus,
@@ -43,6 +45,7 @@ DIFFERENCE_MOVES = {
     ("ACCEPTED", "OPEN"),
     ("ACCEPTED", "CLOSED"),
 }
+CHARGEBACK_MOVES = {("OPEN", "WON"), ("OPEN", "LOST")}
 
 
 @pytest.mark.parametrize(
@@ -52,11 +55,12 @@ DIFFERENCE_MOVES = {
         (Funding, FundingStatus, FUNDING_MOVES),
         (PspEvent, EventStatus, EVENT_MOVES),
         (Difference, DifferenceStatus, DIFFERENCE_MOVES),
+        (Chargeback, ChargebackStatus, CHARGEBACK_MOVES),
     ],
 )
 def test_states_move_only_where_the_table_says(
-    model: type[Payment] | type[Funding] | type[PspEvent] | type[Difference],
-    states: type[PaymentStatus] | type[FundingStatus] | type[EventStatus] | type[DifferenceStatus],
+    model: type[Payment | Funding | PspEvent | Difference | Chargeback],
+    states: type[PaymentStatus | FundingStatus | EventStatus | DifferenceStatus | ChargebackStatus],
     moves: set[tuple[str, str]],
 ) -> None:
     assert set(model.TRANSITIONS) == set(states)

@@ -19,6 +19,7 @@ _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,60}")
 _PROVIDER = re.compile(r"[a-z0-9_-]{1,32}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_NOTHING = re.compile(r"0+(\.0+)?")
 _MAX_NUMBER_CHARACTERS = 40
 
 
@@ -29,7 +30,7 @@ class Report:
     type: the PSP's own word. effect: what it means here, "" for nothing. note: why, as a code for
     staff. psp_ref: the PSP's own reference, "" if not given. references: every word by which it
     names the object. account: the payee's account at the PSP that it is about, if it is about
-    one. amount, currency: as given, None and "" when not.
+    one. amount, currency: as given, None and "" when not. fee: what the PSP charged, likewise.
     """
 
     provider: str
@@ -42,22 +43,32 @@ class Report:
     currency: str
     account: str = ""
     note: str = ""
+    fee: str | Decimal | None = None
 
     def money(self, own_currency: str) -> Money | None:
         """The amount that is told; without a currency it is in the object's own.
 
         None when no amount is told. Raises WebhookBodyInvalid for what is no amount.
         """
-        if self.amount is None:
+        return _money(self.amount, self.currency or own_currency)
+
+    def fee_money(self, own_currency: str) -> Money | None:
+        """The fee that is told, as `money`; None also for a fee of nothing."""
+        if self.fee is not None and _NOTHING.fullmatch(str(self.fee)):
             return None
-        currency = self.currency or own_currency
-        try:
-            amount_minor = parse_minor(self.amount, currency)
-        except (AmountNotValid, AmountPrecision) as error:
-            raise WebhookBodyInvalid from error
-        if amount_minor <= 0:
-            raise WebhookBodyInvalid
-        return Money(amount_minor, currency)
+        return _money(self.fee, self.currency or own_currency)
+
+
+def _money(amount: str | Decimal | None, currency: str) -> Money | None:
+    if amount is None:
+        return None
+    try:
+        amount_minor = parse_minor(amount, currency)
+    except (AmountNotValid, AmountPrecision) as error:
+        raise WebhookBodyInvalid from error
+    if amount_minor <= 0:
+        raise WebhookBodyInvalid
+    return Money(amount_minor, currency)
 
 
 def read_report(body: bytes) -> Report:
@@ -72,11 +83,13 @@ def read_report(body: bytes) -> Report:
         effect=kind,
         psp_ref=psp_ref,
         references=frozenset({psp_ref, reference} - {""}),
-        amount=_amount(fields),
+        amount=_amount(fields, "amount"),
         currency=_currency(fields),
+        fee=_amount(fields, "fee"),
     )
     if report.currency:
         report.money(report.currency)
+        report.fee_money(report.currency)
     return report
 
 
@@ -152,8 +165,8 @@ def _provider(fields: Mapping[str, Any]) -> str:
     return text
 
 
-def _amount(fields: Mapping[str, Any]) -> str | Decimal | None:
-    amount = fields.get("amount")
+def _amount(fields: Mapping[str, Any], name: str) -> str | Decimal | None:
+    amount = fields.get(name)
     if amount is not None and not isinstance(amount, str | Decimal):
         raise WebhookBodyInvalid
     return amount

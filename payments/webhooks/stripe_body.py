@@ -96,6 +96,12 @@ def _not_collected(report: Report, told: Mapping[str, Any]) -> Report:
 
 
 def _dispute_opened(report: Report, told: Mapping[str, Any]) -> Report:
+    # A bank that only asks has taken nothing; when it does, the funds are reported as withdrawn.
+    is_inquiry = str(told.get("status")).startswith("warning_")
+    return _dispute(report, told, "chargeback.inquiry" if is_inquiry else "chargeback.opened")
+
+
+def _dispute_withdrawn(report: Report, told: Mapping[str, Any]) -> Report:
     return _dispute(report, told, "chargeback.opened")
 
 
@@ -109,7 +115,11 @@ def _dispute(report: Report, told: Mapping[str, Any], effect: str) -> Report:
     names = {objects.text(told, "payment_intent"), objects.text(told, "charge")} - {""}
     if not psp_ref or not names or money is None:
         return _unreadable(report)
-    return _about(report, effect, psp_ref, frozenset(names), money)
+    about = _about(report, effect, psp_ref, frozenset(names), money)
+    fee_minor = objects.fees_of(told, money.currency)
+    return (
+        about if fee_minor is None else replace(about, fee=format_minor(fee_minor, money.currency))
+    )
 
 
 def _failed_payout(report: Report, told: Mapping[str, Any]) -> Report:
@@ -153,6 +163,7 @@ _MEANINGS: Mapping[str, Callable[[Report, Mapping[str, Any]], Report]] = {
     "refund.failed": _refund,
     "charge.refund.updated": _refund,
     "charge.dispute.created": _dispute_opened,
+    "charge.dispute.funds_withdrawn": _dispute_withdrawn,
     "charge.dispute.closed": _dispute_closed,
     "payout.failed": _failed_payout,
 }

@@ -13,7 +13,7 @@ from kobatela.accounts.tests.factories import ROOT, make_user
 from kobatela.kernel import clock
 from kobatela.rest.tests.client import Api
 from payments.api.parsers import MAX_BODY_BYTES
-from payments.models import PspEvent
+from payments.models import Chargeback, PspEvent
 from payments.psp.tests.stripe_installation import WEBHOOK_SECRET
 from payments.psp.tests.stripe_installation import stripe_server as stripe_server  # noqa: PLC0414
 from payments.psp.tests.stripe_server import StripeServer
@@ -191,10 +191,21 @@ def test_play_money_has_no_effect_where_money_is_real(
 
 
 @pytest.mark.parametrize("kind", ["charge.dispute.created", "charge.dispute.closed"])
-def test_a_dispute_waits_until_it_can_be_booked(stripe_server: StripeServer, kind: str) -> None:
+def test_a_dispute_of_a_charge_that_is_not_known_waits(
+    stripe_server: StripeServer, kind: str
+) -> None:
     dispute = {"id": "du_1", "amount": 100, "currency": "eur", "charge": "ch_1", "status": "lost"}
     event = take(EVENT | {"type": kind, "data": {"object": dispute}})
-    assert (event.status, event.reason) == ("WAITING", "CHARGEBACK")
+    assert (event.status, event.reason) == ("WAITING", "UNKNOWN_OBJECT")
+
+
+def test_an_inquiry_takes_no_money_and_is_told_to_staff(stripe_server: StripeServer) -> None:
+    dispute = {"id": "du_1", "amount": 100, "currency": "eur", "charge": "ch_1",
+               "status": "warning_needs_response"}  # fmt: skip
+    event = take(EVENT | {"type": "charge.dispute.created", "data": {"object": dispute}})
+    assert event.status == "PROCESSED"
+    assert Alert.objects.get().type == "CHARGEBACK_OPENED"
+    assert not Chargeback.objects.exists()
 
 
 def test_a_bank_that_refuses_a_payees_money_is_told_to_staff_and_changes_no_payment(

@@ -29,6 +29,17 @@ ROUTES: list[tuple[str, AccountRef, AccountRef]] = [
     ("payment.settled", chart.in_transit(2), chart.collector(9)),
     ("payment.failed", chart.in_transit(1), chart.user_payable(7)),
     ("payment.returned", chart.psp("fake"), chart.user_payable(7)),
+    ("psp_fee", chart.psp_fee(), chart.psp("fake")),
+    ("chargeback.opened", chart.chargeback_pending(1), chart.psp("fake")),
+    ("chargeback.frozen", chart.escrow_held(1), chart.chargeback_frozen(1)),
+    ("chargeback.unfrozen", chart.chargeback_frozen(1), chart.escrow_held(1)),
+    ("chargeback.won", chart.psp("fake"), chart.chargeback_pending(1)),
+    ("chargeback.lost", chart.chargeback_frozen(1), chart.chargeback_pending(1)),
+    ("chargeback.lost", chart.user_funds(5), chart.chargeback_pending(1)),
+    ("chargeback.lost", chart.receivable(5), chart.chargeback_pending(1)),
+    ("chargeback.written_off", chart.chargeback_loss(), chart.receivable(5)),
+    ("dispute_fee", chart.dispute_fee(), chart.psp("fake")),
+    ("dispute_fee.returned", chart.psp("fake"), chart.dispute_fee()),
 ]
 
 

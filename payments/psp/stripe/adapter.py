@@ -133,7 +133,7 @@ class StripePsp:
         query = f"metadata['reference']:'{key}'"
         try:
             if psp_ref:
-                found = [self._client.one(lambda v1: v1.payment_intents.retrieve(psp_ref))]
+                found = [self._client.one(lambda v1: _with_fee(v1, psp_ref))]
             else:
                 found = self._client.many(lambda v1: v1.payment_intents.search({"query": query}))
         except StripeFailure as failure:
@@ -196,6 +196,11 @@ def _movement(kind: MovementKind, data: Mapping[str, Any]) -> Movement:
     if movement is None:
         raise PspDown(f"A line of the list cannot be read: {text(data, 'id')}")
     return movement
+
+
+def _with_fee(v1: V1Services, psp_ref: str) -> stripe.StripeObject:
+    """A PaymentIntent along with what Stripe charged for it."""
+    return v1.payment_intents.retrieve(psp_ref, {"expand": ["latest_charge.balance_transaction"]})
 
 
 def _create(

@@ -94,7 +94,36 @@ def read_intent(data: Mapping[str, Any]) -> FundingFound | None:
     money = amount_of(data, field)
     if state is None or not psp_ref or money is None:
         return None
-    return FundingFound(state, psp_ref, money)
+    return FundingFound(state, psp_ref, money, _fee_of_intent(data, money.currency))
+
+
+def _fee_of_intent(data: Mapping[str, Any], currency: str) -> Money | None:
+    """What Stripe kept of a charge, where its balance transaction came along and the account
+    settles in the charge's own currency."""
+    charge = data.get("latest_charge")
+    entry = charge.get("balance_transaction") if isinstance(charge, Mapping) else None
+    if not isinstance(entry, Mapping):
+        return None
+    fee = amount_of(entry, "fee")
+    return fee if fee is not None and fee.currency == currency else None
+
+
+def fees_of(data: Mapping[str, Any], currency: str) -> int | None:
+    """What Stripe took for a dispute until now, in our minor units; None when it does not say, or
+    settles in another currency."""
+    entries = data.get("balance_transactions")
+    if not isinstance(entries, list) or not entries:
+        return None
+    total_minor = 0
+    for entry in entries:
+        fee = whole(entry.get("fee")) if isinstance(entry, Mapping) else None
+        if fee is None or str(entry.get("currency")).upper() != currency:
+            return None
+        money = from_stripe(abs(fee), currency) if fee else None
+        if fee and money is None:
+            return None
+        total_minor += (1 if fee > 0 else -1) * (money.amount_minor if money else 0)
+    return max(0, total_minor)
 
 
 def read_movement(kind: MovementKind, data: Mapping[str, Any]) -> Movement | None:

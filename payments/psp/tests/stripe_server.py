@@ -68,6 +68,7 @@ class StripeServer:
         self.mishaps: list[Reply] = []
         self.balance: dict[str, int] = {}
         self.now: Callable[[], int] = lambda: int(time.time())
+        self.fees: dict[str, int] = {}
         self._numbers = count(1)
         self._lock = threading.Lock()
 
@@ -123,6 +124,22 @@ class StripeServer:
             refund["failure_balance_transaction"] = self._id("txn")
             self.balance[refund["currency"]] += refund["amount"]
         return self.event("refund.failed" if status == "failed" else "refund.updated", refund)
+
+    def dispute(self, intent_id: str, status: str, *, fee: int = 0) -> Object:
+        """A dispute of all that an intent brought, as it is when it has this status."""
+        intent = self.objects[intent_id]
+        taken = {"amount": -intent["amount_received"], "fee": fee, "currency": intent["currency"]}
+        given = {"amount": intent["amount_received"], "fee": 0, "currency": intent["currency"]}
+        return {
+            "id": f"du_{intent_id}",
+            "object": "dispute",
+            "amount": intent["amount_received"],
+            "currency": intent["currency"],
+            "charge": intent["latest_charge"],
+            "payment_intent": intent_id,
+            "status": status,
+            "balance_transactions": [taken, given] if status == "won" else [taken],
+        }
 
     def event(self, kind: str, told: Mapping[str, Any], **fields: Any) -> Object:
         """An event about an object as it is now."""
@@ -189,8 +206,17 @@ class StripeServer:
             return action(request.params)
         name = request.path.rpartition("/")[2]
         if request.method == "GET" and name in self.objects:
-            return self.objects[name]
+            return self._expanded(self.objects[name], request.params.get("expand", {}))
         raise Refused(404, "resource_missing", f"No such object: {name}")
+
+    def _expanded(self, told: Object, wanted: Mapping[str, str]) -> Object:
+        """A charge with its fee in the place of its id, where that was asked for."""
+        charge = told.get("latest_charge")
+        if charge is None or "latest_charge.balance_transaction" not in wanted.values():
+            return told
+        fee = self.fees.get(charge)
+        entry = None if fee is None else {"id": "txn_1", "fee": fee, "currency": told["currency"]}
+        return {**told, "latest_charge": {"id": charge, "balance_transaction": entry}}
 
     def _collect(self, params: Params) -> Object:
         intent = self._make(

@@ -71,6 +71,10 @@ def read(kind: str, told: Any, **fields: Any) -> Report:
          {"ch_1", "pi_1"}, Money(1_234, "EUR")),
         ("charge.dispute.closed", {**DISPUTE, "status": "lost"}, "chargeback.lost",
          {"ch_1", "pi_1"}, Money(1_234, "EUR")),
+        ("charge.dispute.created", {**DISPUTE, "status": "warning_needs_response"},
+         "chargeback.inquiry", {"ch_1", "pi_1"}, Money(1_234, "EUR")),
+        ("charge.dispute.funds_withdrawn", {**DISPUTE, "status": "warning_needs_response"},
+         "chargeback.opened", {"ch_1", "pi_1"}, Money(1_234, "EUR")),
         ("charge.dispute.closed", {**DISPUTE, "status": "warning_closed"}, "",
          {"ch_1", "pi_1"}, Money(1_234, "EUR")),
     ],
@@ -84,6 +88,28 @@ def test_an_event_means_what_other_psps_say(
     assert (report.effect, set(report.references)) == (effect, names)
     assert report.psp_ref == told["id"]
     assert report.money("EUR") == money
+
+
+@pytest.mark.parametrize(
+    ("entries", "currency", "fee"),
+    [
+        ([{"fee": 1_500, "currency": "eur"}], "eur", Money(1_500, "EUR")),
+        ([{"fee": 1_500, "currency": "eur"}, {"fee": -1_500, "currency": "eur"}], "eur", None),
+        ([{"fee": 1_500, "currency": "eur"}, {"fee": 0, "currency": "eur"}], "eur",
+         Money(1_500, "EUR")),
+        ([{"fee": 9_000, "currency": "xof"}], "xof", Money(9_000, "XOF")),
+        ([{"fee": 1_230, "currency": "kwd"}], "kwd", Money(1_230, "KWD")),
+        # The account settles in another currency than the charge's: no fee of ours.
+        ([{"fee": 1_500, "currency": "usd"}], "eur", None),
+        ([{"fee": "1500", "currency": "eur"}], "eur", None),
+        ([7], "eur", None),
+        ({"fee": 5}, "eur", None),
+    ],
+)  # fmt: skip
+def test_a_dispute_tells_what_it_cost(entries: Any, currency: str, fee: Money | None) -> None:
+    told = {**DISPUTE, "currency": currency, "balance_transactions": entries}
+    report = read("charge.dispute.created", told)
+    assert report.fee_money("EUR") == fee
 
 
 def test_a_payout_of_a_connected_account_names_the_account() -> None:
@@ -178,7 +204,8 @@ _JSON = st.recursive(
                           "refund.updated", "charge.dispute.closed", "payout.failed"]),
     base=st.sampled_from([INTENT, TRANSFER, REFUND, DISPUTE, PAYOUT]),
     changes=st.dictionaries(st.sampled_from(["id", "amount", "currency", "status", "metadata",
-                                             "amount_received", "reversed", "charge"]), _JSON),
+                                             "amount_received", "reversed", "charge",
+                                             "balance_transactions"]), _JSON),
     account=_JSON,
 )  # fmt: skip
 def test_whatever_an_object_holds_reading_it_never_raises(
@@ -191,3 +218,4 @@ def test_whatever_an_object_holds_reading_it_never_raises(
     if report.effect not in {"", "unreadable"}:
         assert report.references
         report.money("EUR")
+        report.fee_money("EUR")
