@@ -158,22 +158,20 @@ def require_room(escrow: Escrow, amount_minor: int) -> None:
 
 
 def require_held(escrow: Escrow, amount_minor: int) -> None:
-    """Raise InsufficientEscrowBalance when the escrow holds less than `amount_minor`, without
-    what a chargeback has frozen."""
+    """Raise InsufficientEscrowBalance when less than `amount_minor` is held and not frozen."""
     if escrow.available_minor < amount_minor:
         raise _insufficient(escrow)
 
 
 def require_unfrozen(escrow: Escrow) -> None:
-    """Raise InsufficientEscrowBalance while a chargeback keeps all that is held from being
-    decided."""
+    """Raise InsufficientEscrowBalance while a chargeback keeps what is held from being decided."""
     if escrow.frozen_minor:
         raise _insufficient(escrow)
 
 
 def require_whole(escrow: Escrow) -> None:
-    """Raise InsufficientEscrowBalance while money of a funded escrow is frozen or charged back:
-    to accept all would be to pay less than was agreed, without a word."""
+    """Raise InsufficientEscrowBalance while money is frozen or was charged back: to accept all
+    would be to pay less than was agreed, without a word."""
     require_unfrozen(escrow)
     if missing_minor(escrow):
         raise _insufficient(escrow)

@@ -51,7 +51,7 @@ def test_a_report_can_be_late(running: Running) -> None:
     running.give("koba_late")
     running.give("koba_2")
 
-    assert running.until("koba_late", OrderState.SETTLED)
+    running.until("koba_late", OrderState.SETTLED)
     assert running.reported()["payment_reference"] == "koba_2"
     assert running.reported()["payment_reference"] == "koba_late"
 
