@@ -5,6 +5,8 @@ import os
 from typing import Any
 
 from celery import Celery, Task
+from celery.signals import beat_init, worker_init
+from django.core.management.base import BaseCommand, SystemCheckError
 from kombu.exceptions import OperationalError
 
 from kobatela.settings import settings_module
@@ -32,3 +34,17 @@ class DoorbellTask(Task):  # type: ignore[type-arg]  # generic in its stubs only
 app = Celery("kobatela", task_cls=DoorbellTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+@beat_init.connect
+def refuse_what_cannot_work(**_sent: Any) -> None:
+    """Stop the start of a worker, or of beat, whose configuration is wrong, as the web's stops.
+
+    Celery runs the system checks too, but looks at none of their answers; and what a receiver
+    raises it only logs, unless it is an exit.
+    """
+    try:
+        BaseCommand().check()
+    except SystemCheckError as error:
+        raise SystemExit(str(error)) from error

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
@@ -18,6 +19,7 @@ from proofs.states import (
     LIVE_STATUSES,
     MACHINE_ACTOR,
     AdviceStatus,
+    BreakerState,
     Derivative,
     Processing,
     ProofStatus,
@@ -218,23 +220,38 @@ def latest_advice(proof_id: int) -> AdviceRun | None:
     return AdviceRun.objects.filter(proof_id=proof_id).order_by("-pk").first()
 
 
-def advice_given_up(*, before: datetime, limit: int) -> list[int]:
-    """The proofs that have waited for advice since before a moment, the longest first."""
-    return list(_advising(before).values_list("pk", flat=True)[:limit])
+def advice_given_up(*, came_before: datetime, began_before: datetime, limit: int) -> list[int]:
+    """The proofs for which advice comes too late, or for which whoever asked has died."""
+    is_lost = Exists(_running_advice().filter(started_at__lte=began_before))
+    found = _advising().filter(Q(processing_since__lte=came_before) | is_lost)
+    return list(found.values_list("pk", flat=True)[:limit])
 
 
 def advice_not_begun(*, before: datetime, limit: int) -> list[int]:
-    """Those of them for which no worker is asking."""
-    is_running = Exists(AdviceRun.objects.filter(proof=OuterRef("pk"), status=AdviceStatus.RUNNING))
-    return list(_advising(before).exclude(is_running).values_list("pk", flat=True)[:limit])
+    """The proofs that came before a moment and for whose advice no worker is asking."""
+    found = _advising().filter(processing_since__lte=before).exclude(Exists(_running_advice()))
+    return list(found.values_list("pk", flat=True)[:limit])
 
 
-def _advising(before: datetime) -> QuerySet[Proof]:
-    return Proof.objects.filter(
-        processing=Processing.ADVISING, processing_since__lte=before
-    ).order_by("processing_since")
+def _running_advice() -> QuerySet[AdviceRun]:
+    return AdviceRun.objects.filter(proof=OuterRef("pk"), status=AdviceStatus.RUNNING)
 
 
-def advisor_state() -> AdvisorState:
-    """The advisor's breaker and counters."""
-    return AdvisorState.objects.get(pk="ai")
+def _advising() -> QuerySet[Proof]:
+    return Proof.objects.filter(processing=Processing.ADVISING).order_by("processing_since")
+
+
+def advisor_metrics() -> dict[str, Any]:
+    """The advisor's counters since the beginning, and how its breaker stands."""
+    state = AdvisorState.objects.get(pk="ai")
+    return {
+        "calls": state.calls,
+        "errors": state.errors,
+        "skipped": state.skipped,
+        "latency_ms_total": state.latency_ms_total,
+        "prompt_tokens": state.prompt_tokens,
+        "completion_tokens": state.completion_tokens,
+        "breaker": state.breaker,
+        "breaker_failures": state.failures,
+        "breaker_opened_at": None if state.breaker == BreakerState.CLOSED else state.opened_at,
+    }

@@ -20,7 +20,8 @@ def sweep_derivatives() -> None:
     run_exclusively("sweep_derivatives", lambda _heartbeat: dict(derivatives.sweep_derivatives()))
 
 
-@shared_task(ignore_result=True)
+# Three tries of a minute, and the pauses; less than the sweeper waits for whoever asks.
+@shared_task(ignore_result=True, time_limit=240)
 def advise(proof_id: str) -> None:
     """Ask the advisor about one proof."""
     from proofs.services import advising

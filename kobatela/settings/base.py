@@ -137,6 +137,7 @@ CELERY_TASK_ROUTES = {
     "payments.tasks.*": {"queue": "payments"},
     "proofs.tasks.read_document": {"queue": "documents"},
     "proofs.tasks.render_pages": {"queue": "documents"},
+    "proofs.tasks.advise": {"queue": "advice"},
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 # Off: no beat runs here and nothing recurs; health says so.

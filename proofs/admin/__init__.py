@@ -21,7 +21,7 @@ from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import DomainError
 from kobatela.kernel.money import format_minor
 from kobatela.uploads import storage
-from proofs.admin import page, queue
+from proofs.admin import advice, page, queue  # noqa: F401 - advice registers its own pages
 from proofs.admin.forms import Verdict, VerdictForm
 from proofs.admin.words import decision_tag, tone_of, words
 from proofs.files import original_response, picture_response

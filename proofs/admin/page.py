@@ -20,6 +20,8 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import DomainError
 from kobatela.kernel.money import format_minor
+from proofs.admin import advice
+from proofs.admin.advice import AdviceShown
 from proofs.admin.words import decision_tag, figure, tone_of, words
 from proofs.checks.geofence import Geofence, usable_position
 from proofs.models import Proof
@@ -73,6 +75,7 @@ class Page:
     agreement: Sequence[Fact]
     requirements: Sequence[Fact]
     claims: str
+    advice: AdviceShown | None
     history: Sequence[Any]
     earlier: Sequence[Proof]
     approvals: ApprovalState | None
@@ -98,6 +101,7 @@ def build(proof: Proof, caller: Caller) -> Page:
         agreement=_agreement(proof),
         requirements=_requirements(proof, fence),
         claims=_pretty(proof.metadata) if proof.metadata else "",
+        advice=advice.shown(proof),
         history=list(_history(proof)[:_HISTORY_ENTRIES]),
         earlier=list(
             proofs_of_milestone(proof.milestone_id).exclude(pk=proof.pk)[:_EARLIER_PROOFS]

@@ -18,11 +18,12 @@ def hand_over(*, proof: Proof) -> None:
     """The machine's own checks of a locked proof are over: on to the advisor, or done without one.
 
     For the reading of documents, which calls it in its own transaction when `processing` is
-    CHECKING. Saves the state and rings the bell.
+    CHECKING. Saves the state and rings the bell. `processing_since` stays: the ten minutes for
+    which a decision waits began when the proof came.
     """
     is_next = is_asked() and proof.upload_id is not None
     proof.processing_to(Processing.ADVISING if is_next else Processing.DONE)
-    proof.processing_since = proof.updated_at = clock.now()
-    proof.save(update_fields=["processing", "processing_since", "updated_at"])
+    proof.updated_at = clock.now()
+    proof.save(update_fields=["processing", "updated_at"])
     if is_next:
         bells.ring_for_advice(proof.pk)

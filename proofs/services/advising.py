@@ -41,9 +41,10 @@ if TYPE_CHECKING:
 ACTOR = breaker.ACTOR
 # A worker that heard the bell has begun by then.
 LOST_AFTER = timedelta(minutes=1)
-# Longer than any call takes (three tries of 60 s at most), and well within the ten minutes for
-# which nobody may decide.
-GIVEN_UP_AFTER = timedelta(minutes=5)
+# Longer than any call takes, three tries of 60 s at most: whoever asked has died.
+RUN_LOST_AFTER = timedelta(minutes=5)
+# Since the proof came; nobody may decide for ten minutes, and the sweeper comes every minute.
+GIVEN_UP_AFTER = timedelta(minutes=8)
 SWEPT_AT_ONCE = 100
 
 
@@ -61,7 +62,9 @@ def advise(*, proof_id: int) -> AdviceStatus | None:
 def sweep_advice() -> dict[str, int]:
     """Ring again where no worker began, and send on what waits too long: to a person."""
     now = clock.now()
-    given_up = advice_given_up(before=now - GIVEN_UP_AFTER, limit=SWEPT_AT_ONCE)
+    given_up = advice_given_up(
+        came_before=now - GIVEN_UP_AFTER, began_before=now - RUN_LOST_AFTER, limit=SWEPT_AT_ONCE
+    )
     for proof_id in given_up:
         _give_up(proof_id)
     waiting = advice_not_begun(before=now - LOST_AFTER, limit=SWEPT_AT_ONCE)
@@ -184,7 +187,7 @@ def _approve(proof: Proof, escrow: "Escrow", milestone: "Milestone") -> list[str
 def _store(proof: Proof, advice: Advice | None) -> None:
     now = clock.now()
     proof.processing_to(Processing.DONE)
-    proof.processing_since = proof.updated_at = now
+    proof.updated_at = now
     if advice is not None:
         proof.ai_risk_level = advice.risk_level.value
         proof.ai_score = advice.score
@@ -194,7 +197,6 @@ def _store(proof: Proof, advice: Advice | None) -> None:
     proof.save(
         update_fields=[
             "processing",
-            "processing_since",
             "updated_at",
             "ai_risk_level",
             "ai_score",

@@ -16,6 +16,7 @@ from audit.services.switches import SwitchName, is_on
 from kobatela.api.health.probes import Seen, look, migrations_status
 from kobatela.kernel import clock
 from payments.webhooks.secrets import Door, secret_fingerprints, secret_status
+from proofs.selectors import advisor_metrics
 
 _PERIODS_UNTIL_LATE = 2
 
@@ -83,7 +84,7 @@ def _read_database() -> dict[str, Any]:
         "migrations_status": migrations_status(),
         SwitchName.AI: is_on(SwitchName.AI),
         SwitchName.OCR: is_on(SwitchName.OCR),
-        "ai_metrics": counted("ai", "calls", "errors"),
+        "ai_metrics": advisor_metrics(),
         "ocr_metrics": counted("ocr", "calls", "errors"),
         "scheduler_running": _is_scheduler_running(),
         "scheduler_lock": {"status": _lock_status()},

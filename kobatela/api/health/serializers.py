@@ -13,6 +13,20 @@ class LiveOut(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["ok"])
 
 
+class AdvisorMetricsOut(serializers.Serializer[Any]):
+    """The advisor's counters since the beginning, and its breaker."""
+
+    calls = serializers.IntegerField()
+    errors = serializers.IntegerField()  # type: ignore[assignment]  # DRF takes it out
+    skipped = serializers.IntegerField()
+    latency_ms_total = serializers.IntegerField()
+    prompt_tokens = serializers.IntegerField()
+    completion_tokens = serializers.IntegerField()
+    breaker = serializers.ChoiceField(choices=["closed", "open", "half_open"])
+    breaker_failures = serializers.IntegerField()
+    breaker_opened_at = serializers.DateTimeField(allow_null=True)
+
+
 class HealthOut(serializers.Serializer[Any]):
     """GET /health. The last five are told to staff keys only."""
 
@@ -24,7 +38,7 @@ class HealthOut(serializers.Serializer[Any]):
     stripe = serializers.DictField(child=serializers.BooleanField())
     ai_proof_enabled = serializers.BooleanField()
     ocr_enabled = serializers.BooleanField()
-    ai_metrics = serializers.DictField(child=serializers.IntegerField(), allow_null=True)
+    ai_metrics = AdvisorMetricsOut(allow_null=True)
     ocr_metrics = serializers.DictField(child=serializers.IntegerField(), allow_null=True)
     scheduler_config_enabled = serializers.BooleanField()
     scheduler_running = serializers.BooleanField(allow_null=True)

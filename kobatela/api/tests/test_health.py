@@ -23,6 +23,7 @@ from kobatela.kernel.caller import Scope
 from kobatela.rest import redis as rest_redis
 from kobatela.rest import throttling
 from kobatela.rest.tests.client import Answer, Api
+from proofs.models import AdvisorState
 
 # Probes look from threads of their own, so they see only what is committed.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,6 +42,17 @@ PUBLIC_FIELDS = {
     "scheduler_config_enabled",
     "scheduler_running",
     "scheduler_lock",
+}
+NOTHING_ASKED = {
+    "calls": 0,
+    "errors": 0,
+    "skipped": 0,
+    "latency_ms_total": 0,
+    "prompt_tokens": 0,
+    "completion_tokens": 0,
+    "breaker": "closed",
+    "breaker_failures": 0,
+    "breaker_opened_at": None,
 }
 
 
@@ -104,7 +116,7 @@ def test_everything_up_is_ok() -> None:
     assert answer.json["redis_status"] == "ok"
     assert answer.json["scheduler_running"] is True
     assert answer.json["scheduler_lock"] == {"status": "none"}
-    assert answer.json["ai_metrics"] == {"calls": 0, "errors": 0}
+    assert answer.json["ai_metrics"] == NOTHING_ASKED
 
 
 def test_a_scheduler_that_has_not_ticked_for_two_periods_is_not_running() -> None:
@@ -152,7 +164,7 @@ def test_d42_a_redis_that_is_down_is_degraded_within_two_seconds(
     assert answer.json["status"] == "degraded"
     assert answer.json["redis_status"] == "error"
     assert answer.json["db_status"] == "ok"
-    assert answer.json["ai_metrics"] == {"calls": 0, "errors": 0}
+    assert answer.json["ai_metrics"] == NOTHING_ASKED
     assert health().json["status"] == "ok"
 
 
@@ -218,7 +230,7 @@ def test_counters_outlive_the_processes_that_count() -> None:
     counters.count("ocrother.calls", 9)
 
     assert health().json["ocr_metrics"] == {"calls": 7, "errors": 2}
-    assert health().json["ai_metrics"] == {"calls": 0, "errors": 0}
+    assert health().json["ai_metrics"] == NOTHING_ASKED
 
 
 def test_a_staff_key_is_told_what_waits_in_all_queues_together() -> None:
@@ -231,3 +243,15 @@ def test_a_staff_key_is_told_what_waits_in_all_queues_together() -> None:
         assert health(key=secret).json["queue_depth"] == before + 3
     finally:
         client.delete("documents", "payments")
+
+
+def test_ai1_anyone_sees_what_the_advisor_costs_and_that_its_breaker_is_open() -> None:
+    AdvisorState.objects.update(
+        breaker="open", failures=5, opened_at=clock.now(), calls=9, errors=5, skipped=2
+    )
+
+    found = health().json["ai_metrics"]
+
+    assert (found["breaker"], found["breaker_failures"]) == ("open", 5)
+    assert (found["calls"], found["errors"], found["skipped"]) == (9, 5, 2)
+    assert found["breaker_opened_at"] is not None

@@ -1,0 +1,143 @@
+"""Names, accounts, e-mails and phones of an escrow never leave in a request to the model."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from kobatela.accounts.tests.factories import make_user
+from payments.tests.accounts import make_destination
+from proofs.advisor import client
+from proofs.models import AdviceRun, Proof
+from proofs.services.advising import advise
+from proofs.tests.advised import turn_on
+from proofs.tests.factories import photo, site_escrow, submit
+from proofs.tests.model_server import pictures_of, running
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_noon")]
+
+NAMES = (
+    "Aïssatou Koné", "Moussa Traoré", "Fatoumata Bâ", "Jean-Baptiste Mbemba", "N'Guessan Kouadio",
+    "Ousmane Sané", "BTP Horizon SARL", "Quincaillerie Diallo & Fils", "Mariam Cissé",
+    "Yao Kouassi", "Clinique Sainte Rita", "Élodie Ndiaye", "Abdoulaye Wade Fall",
+    "Chantal Biya Nkolo", "Ibrahim Ouédraogo",
+)  # fmt: skip
+IBANS = (
+    "FR1420041010050500013M02606", "DE89370400440532013000", "GB82WEST12345698765432",
+    "CI93CI0080111301134291200589", "SN08SN0100152000048500003035",
+    "BF42BF0840101300463574000390", "CM2110002000300277976315008",
+    "FR7630006000011234567890189", "BE68539007547034", "NL91ABNA0417164300",
+    "CH9300762011623852957", "ES9121000418450200051332", "IT60X0542811101000000123456",
+    "PT50000201231234567890154", "LU280019400644750000",
+)  # fmt: skip
+_TOWNS = (
+    "abidjan", "bouake", "dakar", "thies", "bamako", "sikasso", "lome", "kara", "niamey", "zinder",
+    "douala", "maroua", "yaounde", "conakry", "labe",
+)  # fmt: skip
+EMAILS = tuple(f"personne.{town}@courriel-{n}.example" for n, town in enumerate(_TOWNS))
+PHONES = tuple(f"+22507{number:08d}" for number in range(41_526_300, 41_526_315))
+CANARIES = (*NAMES, *IBANS, *EMAILS, *PHONES)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Twelve values of one escrow."""
+
+    names: tuple[str, ...]
+    ibans: tuple[str, ...]
+    emails: tuple[str, ...]
+    phones: tuple[str, ...]
+
+    def spelled(self) -> str:
+        """All of them, each as somebody else would write it."""
+        ibans = (" ".join(iban[i : i + 4] for i in range(0, len(iban), 4)) for iban in self.ibans)
+        phones = (f"00{phone[1:6]} " + "-".join(phone[6:]) for phone in self.phones)
+        names = (f"{name.upper()} / {' '.join(reversed(name.split()))}" for name in self.names)
+        emails = (email.upper() for email in self.emails)
+        return "; ".join(chain(names, ibans, emails, phones))
+
+
+CASES = [
+    Case(*(values[n : n + 3] for values in (NAMES, IBANS, EMAILS, PHONES))) for n in range(0, 15, 3)
+]
+
+
+def sent_by(case: Case) -> Proof:
+    """A photo whose escrow, milestone, claims and own metadata are full of them."""
+    client_user = make_user(username=case.names[0], email=case.emails[0], phone=case.phones[0])
+    provider = make_user(username=case.names[1], email=case.emails[1], phone=case.phones[1])
+    make_destination(provider, "bank", iban=case.ibans[0], holder=case.names[1])
+    make_destination(client_user, "mobile_money", operator="orange", number=case.phones[2])
+    wanted: Mapping[str, Any] = {
+        "expected_beneficiary": case.names[2],
+        "expected_iban": case.ibans[1],
+        "notes": case.spelled(),
+        "something_new": case.spelled(),
+    }
+    escrow = site_escrow(
+        client=client_user,
+        provider=provider,
+        terms={"label": case.spelled()[:200], "proof_requirements": wanted},
+    )
+    claims = {
+        "beneficiary_name": case.names[2],
+        "contact": {"email": case.emails[2], "mobile": case.phones[2]},
+        "iban": case.ibans[2],
+        "free": case.spelled(),
+    }
+    return submit(escrow, photo(software=case.spelled()[:250]), metadata=claims)
+
+
+@pytest.fixture
+def watched(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A model that fails the test when one of them arrives, however it is spelled."""
+    monkeypatch.setattr(client, "RETRY_AFTER_S", (0.0, 0.0))
+    with running(canaries=CANARIES) as server:
+        turn_on(settings, server.url)
+        yield server
+
+
+def test_d39_none_of_sixty_canaries_leaves(watched: Any) -> None:
+    assert len(set(CANARIES)) == 60
+
+    for case in CASES:
+        advise(proof_id=sent_by(case).pk)
+
+    # Masked, and so asked: the last filter had nothing to stop.
+    assert [run.status for run in AdviceRun.objects.all()] == ["advised"] * 5
+    assert len(watched.bodies) == 5
+    for body, text in zip(watched.bodies, watched.texts, strict=True):
+        assert "[NAME_1]" in text
+        assert "[IBAN_1]" in text
+        assert "[EMAIL_1]" in text
+        assert "[PHONE_1]" in text
+        assert len(pictures_of(body)) == 1
+
+
+def test_r5_if_the_masks_fail_the_last_filter_stops_every_request(
+    watched: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proofs.advisor.masking.Masker.text", lambda _self, text: text)
+
+    for case in CASES:
+        proof = sent_by(case)
+        advise(proof_id=proof.pk)
+        proof.refresh_from_db()
+        assert "AI_UNAVAILABLE" in proof.review_reasons
+
+    assert watched.bodies == []
+    assert {run.reason for run in AdviceRun.objects.all()} == {"EGRESS_REFUSED"}
+    assert {run.attempts for run in AdviceRun.objects.all()} == {0}
+
+
+def test_nothing_of_them_is_kept_with_the_advice(watched: Any, caplog: Any) -> None:
+    from audit.models import AuditEntry
+
+    advise(proof_id=sent_by(CASES[0]).pk)
+
+    kept = [*AuditEntry.objects.values_list("body", flat=True), caplog.text]
+    for canary in (*CASES[0].ibans, *CASES[0].emails, *CASES[0].phones):
+        assert not any(canary in text for text in kept)
