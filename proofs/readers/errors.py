@@ -6,6 +6,7 @@ from enum import StrEnum
 class RefusalCode(StrEnum):
     """Every code with which a reader refuses a file."""
 
+    FILE_TOO_LARGE = "FILE_TOO_LARGE"
     FILE_TYPE_NOT_ALLOWED = "FILE_TYPE_NOT_ALLOWED"
     FILE_UNREADABLE = "FILE_UNREADABLE"
     IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
@@ -54,4 +55,31 @@ def image_too_large() -> ReaderRefusal:
         RefusalCode.IMAGE_TOO_LARGE,
         "The picture has more than 50 megapixels or needs too much memory.",
         "Set the camera to a smaller picture size and take a new photo.",
+    )
+
+
+def document_unreadable() -> ReaderRefusal:
+    """Give the refusal of a document that is damaged or not what it claims to be."""
+    return ReaderRefusal(
+        RefusalCode.FILE_UNREADABLE,
+        "The document is damaged or incomplete and cannot be read.",
+        "Export or scan it once more and send the new file.",
+    )
+
+
+def pdf_encrypted() -> ReaderRefusal:
+    """Give the refusal of a PDF that opens with a password only."""
+    return ReaderRefusal(
+        RefusalCode.PDF_ENCRYPTED,
+        "The document is protected by a password.",
+        "Save it without a password and send that file.",
+    )
+
+
+def too_many_pages(limit: int) -> ReaderRefusal:
+    """Give the refusal of a document with more pages than one proof may have."""
+    return ReaderRefusal(
+        RefusalCode.FILE_TOO_LARGE,
+        f"The document has more than {limit} pages.",
+        "Send the pages that matter as a document of their own.",
     )

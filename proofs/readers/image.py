@@ -123,6 +123,20 @@ def render_derivative(
     Gives its width and height. The file appears whole or not at all. Raises ReaderRefusal as
     `read_image` does, and OSError where `out_path` cannot be written.
     """
+    upright = load_upright(path, max_side_px)
+    buffer = io.BytesIO()
+    upright.save(buffer, "JPEG", quality=DERIVATIVE_QUALITY, optimize=True)
+    part = part_path(out_path)
+    part.write_bytes(buffer.getbuffer())
+    part.replace(out_path)
+    return upright.size
+
+
+def load_upright(path: Path, max_side_px: int) -> Image.Image:
+    """Give a picture in colours, upright, on white and without metadata, no side longer than asked.
+
+    Raises ReaderRefusal as `read_image` does.
+    """
     with _opened(path) as (image, _):
         shrink_by = max(1.0, max(image.size) / max_side_px)
         fitted = (max(1, round(image.width / shrink_by)), max(1, round(image.height / shrink_by)))
@@ -130,14 +144,9 @@ def render_derivative(
         small = _on_white(small).resize(fitted, Image.Resampling.LANCZOS)
         _, turn_by = _orientations(image, read_tags(image.info.get("exif")).orientation)
         upright = _upright(small, turn_by)
-        buffer = io.BytesIO()
         # Saving looks into `info` for a profile, a comment and tags; the original's stay behind.
         upright.info.clear()
-        upright.save(buffer, "JPEG", quality=DERIVATIVE_QUALITY, optimize=True)
-    part = part_path(out_path)
-    part.write_bytes(buffer.getbuffer())
-    part.replace(out_path)
-    return upright.size
+    return upright
 
 
 @contextmanager

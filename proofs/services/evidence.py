@@ -13,6 +13,7 @@ from kobatela.kernel.errors import DomainError, ValidationFailed
 from kobatela.uploads import storage
 from kobatela.uploads.addresses import upload_id_of
 from kobatela.uploads.errors import (
+    FileTooLarge,
     FileTypeNotAllowed,
     UploadAlreadyUsed,
     UploadExpired,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 IMAGES = frozenset({"image/jpeg", "image/png", "image/webp", "image/heic"})
 _FILE_REFUSALS: dict[RefusalCode, type[DomainError]] = {
+    RefusalCode.FILE_TOO_LARGE: FileTooLarge,
     RefusalCode.FILE_TYPE_NOT_ALLOWED: FileTypeNotAllowed,
     RefusalCode.FILE_UNREADABLE: errors.FileUnreadable,
     RefusalCode.IMAGE_TOO_LARGE: errors.ImageTooLarge,

@@ -26,6 +26,8 @@ MAX_WORDS_PER_PAGE = 20_000
 MAX_PAGES = 30
 # More than any page of paper; a page in points, a picture in pixels.
 MAX_SIDE = 1_000_000
+# As steep as 45 degrees; beyond, a page lies on its side.
+MAX_TILT = 10.0
 MAX_VALUE_CHARS = 300
 MAX_TEXT_CHARS = 20_000
 MAX_NOTES = 50
@@ -144,7 +146,9 @@ class Word:
 class Page:
     """A page that was read: `number` from 1, its size in points (text) or pixels (OCR).
 
-    `confidence` is the mean of the words', by their length; None for the file's own text.
+    `confidence` is the mean of the words', by their length; None for the file's own text. `tilt` is
+    how far a line falls from the left edge to the right, in fractions of the height: a photographed
+    page is seldom straight. The boxes of its words are as they stand on the picture.
     """
 
     number: int
@@ -153,6 +157,7 @@ class Page:
     words: tuple[Word, ...]
     source: Source
     confidence: float | None = None
+    tilt: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Give the page as a dict of plain JSON values."""
@@ -163,6 +168,7 @@ class Page:
             "words": [word.to_json() for word in self.words],
             "source": self.source.value,
             "confidence": self.confidence,
+            "tilt": self.tilt,
         }
 
     @classmethod
@@ -176,6 +182,7 @@ class Page:
             words=take_list(given["words"], Word.from_json, at_most=MAX_WORDS_PER_PAGE),
             source=take_member(given["source"], Source),
             confidence=optional(_fraction, given["confidence"]),
+            tilt=take_number(given["tilt"], at_least=-MAX_TILT, at_most=MAX_TILT),
         )
 
 

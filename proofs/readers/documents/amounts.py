@@ -1,0 +1,115 @@
+"""Amounts of money as people print them: `1 000,50`, `1.234,56`, `1,234.56`, `1'234.50`, `(12.00)`.
+
+An amount is recognised by two decimals, by groups of thousands, or by a currency beside it; a bare
+whole number may be anything and is left to those who know what stands before it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from proofs.readers.documents.layout import Line
+
+# Beyond it, two amounts cannot be told from a telephone number.
+MAX_AMOUNT = Decimal(10) ** 13
+
+CURRENCY_CODES = "EUR|USD|GBP|CHF|MYR|RM|XOF|XAF|FCFA|CFA|INR|CAD|MAD"
+CURRENCY_SIGNS = rf"€|\$|£|¥|₹|{CURRENCY_CODES}|F\s?\.?CFA|Rs\.?"
+_MINUS = "-\u2212\u2013"
+_GROUPED = r"\d{1,3}(?:[ \u00a0\u202f\u2009]\d{3})+(?:[.,]\d{1,2})?"
+_POINTED = r"\d{1,3}(?:(?P<sep>[.,'\u2019])\d{3})+(?:(?!(?P=sep))[.,]\d{1,2})?"
+# Receipts print a rounding of two cents as `.02`.
+_PLAIN = r"\d*[.,]\d{2}"
+_WHOLE = r"\d+"
+_NUMBER = re.compile(
+    rf"(?:(?<![\d.,'/\w])(?<!\d[:{_MINUS}])|(?<=[a-z1])(?=(?:{CURRENCY_CODES})\d))(?P<before>(?:{CURRENCY_SIGNS})\s?)?"
+    rf"(?P<sign>[{_MINUS}(]\s?)?(?P<within>(?:{CURRENCY_SIGNS})\s?)?"
+    rf"(?P<number>{_GROUPED}|{_POINTED}|{_PLAIN}|{_WHOLE})"
+    rf"(?![\d]|[.,'/:]\d)(?P<close>\)|-(?=\s|$))?"
+    rf"(?P<after>\s?(?:{CURRENCY_SIGNS})(?![a-z]|\s?\d))?(?P<percent>\s?%)?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """An amount in a line, from `start` to `end` in its text.
+
+    `is_money` is false for a bare whole number. `currency` is the sign beside it, as printed.
+    """
+
+    line: Line
+    line_index: int
+    start: int
+    end: int
+    value: Decimal
+    raw: str
+    currency: str
+    is_money: bool
+
+    @property
+    def x0(self) -> float:
+        """The left edge."""
+        return self.line.box(self.start, self.end).x0
+
+    @property
+    def x1(self) -> float:
+        """The right edge."""
+        return self.line.box(self.start, self.end).x1
+
+
+def parse_amount(text: str) -> Decimal | None:
+    """Give the value of a number as printed, without currency or sign; None if it is none.
+
+    One separator with three digits behind it is one of thousands; the last of two different ones is
+    the decimal's.
+    """
+    digits = re.sub(r"[ \u00a0\u202f\u2009'\u2019]", "", text)
+    if not re.fullmatch(r"[\d.,]*\d", digits):
+        return None
+    last = max(digits.rfind("."), digits.rfind(","))
+    if last < 0:
+        return Decimal(digits)
+    mark = digits[last]
+    behind = len(digits) - last - 1
+    other = "," if mark == "." else "."
+    is_decimal = behind != 3 and digits.count(mark) == 1
+    if other in digits and digits.count(mark) == 1:
+        is_decimal = True
+    if not is_decimal:
+        if behind != 3:
+            return None
+        return Decimal(re.sub(r"[.,]", "", digits))
+    whole = re.sub(r"[.,]", "", digits[:last])
+    return Decimal(f"{whole or '0'}.{digits[last + 1 :] or '0'}")
+
+
+def amounts_in(line: Line, line_index: int) -> Iterator[Amount]:
+    """Give the amounts of a line, bare whole numbers among them, from left to right."""
+    for match in _NUMBER.finditer(line.text):
+        if match["percent"]:
+            continue
+        value = parse_amount(match["number"])
+        if value is None or value > MAX_AMOUNT:
+            continue
+        sign = (match["sign"] or "").strip()
+        is_negative = bool(sign) and sign in _MINUS
+        is_negative |= sign == "(" and match["close"] == ")"
+        is_negative |= match["close"] == "-"
+        sign_beside = match["before"] or match["within"] or match["after"] or ""
+        yield Amount(
+            line=line,
+            line_index=line_index,
+            start=match.start(),
+            end=match.end(),
+            value=-value if is_negative else value,
+            raw=match[0].strip(),
+            currency=sign_beside.strip(),
+            is_money=bool(sign_beside) or not match["number"].isdigit(),
+        )
+
+
+def canonical(value: Decimal) -> str:
+    """Give an amount as a plain decimal with the digits that were printed; nought has no sign."""
+    return format(value or abs(value), "f")

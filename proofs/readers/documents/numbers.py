@@ -1,0 +1,173 @@
+"""The number by which its maker knows a document: `FA-2026-0117`, `RE-20171118/506`, `471102`.
+
+It stands behind or under its label, or in the title behind the word for such a document.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from proofs.readers.documents.layout import COLUMN, Line
+
+MAX_NUMBER_CHARS = 40
+
+# The words for a document of this kind, in plain letters.
+_DOCUMENT = (
+    r"invoice|\binv\b|facture|\bfact\b|rechnung|faktura|\bbeleg|receipt|\brecu\b|\bbill|gutschrift"
+    r"|avoir|credit note|debit note|korrektur|\bdoc(?:ument)?\b|cash ?memo|\bnote\b|quittung"
+    r"|\bpiece|fattura|factura|factuur"
+)
+_NUMBER_WORD = (
+    r"n[o0ou]?\s?[°º]|\bno\b\.?|\bnr\b\.?|-?\s?nr\.?|number|numero|nummer|#|\bid\b|\bref\b"
+)
+_NO_DOCUMENT = (
+    r"customer|client|kunde|order|commande|bestell|account|konto|compte|steuer|\btax\s?(?:id|no)"
+    r"|ust|vat\b|tva|\bgst\s?(?:id|no|reg)|siret|siren|phone|tel\b|fax|liefer|deliver|livrais"
+    r"|contract|contrat|vertrag|version|reklamation|ursprung|register|regist|\bhrb\b|reg\b|liee"
+    r"|artikel|item|original|purchase|\bpo\b|weitere|referenz\b|mandat|related|gemas|selon|laut"
+    r"|\bour\b|table|member|machine|terminal|\bpos\b|cashier|portal|approval|\bcard|batch|trace"
+    r"|\bdue\b|\bdate\b|datum|\baddress|adresse|empfanger|\bto\b|amount|total|betrag|montant"
+)
+_STRONG = re.compile(
+    rf"(?:{_DOCUMENT})\w*[\s.:-]{{0,3}}(?:de\s|de la\s)?(?:{_NUMBER_WORD})|"
+    rf"(?:{_NUMBER_WORD})\s*(?:de |der |of )?(?:la |the )?(?:{_DOCUMENT})|"
+    rf"(?:rechnungs|beleg|faktura)-?(?:nummer|nr)"
+)
+_TITLE = re.compile(rf"(?:{_DOCUMENT})")
+_WEAK = re.compile(rf"(?:{_NUMBER_WORD})")
+_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_\-\u2013]*[A-Za-z0-9]|\d")
+# A date or an amount is no number of a document.
+_NO_VALUE = re.compile(
+    r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}-\d\d-\d\d|\d+[.,]\d\d|[1-9]|\d{1,2}[:h]\d\d.*|(?:19|20)\d\d"
+)
+_DATED = re.compile(r"\W*(?:vom|von|of|du|dated|en date du|le|date)\b\W*\d")
+
+_STRONG_POINTS = 5.0
+_TITLE_POINTS = 3.2
+_WEAK_POINTS = 2.0
+_DATED_POINTS = 1.5
+_BELOW_POINTS = -0.6
+_OTHER_POINTS = -3.5
+_PLAIN_LETTERS_POINTS = -1.5
+_DEPTH_POINTS = -1.0
+_REPEATED_POINTS = 0.5
+_LEAST_POINTS = 1.5
+_SURE_POINTS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFound:
+    """A number in a line, with its points."""
+
+    line: Line
+    start: int
+    end: int
+    points: float
+
+    @property
+    def value(self) -> str:
+        """The number as printed."""
+        return self.line.text[self.start : self.end]
+
+
+def find_number(lines: Sequence[Line]) -> tuple[NumberFound, float] | None:
+    """Give the document's number and how sure that is, from 0 to 1."""
+    found = [one for index in range(len(lines)) for one in _candidates(lines, index)]
+    if not found:
+        return None
+    values = [one.value for one in found]
+    best = max(
+        found,
+        key=lambda one: one.points + _REPEATED_POINTS * min(2, values.count(one.value) - 1),
+    )
+    if best.points < _LEAST_POINTS:
+        return None
+    return best, min(1.0, best.points / _SURE_POINTS)
+
+
+def _candidates(lines: Sequence[Line], index: int) -> Iterator[NumberFound]:
+    """Give the numbers that some label of this line announces."""
+    line = lines[index]
+    depth = _DEPTH_POINTS * index / len(lines)
+    for start, end, points in _labels(line):
+        behind = _value_behind(line, end)
+        if behind is not None:
+            value_start, value_end = behind
+            dated = _DATED_POINTS * bool(_DATED.match(line.plain, value_end))
+            yield _number(line, value_start, value_end, points + dated + depth)
+            continue
+        if _is_end_of_cell(line, end):
+            below = _value_below(lines, index, start, end)
+            if below is not None:
+                yield _number(*below, points + _BELOW_POINTS + depth)
+
+
+def _labels(line: Line) -> Iterator[tuple[int, int, float]]:
+    """Give the labels of a line: where they stand, and what they are worth."""
+    taken: list[tuple[int, int]] = []
+    for pattern, points in (
+        (_STRONG, _STRONG_POINTS),
+        (_TITLE, _TITLE_POINTS),
+        (_WEAK, _WEAK_POINTS),
+    ):
+        for match in pattern.finditer(line.plain):
+            if any(match.start() < end and start < match.end() for start, end in taken):
+                continue
+            taken.append(match.span())
+            cell_start = line.plain.rfind(COLUMN, 0, match.start()) + 1
+            words = line.plain[cell_start : match.end()]
+            worth = points + (_OTHER_POINTS if re.search(_NO_DOCUMENT, words) else 0.0)
+            yield match.start(), match.end(), worth
+
+
+def _value_behind(line: Line, at: int) -> tuple[int, int] | None:
+    """Give the value behind a label; a few words, such as a name in a title, may come between."""
+    rest = line.plain[at:]
+    # The label's own remainder: "Rechnungs-nr.", "(384) Nr.", "No. :".
+    skip = re.match(
+        rf"[a-z]*[\s.:#°º\-\u2013*=]*(?:\(\d+\))?[\s.:#]*(?:(?:{_NUMBER_WORD})[\s.:#°º]*)?", rest
+    )
+    start = at + (skip.end() if skip else 0)
+    for match in _VALUE.finditer(line.text, start, start + MAX_NUMBER_CHARS + 20):
+        between = line.text[start : match.start()]
+        if len(between.strip(" .:#-")) > 0:
+            return None
+        return match.span() if _is_number(match[0]) else None
+    return None
+
+
+def _is_number(value: str) -> bool:
+    return (
+        any(char.isdigit() for char in value)
+        and len(value) <= MAX_NUMBER_CHARS
+        and _NO_VALUE.fullmatch(value) is None
+    )
+
+
+def _is_end_of_cell(line: Line, at: int) -> bool:
+    rest = line.plain[at:]
+    cell = rest.split(COLUMN, 1)[0]
+    return not any(char.isalnum() for char in re.sub(r"^[a-z]*\.?", "", cell))
+
+
+def _value_below(
+    lines: Sequence[Line], index: int, start: int, end: int
+) -> tuple[Line, int, int] | None:
+    """Give the value under a label, on one of the next two lines."""
+    line = lines[index]
+    box = line.box(start, end)
+    for below in lines[index + 1 : index + 3]:
+        if below.page != line.page or below.y0 - line.y1 > 3 * line.height:
+            break
+        for match in _VALUE.finditer(below.text):
+            place = below.box(*match.span())
+            if place.x0 < box.x1 and place.x1 > box.x0 and _is_number(match[0]):
+                return below, match.start(), match.end()
+    return None
+
+
+def _number(line: Line, start: int, end: int, points: float) -> NumberFound:
+    value = line.text[start:end]
+    if sum(char.isdigit() for char in value) < 3:
+        points += _PLAIN_LETTERS_POINTS
+    return NumberFound(line, start, end, points)

@@ -1,0 +1,223 @@
+"""A document from its file to its fields, in one process: the definition of what reading is.
+
+Embedded e-invoice first, then the text of the pages, then OCR of the pages that are pictures. Where
+children do the parts, this says how they fit together.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from proofs.readers.documents import einvoice, fields, pdf
+from proofs.readers.documents.facts import (
+    MAX_TEXT_CHARS,
+    Field,
+    FieldName,
+    Note,
+    NoteCode,
+    Page,
+    Reading,
+    ReadingStatus,
+    Source,
+)
+from proofs.readers.documents.layout import lines_of
+from proofs.readers.documents.ocr import Engine, OcrError
+from proofs.readers.errors import ReaderRefusal, type_not_allowed
+from proofs.readers.image import load_upright
+from proofs.readers.sniff import SNIFF_BYTES, sniff
+
+OCR_MAX_PAGES = 5
+# A page with fewer letters is a picture: scanners add a line or a page number of their own.
+MIN_LETTERS_OF_TEXT = 25
+# Below it OCR itself takes a good part for guesses.
+LOW_CONFIDENCE = 0.8
+# As large as a page at 300 dpi; what an engine takes less of, it makes smaller itself.
+MAX_PICTURE_SIDE_PX = 3508
+
+PDF = "application/pdf"
+
+
+def read_document(
+    path: Path,
+    *,
+    engine: Engine,
+    ocr_max_pages: int = OCR_MAX_PAGES,
+    country: str | None = None,
+    with_xml: bool = True,
+) -> Reading:
+    """Read a PDF, or a picture of a page.
+
+    Raises ReaderRefusal: FILE_TYPE_NOT_ALLOWED, FILE_UNREADABLE, FILE_TOO_LARGE (more than 30
+    pages), IMAGE_TOO_LARGE, PDF_ENCRYPTED. What an engine cannot read is a note, not an error.
+    """
+    with path.open("rb") as file:
+        media_type = sniff(file.read(SNIFF_BYTES))
+    if media_type is None:
+        raise type_not_allowed()
+    if media_type != PDF:
+        return _read_picture(path, media_type, engine=engine, country=country)
+    parsed = pdf.parse(path)
+    xml_fields, xml_notes = read_xml(parsed.attachments) if with_xml else ({}, ())
+    wanted, skipped = pages_for_ocr(parsed.pages, ocr_max_pages)
+    seen: list[Page] = []
+    notes: list[Note] = [*parsed.notes, *xml_notes, *skipped]
+    for number in wanted:
+        page, page_notes = _ocr_page(path, number, engine)
+        seen += [page] if page else []
+        notes += page_notes
+    return put_together(
+        media_type=PDF,
+        text_pages=parsed.pages,
+        ocr_pages=seen,
+        xml_fields=xml_fields,
+        notes=notes,
+        engine=engine if wanted else None,
+        country=country,
+    )
+
+
+def read_xml(
+    attachments: Sequence[pdf.Attachment],
+) -> tuple[dict[FieldName, Field], tuple[Note, ...]]:
+    """Give the fields of the first attached file that is an e-invoice, and a note if one is bad."""
+    for attachment in einvoice.candidates(attachments):
+        try:
+            return einvoice.read(attachment.data), ()
+        except einvoice.NoEInvoice:
+            continue
+        except einvoice.XmlRefused:
+            note = Note(
+                code=NoteCode.XML_UNREADABLE,
+                message="The data inside the document cannot be read.",
+                hint="Ask the supplier for a new copy, or go by what the pages show.",
+            )
+            return {}, (note,)
+    return {}, ()
+
+
+def pages_for_ocr(
+    pages: Sequence[Page], ocr_max_pages: int
+) -> tuple[tuple[int, ...], tuple[Note, ...]]:
+    """Give the numbers of the pages that OCR has to look at, and a note on those beyond the cap."""
+    pictures = [page.number for page in pages if not has_text(page)]
+    wanted, left = pictures[:ocr_max_pages], pictures[ocr_max_pages:]
+    if not left:
+        return tuple(wanted), ()
+    note = Note(
+        code=NoteCode.PAGES_NOT_READ,
+        message=f"Pages not read: {', '.join(map(str, left))}.",
+        hint="Look at these pages yourself.",
+    )
+    return tuple(wanted), (note,)
+
+
+def has_text(page: Page) -> bool:
+    """Whether a page has text of its own, so that OCR need not look at it."""
+    letters = sum(char.isalnum() for word in page.words for char in word.text)
+    return letters >= MIN_LETTERS_OF_TEXT
+
+
+def note_of(error: OcrError, engine: Engine) -> Note:
+    """Give the note on an engine's error."""
+    code = NoteCode.OCR_FAILED
+    if not error.is_available:
+        code = NoteCode.OCR_OFF if engine.name == "none" else NoteCode.OCR_UNAVAILABLE
+    return Note(code=code, message=error.message, hint=error.hint, retry=error.retry)
+
+
+def put_together(
+    *,
+    media_type: str,
+    text_pages: Sequence[Page],
+    ocr_pages: Sequence[Page],
+    xml_fields: dict[FieldName, Field],
+    notes: Sequence[Note],
+    engine: Engine | None,
+    country: str | None,
+) -> Reading:
+    """Make the reading of its parts. `engine` is None where OCR had nothing to do."""
+    by_ocr = {page.number: page for page in ocr_pages}
+    pages = [by_ocr.get(page.number, page) for page in text_pages]
+    pages += [page for page in ocr_pages if page.number > len(text_pages)]
+    readable = [page for page in pages if page.words]
+    doubtful = [
+        page.number
+        for page in readable
+        if page.confidence is not None and page.confidence < LOW_CONFIDENCE
+    ]
+    all_notes = [*notes]
+    if doubtful:
+        all_notes.append(
+            Note(
+                code=NoteCode.LOW_CONFIDENCE,
+                message=f"Pages hard to read: {', '.join(map(str, doubtful))}.",
+                hint="Compare what was read with the page, or ask for a sharper scan.",
+            )
+        )
+    return Reading(
+        media_type=media_type,
+        pages_total=max(len(text_pages), len(pages)),
+        pages_read=len(readable),
+        engine="text" if engine is None else engine.name.value,
+        engine_version="" if engine is None else engine.version,
+        status=_status(readable, xml_fields, all_notes),
+        fields=fields.extract(readable, country=country),
+        xml_fields=xml_fields,
+        text=excerpt(readable),
+        notes=tuple(all_notes),
+    )
+
+
+def excerpt(pages: Sequence[Page]) -> str:
+    """Give the text of pages in reading order, at most so much as is kept."""
+    text = "\n".join(line.text for page in pages for line in lines_of(page))
+    return text[:MAX_TEXT_CHARS]
+
+
+def _read_picture(path: Path, media_type: str, *, engine: Engine, country: str | None) -> Reading:
+    picture = load_upright(path, MAX_PICTURE_SIDE_PX)
+    notes: tuple[Note, ...] = ()
+    try:
+        page = engine.read(picture, number=1)
+    except OcrError as error:
+        notes = (note_of(error, engine),)
+        page = Page(
+            number=1,
+            width=float(picture.width),
+            height=float(picture.height),
+            words=(),
+            source=Source.OCR,
+        )
+    return put_together(
+        media_type=media_type,
+        text_pages=(),
+        ocr_pages=(page,),
+        xml_fields={},
+        notes=notes,
+        engine=engine,
+        country=country,
+    )
+
+
+def _ocr_page(path: Path, number: int, engine: Engine) -> tuple[Page | None, tuple[Note, ...]]:
+    try:
+        return engine.read(pdf.render(path, number), number=number), ()
+    except OcrError as error:
+        return None, (note_of(error, engine),)
+    except ReaderRefusal:
+        note = Note(
+            code=NoteCode.PAGE_NOT_RENDERED,
+            message=f"Page {number} cannot be drawn.",
+            hint="Open the document yourself to look at this page.",
+        )
+        return None, (note,)
+
+
+def _status(
+    readable: Sequence[Page], xml_fields: dict[FieldName, Field], notes: Sequence[Note]
+) -> ReadingStatus:
+    if readable or xml_fields:
+        return ReadingStatus.READ
+    not_working = {NoteCode.OCR_FAILED, NoteCode.OCR_UNAVAILABLE, NoteCode.OCR_OFF}
+    if any(note.code in not_working for note in notes):
+        return ReadingStatus.FAILED
+    return ReadingStatus.EMPTY

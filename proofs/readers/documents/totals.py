@@ -1,0 +1,174 @@
+"""Which amount is the total, which the net and which the tax.
+
+Every amount gets a label: the words before it on its line, else the heading of its column, else
+the words on the line above. Labels alone do not decide: receipts have five totals. So candidates
+are weighed by label, by arithmetic (net + tax = gross, cash - change = total) and by how often the
+same value is said.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
+
+from proofs.readers.documents.amount_labels import Role, role_of
+from proofs.readers.documents.amounts import Amount, amounts_in
+from proofs.readers.documents.labels import Label, nearest_label
+from proofs.readers.documents.layout import Line
+from proofs.readers.documents.sums import Labelled, Sums
+
+# Points for what a label says; a candidate needs some to be taken at all.
+_POINTS = {
+    Role.GROSS: 4.0,
+    Role.TOTAL: 3.0,
+    Role.ROUNDED: 4.0,
+    Role.NET_TOTAL: 3.5,
+    Role.PAYABLE: 3.7,
+    Role.DUE: 3.0,
+    Role.NET: 0.5,
+    Role.PAID: 0.5,
+    Role.NONE: 0.0,
+}
+_NET_AND_TAX_POINTS = 3.0
+_ONE_ROW_POINTS = 2.0
+_CASH_POINTS = 2.5
+_ROUNDED_POINTS = 1.5
+_REPEATED_POINTS = 0.4
+_LARGEST_POINTS = 0.5
+_BELOW_SUMMARY_POINTS = -2.0
+# The heading "Total" stands over the items as well.
+_BELOW_HEADING_POINTS = -2.0
+_IS_NET_POINTS = -2.5
+_WHOLE_NUMBER_POINTS = -1.5
+# What makes the confidence full.
+_SURE_POINTS = 7.0
+# More on one line are a table of numbers, and more on a document are none of a bill.
+MAX_AMOUNTS_PER_LINE, MAX_AMOUNTS = 30, 1_500
+# What is called a rounding and is more than this is what was rounded.
+_MAX_ROUNDING_PRINTED = Decimal("0.5")
+
+_SUMMARY = re.compile(
+    r"(?:gst|tax|sst|vat|tva|mwst|ust)\W{0,3}(?:summary|analysis|code|details?|breakdown|aufschl)"
+    r"|\bsummary"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What was chosen, each with its confidence from 0 to 1."""
+
+    total: tuple[Labelled, float] | None = None
+    net: tuple[Labelled, float] | None = None
+    tax: tuple[Labelled, float] | None = None
+
+
+def find_totals(lines: Sequence[Line]) -> Totals:
+    """Weigh all amounts of a document and give the total, the net and the tax."""
+    labelled = label_amounts(lines)
+    candidates = [one for one in labelled if one.role in _POINTS and one.value != 0]
+    if not candidates:
+        return Totals()
+    sums = Sums(labelled)
+    points = {id(one): _points(one, sums) for one in candidates}
+    totalled = [one for one in candidates if one.role is not Role.NONE] or candidates
+    largest = max(abs(one.value) for one in totalled)
+    for one in candidates:
+        if abs(one.value) == largest and one.role is not Role.NET:
+            points[id(one)] += _LARGEST_POINTS
+    # Of equals the later: the last word on a page is the last word.
+    best = max(candidates, key=lambda one: (points[id(one)], one.amount.line_index))
+    sure = min(1.0, max(0.1, points[id(best)] / _SURE_POINTS))
+    return Totals((best, sure), *_parts(best, labelled, sums))
+
+
+def label_amounts(lines: Sequence[Line]) -> list[Labelled]:
+    """Give all amounts with their labels; bare whole numbers only where a total is announced."""
+    found: list[Labelled] = []
+    below_summary = False
+    page = 0
+    for index, line in enumerate(lines):
+        if line.page != page:
+            page, below_summary = line.page, False
+        below_summary = below_summary or _SUMMARY.search(line.plain) is not None
+        end_of_last = 0
+        amounts = list(islice(amounts_in(line, index), MAX_AMOUNTS_PER_LINE))
+        for amount in amounts:
+            label = _label(lines, index, amount, end_of_last)
+            role = role_of(label.text)
+            if not amount.is_money and not _is_whole_total(amount, amounts, role):
+                continue
+            if role is Role.ROUNDING and abs(amount.value) > _MAX_ROUNDING_PRINTED:
+                role = Role.ROUNDED
+            end_of_last = amount.end
+            found.append(Labelled(amount, role, label.text, label.is_heading, below_summary))
+    return found[:MAX_AMOUNTS]
+
+
+def _is_whole_total(amount: Amount, in_line: Sequence[Amount], role: Role) -> bool:
+    """Whether a bare whole number may be a total: announced as one, and the end of its line."""
+    return (
+        role in {Role.GROSS, Role.TOTAL, Role.PAYABLE, Role.DUE}
+        and not any(other.is_money for other in in_line)
+        and amount is in_line[-1]
+        and amount.line.text[amount.end :].strip(" .*") == ""
+    )
+
+
+def _label(lines: Sequence[Line], index: int, amount: Amount, end_of_last: int) -> Label:
+    return nearest_label(
+        lines,
+        index,
+        amount.start,
+        amount.end,
+        end_of_last,
+        lambda label: role_of(label) is not Role.NONE,
+    )
+
+
+def _points(one: Labelled, sums: Sums) -> float:
+    points = _POINTS[one.role]
+    points += _REPEATED_POINTS * min(3, sums.times(one.value) - 1)
+    if one.is_below_summary and one.role is Role.TOTAL:
+        points += _BELOW_SUMMARY_POINTS
+    if one.is_below_heading and one.role is not Role.NONE:
+        points += _BELOW_HEADING_POINTS
+    if not one.amount.is_money:
+        points += _WHOLE_NUMBER_POINTS
+    return points + _arithmetic(one, sums)
+
+
+def _arithmetic(one: Labelled, sums: Sums) -> float:
+    """Give points for what adds up to this amount."""
+    points = 0.0
+    if one.role is not Role.NET and any(sums.net_and_tax(one)):
+        points += _NET_AND_TAX_POINTS
+    if sums.is_net_of_a_total(one):
+        points += _IS_NET_POINTS
+    if sums.ends_its_row(one):
+        points += _ONE_ROW_POINTS
+    if sums.is_cash_less_change(one):
+        points += _CASH_POINTS
+    if one.role is not Role.NONE and sums.is_rounded(one):
+        points += _ROUNDED_POINTS
+    return points
+
+
+def _parts(
+    total: Labelled, labelled: Sequence[Labelled], sums: Sums
+) -> tuple[tuple[Labelled, float] | None, tuple[Labelled, float] | None]:
+    """Give net and tax: the pair that makes up the total, else what is labelled so once."""
+    for net, tax in sums.net_and_tax(total):
+        if net.role in {Role.NET, Role.NET_TOTAL}:
+            return (net, 0.95), (tax, 0.95)
+    nets = [one for one in labelled if one.role is Role.NET and one.value != total.value]
+    taxes = [one for one in labelled if one.role is Role.TAX]
+    return _only(nets), _only(taxes)
+
+
+def _only(labelled: Sequence[Labelled]) -> tuple[Labelled, float] | None:
+    values = Counter(one.value for one in labelled)
+    if len(values) != 1:
+        return None
+    return labelled[0], 0.6
