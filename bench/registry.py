@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
-from bench import deposit, photo
+from bench import deposit, exif, extraction, photo
 from bench.figures import Options, Report
 
 BENCHES: Mapping[str, Callable[[Options], Report]] = {
     "deposit": deposit.run,
     "photo": photo.run,
+    "extraction": extraction.run,
+    "exif": exif.run,
 }

@@ -20,7 +20,7 @@ _STANDARD_NAMES = frozenset(
 # The scheme of a SIRET in an organisation's id, and of a VAT id in a tax registration.
 _SIRET_SCHEMES = frozenset({"0009", "0002"})
 _VAT_SCHEME = "VA"
-_COUNTRY_AND_MORE = re.compile(r"[A-Z]{2}[A-Z0-9+*]{2,13}")
+_COUNTRY_AND_MORE = re.compile(r"[A-Z]{2}(?=.*\d)[A-Z0-9+*]{2,13}")
 _MAX_DIGITS = 15
 
 Found = Iterator[tuple[FieldName, str]]

@@ -141,7 +141,7 @@ def test_a_page_is_drawn_in_grey_at_200_dots_to_the_inch(invoice: Path) -> None:
     picture = pdf.render(invoice, 1)
     assert picture.mode == "L"
     assert picture.size == (1653, 2339)
-    assert picture.getextrema()[0] < 100, "there are letters on it"
+    assert min(picture.tobytes()) < 100, "there are letters on it"
     assert picture.getpixel((5, 5)) == 255
 
 
