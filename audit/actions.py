@@ -12,6 +12,7 @@ class Action(StrEnum):
 
     # --- audit ------------------------------------------------------------------------------
     ALERT_RAISED = "alert.raised"
+    ALERT_ACKNOWLEDGED = "alert.acknowledged"
     JOB_LOCK_ACQUIRED = "job.lock_acquired"
     JOB_LOCK_REFRESHED = "job.lock_refreshed"
     JOB_LOCK_RELEASED = "job.lock_released"
@@ -114,6 +115,26 @@ class Action(StrEnum):
     DEPOSIT_CONFIRMED = "deposit.confirmed"
     DEPOSIT_REJECTED = "deposit.rejected"
     DEPOSIT_EXPIRED = "deposit.expired"
+
+    PROJECT_CREATED = "project.created"
+    PROJECT_CLOSED = "project.closed"
+    PROJECT_MANAGER_ADDED = "project.manager_added"
+    PROJECT_ESCROW_ATTACHED = "project.escrow_attached"
+    PROJECT_READ = "project.read"
+    PROJECT_REPORTED = "project.reported"
+    PROJECTS_LISTED = "projects.listed"
+    PROJECT_MANDATES_LISTED = "project_mandates.listed"
+    ESCROW_GRANT_GIVEN = "escrow_grant.given"
+    ESCROW_GRANT_WITHDRAWN = "escrow_grant.withdrawn"
+
+    # --- transfers --------------------------------------------------------------------------
+    ALLOWLIST_ADDED = "allowlist.added"
+    ALLOWLIST_REMOVED = "allowlist.removed"
+    CERTIFICATION_SET = "certification.set"
+    CERTIFICATION_REMOVED = "certification.removed"
+    TRANSFER_RECORDED = "transfer.recorded"
+    TRANSFER_REFUSED = "transfer.refused"
+    TRANSFER_READ = "transfer.read"
 
     # --- proofs -----------------------------------------------------------------------------
     PROOF_SUBMITTED = "proof.submitted"

@@ -14,7 +14,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from audit import selectors
+from audit.alert_types import AlertStatus
 from audit.models import Alert, AuditEntry, JobLock, JobRun, OutboxEvent, Switch
+from audit.services.alerts import acknowledge_alert
 from audit.services.switches import set_switch
 from kobatela.kernel.admin import ADMIN_GROUP, Command, ConsoleAdmin
 
@@ -88,15 +90,56 @@ class OutboxEventAdmin(ConsoleAdmin):
     raw_id_fields = ("entry",)
 
 
+class AcknowledgeForm(forms.Form):
+    """What was done about it, if there is anything to say."""
+
+    note = forms.CharField(
+        max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3, "autofocus": True})
+    )
+
+
+def _actor(request: HttpRequest) -> str:
+    return f"staff:{request.user.pk}"
+
+
+def _acknowledge(request: HttpRequest, alert: Alert, data: Any) -> str:
+    acknowledge_alert(alert_id=alert.pk, actor=_actor(request), note=data["note"])
+    return "The alert is acknowledged."
+
+
 @admin.register(Alert)
 class AlertAdmin(ConsoleAdmin):
-    """What a person must look at."""
+    """What a person must look at; one by one with a note, or all that were ticked."""
 
     list_display = ("last_seen_at", "severity", "type", "subject", "message", "count", "status")
     list_filter = ("status", "severity", "type")
     search_fields = ("=subject",)
     search_help_text = "Subject, as in escrow:12"
     ordering = ("-id",)
+    actions = ("acknowledge_selected",)
+    commands: ClassVar[Sequence[Command]] = (
+        Command(
+            "acknowledge",
+            "Acknowledge",
+            _acknowledge,
+            AcknowledgeForm,
+            help_text="Say that it is dealt with. The same again opens a new alert.",
+            refusal=lambda alert: (
+                None
+                if alert.status == AlertStatus.OPEN
+                else "Somebody has acknowledged it already."
+            ),
+        ),
+    )
+
+    @admin.action(description="Acknowledge the selected alerts", permissions=["view"])
+    def acknowledge_selected(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        """Acknowledge what was ticked, a page at most, each with an audit entry of its own."""
+        ticked = queryset.filter(status=AlertStatus.OPEN).order_by("pk")[: self.list_per_page]
+        alert_ids = list(ticked.values_list("pk", flat=True))
+        for alert_id in alert_ids:
+            acknowledge_alert(alert_id=alert_id, actor=_actor(request))
+        self.message_user(request, f"Alerts acknowledged: {len(alert_ids)}.")
 
 
 @admin.register(JobLock)
@@ -133,7 +176,7 @@ def _turn(request: HttpRequest, switch: Switch, data: Any) -> str:
         name=switch.name,
         is_on=data["is_on"],
         reason=data["reason"],
-        actor=f"staff:{request.user.pk}",
+        actor=_actor(request),
     )
     return f"The switch {turned.name} is now {'on' if turned.is_on else 'off'}."
 

@@ -11,5 +11,13 @@ class UnknownSwitch(DomainError):
     message = "There is no such switch."
 
 
+class AlertNotFound(DomainError):
+    """There is no alert of that id."""
+
+    code = "ALERT_NOT_FOUND"
+    kind = Kind.NOT_FOUND
+    message = "There is no such alert."
+
+
 class JobLockLost(Exception):
     """The job's lock went to another owner; the work must stop. Not a refusal to a client."""

@@ -95,7 +95,11 @@ class OutboxEvent(models.Model):
 
 
 class Alert(models.Model):
-    """Something that a person must look at. Repeated ones of one subject fold into the open one."""
+    """Something that a person must look at. Repeated ones of one subject fold into the open one.
+
+    payload: ids, states and minor amounts of what happened; `note` in it is what was written when
+    it was acknowledged. Words stay here, the trail has none.
+    """
 
     TRANSITIONS: ClassVar[Mapping[AlertStatus, frozenset[AlertStatus]]] = {
         AlertStatus.OPEN: frozenset({AlertStatus.ACKNOWLEDGED}),

@@ -1,5 +1,6 @@
 """Reading the audit trail, alerts and jobs."""
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django_celery_beat.models import PeriodicTask
 
 from audit.actions import Action
+from audit.errors import AlertNotFound
 from audit.models import Alert, AuditEntry, JobLock, JobRun, OutboxEvent, Switch
 from kobatela.kernel import clock
 
@@ -84,6 +86,21 @@ def timeline(stream: str, actions: Collection[Action]) -> QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(stream=stream, action__in=list(actions)).order_by("stream_seq")
 
 
+def evidence_hashes(streams: Collection[str]) -> dict[int, list[str]]:
+    """The SHA-256 of every file that was sent as a proof, by milestone, oldest first.
+
+    Taken from the trail of the escrows `streams`, which nobody can rewrite; a proof without a
+    file has no hash here.
+    """
+    found: dict[int, list[str]] = {}
+    sent = AuditEntry.objects.filter(stream__in=streams, action=Action.PROOF_SUBMITTED)
+    for text in sent.order_by("pk").values_list("body", flat=True):
+        body = json.loads(text)
+        if body["file_sha256"]:
+            found.setdefault(body["milestone_id"], []).append(body["file_sha256"])
+    return found
+
+
 def stream_gaps() -> list[str]:
     """The streams whose numbers do not run unbroken from 1 to their counter."""
     with connection.cursor() as cursor:
@@ -100,6 +117,14 @@ def alerts(
     """Alerts by the filters of `GET /alerts`."""
     wanted = {"type": type, "status": status, "severity": severity}
     return Alert.objects.filter(**{name: value for name, value in wanted.items() if value})
+
+
+def lock_alert(alert_id: int) -> Alert:
+    """One alert, locked until the transaction ends. Raises AlertNotFound."""
+    alert = Alert.objects.select_for_update().filter(pk=alert_id).first()
+    if alert is None:
+        raise AlertNotFound
+    return alert
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from audit.alert_types import AlertStatus, AlertType, Severity
 from audit.models import Alert, AuditEntry
-from kobatela.rest.fields import AwareDateTimeField, FilterSerializer
+from kobatela.rest.fields import AwareDateTimeField, FilterSerializer, StrictSerializer
 
 
 class EntryFilter(FilterSerializer):
@@ -58,6 +58,12 @@ class AlertFilter(FilterSerializer):
     type = serializers.ChoiceField(choices=list(AlertType), required=False)
     status = serializers.ChoiceField(choices=list(AlertStatus), required=False)
     severity = serializers.ChoiceField(choices=list(Severity), required=False)
+
+
+class AcknowledgeIn(StrictSerializer):
+    """POST /alerts/{id}/acknowledge."""
+
+    note = serializers.CharField(required=False, allow_blank=True, max_length=2000)
 
 
 class AlertOut(serializers.ModelSerializer[Alert]):

@@ -7,4 +7,9 @@ from audit.api.views import AlertViewSet, EntryViewSet
 urlpatterns = [
     path("audit/events", EntryViewSet.as_view({"get": "list"}), name="audit-event-list"),
     path("alerts", AlertViewSet.as_view({"get": "list"}), name="alert-list"),
+    path(
+        "alerts/<int:alert_id>/acknowledge",
+        AlertViewSet.as_view({"post": "acknowledge"}),
+        name="alert-acknowledge",
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Raising alerts. Repeated ones of one subject fold into the one that is open."""
+"""Raising alerts and acknowledging them. Repeated ones of one subject fold into the open one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,15 +6,19 @@ from typing import Any
 from django.conf import settings
 from django.db import connections, transaction
 
+from audit import selectors
 from audit.actions import Action
-from audit.alert_types import AlertType, Severity
+from audit.alert_types import AlertStatus, AlertType, Severity
 from audit.models import Alert
 from audit.services.appending import append, new_entry
+from audit.services.entries import record
 from kobatela.kernel import clock, trace
 from kobatela.kernel.canonical import canonical_json
 
-__all__ = ["AlertType", "Severity", "raise_alert"]
+__all__ = ["AlertType", "Severity", "acknowledge_alert", "raise_alert"]
 
+# Where in the payload of an acknowledged alert its note stands.
+NOTE = "note"
 # Folding is one statement: between a look and an insert another process could insert too.
 _FOLD = """
 INSERT INTO audit_alert AS alert (type, severity, subject, message, payload, actor_user_id,
@@ -73,4 +77,38 @@ def raise_alert(
                 body={"type": type, "severity": severity, "about": subject},
             )
             append(alias, entry)
+    return alert
+
+
+@transaction.atomic
+def acknowledge_alert(
+    *, alert_id: int, actor: str, on_behalf_of: int | None = None, note: str = ""
+) -> Alert:
+    """Say that somebody has looked; the next one of its subject opens a new alert.
+
+    Whoever does so again changes nothing, the first one's note included. Raises AlertNotFound.
+    """
+    # The lock makes a repeated raising wait: it then counts this alert up or opens the next one,
+    # and is never lost in between.
+    alert = selectors.lock_alert(alert_id)
+    if alert.status == AlertStatus.ACKNOWLEDGED:
+        return alert
+    alert.transition_to(AlertStatus.ACKNOWLEDGED)
+    alert.acknowledged_by = actor
+    alert.acknowledged_at = clock.now()
+    if note:
+        alert.payload = {**alert.payload, NOTE: note}
+    alert.save(update_fields=["status", "acknowledged_by", "acknowledged_at", "payload"])
+    record(
+        actor=actor,
+        on_behalf_of=on_behalf_of,
+        action=Action.ALERT_ACKNOWLEDGED,
+        subject=f"alert:{alert.pk}",
+        body={
+            "type": alert.type,
+            "about": alert.subject,
+            "count": alert.count,
+            "has_note": bool(note),
+        },
+    )
     return alert

@@ -41,7 +41,7 @@ class UncountedChangeList(ChangeList):
         self.result_count = len(self.result_list)
         self.show_full_result_count = False
         self.full_result_count = None
-        self.show_admin_actions = False
+        self.show_admin_actions = bool(self.model_admin.actions)
         self.can_show_all = False
         self.multi_page = False
         self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
@@ -121,7 +121,7 @@ class ConsoleAdmin(admin.ModelAdmin[Any]):
 
     commands: ClassVar[Sequence[Command]] = ()
     view_roles: ClassVar[frozenset[str]] = frozenset({ADMIN_GROUP, SUPPORT_GROUP})
-    actions = None
+    actions: Sequence[Any] | None = None
     list_per_page = 50
     show_full_result_count = False
     change_form_template = "console/record.html"
