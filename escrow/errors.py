@@ -35,6 +35,54 @@ class PublicDomainForbidden(DomainError):
     message = "Only a public body or an NGO may open an escrow of this domain."
 
 
+class PublicUserNotFound(DomainError):
+    """The public sector's pages are for a public body; this key belongs to nobody."""
+
+    code = "PUBLIC_USER_NOT_FOUND"
+    kind = Kind.FORBIDDEN
+    message = "This key belongs to no user."
+
+
+class PublicAccessForbidden(DomainError):
+    """Only users with the public tag GOV or ONG come in here."""
+
+    code = "PUBLIC_ACCESS_FORBIDDEN"
+    kind = Kind.FORBIDDEN
+    message = "This is for public bodies and NGOs."
+
+
+class ProjectNotFound(DomainError):
+    """No such project, or not one that the caller manages."""
+
+    code = "PROJECT_NOT_FOUND"
+    kind = Kind.NOT_FOUND
+    message = "There is no such project."
+
+
+class DomainMismatch(DomainError):
+    """Public projects have public escrows, aid projects aid escrows."""
+
+    code = "DOMAIN_MISMATCH"
+    kind = Kind.INVALID
+    message = "The escrow is of another domain than the project."
+
+
+class EscrowAlreadyAttached(DomainError):
+    """The escrow pays for another project; in two its money would count twice."""
+
+    code = "ESCROW_ALREADY_ATTACHED"
+    kind = Kind.CONFLICT
+    message = "The escrow belongs to another project."
+
+
+class ReportTooLarge(DomainError):
+    """Too many escrows for pages; the CSV takes any number."""
+
+    code = "REPORT_TOO_LARGE"
+    kind = Kind.INVALID
+    message = "The project has too many escrows for a PDF; ask for the CSV."
+
+
 class EscrowRoleForbidden(DomainError):
     """The caller sees the escrow, but stands on the other side of this command."""
 

@@ -13,11 +13,14 @@ from escrow import selectors
 from escrow.admin import page
 from escrow.admin.commands import DEPOSIT_COMMANDS, ESCROW_COMMANDS, caller_of
 from escrow.admin.filters import DeadlineFilter
+from escrow.admin.projects import EscrowGrantAdmin, ProjectAdmin
 from escrow.models import Deposit, Escrow
 from escrow.rules import CONFIRM_DEPOSIT
 from escrow.services.reading import read_escrow
 from kobatela.accounts.services.approvals import approval_state
 from kobatela.kernel.admin import ConsoleAdmin
+
+__all__ = ["DepositAdmin", "EscrowAdmin", "EscrowGrantAdmin", "ProjectAdmin"]
 
 
 def _tag(status: str) -> SafeString:

@@ -1,8 +1,9 @@
-"""The paths of escrows, their milestones and deposits."""
+"""The paths of escrows, their milestones and deposits, and of public-sector projects."""
 
 from django.urls import path
 
 from escrow.api.parts import DepositViewSet, MilestoneViewSet
+from escrow.api.projects import GrantViewSet, MandateViewSet, ProjectViewSet
 from escrow.api.views import EscrowViewSet
 
 _COMMANDS = {
@@ -70,5 +71,45 @@ urlpatterns = [
             name=f"escrow-{word}",
         )
         for word, action in _COMMANDS.items()
+    ),
+    path(
+        "kct_public/projects",
+        ProjectViewSet.as_view({"get": "list", "post": "create"}),
+        name="project-list",
+    ),
+    path(
+        "kct_public/projects/<int:project_id>",
+        ProjectViewSet.as_view({"get": "retrieve"}),
+        name="project-detail",
+    ),
+    path(
+        "kct_public/projects/<int:project_id>/managers",
+        ProjectViewSet.as_view({"post": "add_manager"}),
+        name="project-managers",
+    ),
+    path(
+        "kct_public/projects/<int:project_id>/mandates",
+        ProjectViewSet.as_view({"post": "attach"}),
+        name="project-mandates",
+    ),
+    path(
+        "kct_public/projects/<int:project_id>/report",
+        ProjectViewSet.as_view({"get": "report"}),
+        name="project-report",
+    ),
+    path(
+        "kct_public/mandates",
+        MandateViewSet.as_view({"get": "list"}),
+        name="public-mandate-list",
+    ),
+    path(
+        "kct_public/grants",
+        GrantViewSet.as_view({"get": "list", "post": "create"}),
+        name="project-grant-list",
+    ),
+    path(
+        "kct_public/grants/<int:grant_id>",
+        GrantViewSet.as_view({"delete": "destroy"}),
+        name="project-grant-detail",
     ),
 ]

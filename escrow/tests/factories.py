@@ -7,7 +7,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from escrow.models import Escrow, EscrowStatus, Milestone
+from escrow.models import Domain, Escrow, EscrowStatus, Milestone, Project
 from escrow.services.acceptance import approve_escrow, cancel_escrow
 from escrow.services.agreements import EscrowTerms, create_escrow
 from escrow.services.amounts import AmountIn
@@ -16,7 +16,9 @@ from escrow.services.disputes import open_dispute
 from escrow.services.fundings import EscrowFundings
 from escrow.services.journal import Said
 from escrow.services.milestones import MilestoneTerms
+from escrow.services.projects import ProjectTerms, attach_escrow, create_project
 from escrow.services.refunds import refund_escrow
+from kobatela.accounts.models import User
 from kobatela.accounts.tests.factories import make_caller, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller, Scope
@@ -127,3 +129,25 @@ def _bring_to(escrow: Escrow, status: EscrowStatus) -> Escrow:
 
 def _same(amount_minor: int, currency: str) -> int:
     return amount_minor
+
+
+def make_project(manager: User, **overrides: Any) -> Project:
+    """An active project of a public body or an NGO."""
+    terms: dict[str, Any] = {
+        "label": "Wells of the north",
+        "project_type": "water",
+        "country": "SN",
+        "domain": Domain.AID,
+    }
+    terms |= overrides
+    terms["domain"] = Domain(terms["domain"])
+    caller = make_caller(Scope.SENDER, manager)
+    return create_project(caller=caller, terms=ProjectTerms(**terms))
+
+
+def attach(project: Project, *escrows: Escrow) -> None:
+    """Count escrows to a project, each as its client's own."""
+    manager = project.managers.get(is_primary=True).user
+    caller = make_caller(Scope.SENDER, manager, acts_for=lambda _user_id: True)
+    for escrow in escrows:
+        attach_escrow(caller=caller, project_id=project.pk, escrow_id=escrow.pk)
