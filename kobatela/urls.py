@@ -17,5 +17,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("escrow.api.urls")),
     path("", include("proofs.api.urls")),
     path("", include("spend.api.urls")),
+    path("", include("spend.api.transfer_urls")),
     path("admin/", admin.site.urls),
 ]

@@ -6,172 +6,48 @@ with every key that must not.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.apps import apps
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from escrow.tests.factories import make_escrow, milestone_of
-from kobatela.accounts.models import ApiKey, User
-from kobatela.accounts.services.keys import revoke_key
-from kobatela.accounts.tests.factories import ROOT, make_key, make_user
+from kobatela.accounts.tests.factories import make_key
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
-from kobatela.rest.checks import api_routes
 from kobatela.rest.tests.client import Answer, Api
-from kobatela.rest.viewsets import KobatelaViewSet
 from payments.tests.accounts import make_destination, next_number
 from payments.tests.batches import make_batch, make_waiting, statement_of
 from proofs.tests.factories import pending_proof, photo, site_escrow
-
-# An id that nothing has, whatever the tests before have made.
-NO_SUCH_ID = 9_007_199_254_740_993
-_STATES = (
-    "escrow.Escrow",
-    "escrow.Milestone",
-    "escrow.Deposit",
-    "payments.Payment",
-    "payments.Funding",
-    "payments.Destination",
-    "payments.Batch",
-    "payments.BatchLine",
-    "ledger.Transfer",
-    "ledger.Account",
-    "proofs.Proof",
-    "uploads.Upload",
-    "accounts.User",
-    "accounts.Approval",
+from tests import matrix_public
+from tests.matrix_base import (
+    NO_SUCH_ID,
+    Asked,
+    Endpoint,
+    Inside,
+    Row,
+    World,
+    api_of,
+    dead_keys,
+    endpoints,
+    states,
 )
 
-
-@dataclass(frozen=True)
-class World:
-    """The parties of the world, and strangers who have an agreement of their own."""
-
-    client: User
-    provider: User
-    foreign_client: User
-    foreign_provider: User
-
-    @classmethod
-    def make(cls) -> "World":
-        """Four parties; the strangers have an escrow between them."""
-        world = cls(make_user(), make_user(), make_user(), make_user())
-        make_escrow(client=world.foreign_client, provider=world.foreign_provider)
-        return world
-
-    @property
-    def parties(self) -> dict[str, Any]:
-        """The two parties, as factories take them."""
-        return {"client": self.client, "provider": self.provider}
-
-    def stranger(self, scope: Scope) -> User:
-        """Who holds a foreign key of `scope`."""
-        return self.foreign_provider if scope is Scope.PROVIDER else self.foreign_client
-
-    def owner(self, scope: Scope) -> User | None:
-        """Who holds the right key of `scope`; support and admin are nobody's."""
-        return {Scope.SENDER: self.client, Scope.PROVIDER: self.provider}.get(scope)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request about an object of the world."""
-
-    ids: Mapping[str, int]
-    json: Mapping[str, Any] | None = None
-    files: Callable[[], Mapping[str, Any]] | None = None
-    success: int = 200
-
-
-@dataclass(frozen=True)
-class Row:
-    """How one endpoint is used. `scope`: the key with which it succeeds."""
-
-    scope: Scope
-    arrange: Callable[[World], Asked]
-    key_options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One method of one route."""
-
-    method: str
-    route: str
-    view: type[KobatelaViewSet]
-    action: str
-
-    def __str__(self) -> str:
-        return f"{self.method} /{self.route}"
-
-    @property
-    def scopes(self) -> frozenset[Scope]:
-        """The row of the gate."""
-        return self.view.scopes[self.action]
-
-    @property
-    def is_command(self) -> bool:
-        """Whether it may change something."""
-        return self.method not in {"GET", "HEAD"}
-
-    @property
-    def takes_id(self) -> bool:
-        """Whether the path names an object."""
-        return "<" in self.route
-
-    def path(self, ids: Mapping[str, int]) -> str:
-        """The path about these objects."""
-        words = [
-            str(ids[word.strip("<>").partition(":")[2]]) if word.startswith("<") else word
-            for word in self.route.split("/")
-        ]
-        return "/" + "/".join(words)
-
-    def send(self, api: Api, asked: Asked, ids: Mapping[str, int] | None = None) -> Answer:
-        """The request, perhaps about other ids."""
-        options: dict[str, Any] = {"json": asked.json if self.is_command else None}
-        if asked.files is not None:
-            options = {"files": asked.files(), "fields": asked.json}
-        key = f"matrix-{self.action}" if self.is_command else None
-        return api.send(self.method, self.path(ids or asked.ids), idempotency_key=key, **options)
-
-
-def endpoints() -> list[Endpoint]:
-    """Every method of every route of the API, from the URL configuration."""
-    views: list[tuple[str, Any]] = [(route, pattern.callback) for route, pattern in api_routes()]
-    return [
-        Endpoint(method.upper(), route, view.cls, action)
-        for route, view in views
-        for method, action in getattr(view, "actions", {}).items()
-        if issubclass(view.cls, KobatelaViewSet)
-    ]
-
-
-def api_of(scope: Scope, user: User | None, **options: Any) -> Api:
-    """A fresh key."""
-    return Api(make_key(scope, user=user, **options)[1])
-
-
-def dead_keys(scope: Scope, user: User | None) -> dict[str, Api]:
-    """Keys that opened the door once, and no key at all."""
-    revoked, revoked_secret = make_key(scope, user=user)
-    revoke_key(caller=ROOT, key_id=revoked.pk)
-    expired, expired_secret = make_key(scope, user=user)
-    ApiKey.objects.filter(pk=expired.pk).update(expires_at=expired.created_at)
-    found = {"revoked": Api(revoked_secret), "expired": Api(expired_secret), "none": Api()}
-    gone = make_user()
-    _, gone_secret = make_key(scope, user=gone)
-    User.objects.filter(pk=gone.pk).update(is_active=False)
-    return found | {"of an inactive user": Api(gone_secret)}
-
-
-def states() -> dict[str, list[Any]]:
-    """Every row that a command could change."""
-    return {name: list(apps.get_model(name).objects.order_by("pk").values()) for name in _STATES}
-
+__all__ = [
+    "INSIDE",
+    "NEW",
+    "NO_SUCH_ID",
+    "ROWS",
+    "Asked",
+    "Endpoint",
+    "Inside",
+    "Row",
+    "World",
+    "api_of",
+    "dead_keys",
+    "endpoints",
+    "states",
+]
 
 # --- Objects of the world -----------------------------------------------------------------------
 
@@ -358,11 +234,13 @@ ROWS: Mapping[str, Row] = {
     "POST /payments/batches/<int:batch_id>/cancel": Row(Scope.SUPPORT, _batch("DRAFT", json=_NOTE)),
     "GET /payments/batches/<int:batch_id>/file": Row(Scope.SUPPORT, _batch("APPROVED")),
     "POST /payments/batches/<int:batch_id>/statement": Row(Scope.SUPPORT, _statement),
+    **matrix_public.ROWS,
 }
 
 
 # Endpoints that make something new: (scope, body or form).
 NEW: Mapping[str, Row] = {
+    **matrix_public.NEW,
     "POST /users": Row(Scope.SUPPORT, lambda _: Asked({}, _new_user(), success=201)),
     "POST /apikeys": Row(
         Scope.ADMIN,
@@ -442,16 +320,6 @@ def _new_claim(world: World) -> dict[str, Any]:
 # --- Ids inside bodies and queries --------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Inside:
-    """An endpoint that names an object of somebody in its body or query."""
-
-    name: str
-    scope: Scope
-    send: Callable[[Api, int], Answer]
-    make: Callable[[World], int]
-
-
 def _submit(api: Api, escrow_id: int) -> Answer:
     fields = {"escrow_id": escrow_id, "milestone_idx": 1, "type": "PHOTO"}
     return api.post("/proofs", files=_image()(), fields=fields)
@@ -464,6 +332,7 @@ def _claim(api: Api, escrow_id: int) -> Answer:
 
 
 INSIDE: tuple[Inside, ...] = (
+    *matrix_public.INSIDE,
     Inside(
         "the escrow of a proof in a form",
         Scope.PROVIDER,
