@@ -18,8 +18,6 @@ from payments.models import (
     BatchLine,
     BatchLineStatus,
     BatchStatus,
-    Chargeback,
-    ChargebackStatus,
     Destination,
     EventStatus,
     Funding,
@@ -36,7 +34,7 @@ from payments.psp.registry import MANUAL, ONLINE
 if TYPE_CHECKING:
     from payments.ledger.models import Transfer
 
-EFFECTS = ("sent", "settled", "failed", "returned")
+EFFECTS = ("sent", "settled", "failed", "returned", "fee")
 
 
 def visible_payments(caller: Caller) -> QuerySet[Payment]:
@@ -223,28 +221,6 @@ def lock_funding(funding_id: int) -> Funding:
     """One funding, locked until the transaction ends; its escrow is locked first."""
     locked = Funding.objects.select_for_update(of=("self",), no_key=True)
     return locked.order_by().get(pk=funding_id)
-
-
-def has_open_chargeback(escrow_id: int) -> bool:
-    """Whether a bank has taken back a charge of the escrow and it is not decided yet."""
-    return chargebacks_of(escrow_id).filter(status=ChargebackStatus.OPEN).exists()
-
-
-def chargebacks_of(escrow_id: int) -> QuerySet[Chargeback]:
-    """The chargebacks on one escrow's charges."""
-    return Chargeback.objects.filter(escrow=escrow_id)
-
-
-def find_chargebacks(references: set[str]) -> list[Chargeback]:
-    """The cases that a PSP may mean by these words, with their fundings."""
-    found = Chargeback.objects.filter(psp_ref__in=references).select_related("funding")
-    return list(found.order_by("pk"))
-
-
-def lock_chargeback(psp: str, psp_ref: str) -> Chargeback | None:
-    """A case by the PSP's name of it, locked; its funding is locked first. None when unknown."""
-    locked = Chargeback.objects.select_for_update(of=("self",), no_key=True)
-    return locked.filter(psp=psp, psp_ref=psp_ref).order_by().first()
 
 
 def lock_waiting_payments(escrow_id: int) -> list[Payment]:

@@ -13,6 +13,7 @@ from escrow.models import Deposit, Escrow, EscrowStatus, Milestone, MilestoneSta
 from escrow.timeline import told
 from kobatela.accounts.services.approvals import ApprovalState, approval_state
 from kobatela.kernel.money import format_minor
+from payments import cases
 from payments import selectors as payment_selectors
 
 # Commands on an escrow for which two people may be needed.
@@ -41,6 +42,9 @@ _TONES: Mapping[str, str] = {
     "SENT": "waiting",
     "SETTLED": "good",
     "ERROR": "bad",
+    "OPEN": "waiting",
+    "WON": "good",
+    "LOST": "bad",
 }
 
 
@@ -75,6 +79,7 @@ class Page:
     milestones: Sequence[Line]
     deposits: Sequence[Line]
     payments: Sequence[Line]
+    chargebacks: Sequence[Line]
     alerts: Sequence[Any]
     timeline: Sequence[Mapping[str, Any]]
 
@@ -98,6 +103,7 @@ def build(escrow: Escrow) -> Page:
         milestones=[_milestone(item) for item in milestones],
         deposits=[_deposit(item) for item in _latest(selectors.deposits_of(escrow))],
         payments=[_payment(item) for item in _latest(payment_selectors.payments_of(escrow.pk))],
+        chargebacks=[_chargeback(item) for item in _latest(cases.chargebacks_of(escrow.pk))],
         alerts=_latest(audit_selectors.alerts().filter(subject=escrow.reference)),
         timeline=told(escrow, entries, to_staff=True),
     )
@@ -113,6 +119,7 @@ def _money(escrow: Escrow, milestones: Sequence[Milestone]) -> list[tuple[str, s
         "Total": escrow.amount_total_minor,
         "Funded": escrow.funded_minor,
         "Held": escrow.held_minor,
+        "Frozen by chargebacks": escrow.frozen_minor,
         "Free": rules.free_of(escrow, rules.open_minor(milestones)),
         "In transit": payment_selectors.in_transit_minor(escrow.pk),
         "Released": escrow.released_minor,
@@ -172,6 +179,17 @@ def _payment(payment: Any) -> Line:
         f"{payment.created_at:%Y-%m-%d %H:%M}",
     )
     return _line(cells, payment)
+
+
+def _chargeback(case: Any) -> Line:
+    cells = (
+        amount(case.amount_minor, case.currency),
+        amount(case.frozen_minor, case.currency),
+        amount(case.owed_minor, case.currency),
+        case.psp_ref,
+        f"{case.created_at:%Y-%m-%d %H:%M}",
+    )
+    return _line(cells, case)
 
 
 def _line(cells: Sequence[str], row: Any) -> Line:

@@ -282,10 +282,11 @@ class FundingSessionOut(serializers.Serializer[Any]):
 
 
 class BalancesOut(serializers.Serializer[Any]):
-    """Where the escrow's money is."""
+    """Where the escrow's money is. `frozen` is the part of `held` that a chargeback may take."""
 
     funded = serializers.CharField()
     held = serializers.CharField()
+    frozen = serializers.CharField()
     free = serializers.CharField()
     released = serializers.CharField()
     refunded = serializers.CharField()

@@ -18,6 +18,7 @@ def summary_out(summary: Summary, context: Mapping[str, Any]) -> dict[str, Any]:
     balances = {
         "funded": escrow.funded_minor,
         "held": escrow.held_minor,
+        "frozen": escrow.frozen_minor,
         "free": summary.free_minor,
         "released": escrow.released_minor,
         "refunded": escrow.refunded_minor,

@@ -8,6 +8,7 @@ from audit import selectors as audit_selectors
 from escrow.models import Deposit, DepositStatus, Escrow, EscrowStatus, KeyExposure, Milestone
 from escrow.rules import OPEN_MILESTONE, TERMINAL
 from escrow.selectors import OPEN_STATUSES
+from payments import cases
 from payments import selectors as payment_selectors
 from payments.ledger import chart
 from payments.ledger import selectors as ledger
@@ -31,10 +32,8 @@ def held_in_ledger(escrow: Escrow) -> int:
 
 def frozen_in_ledger(escrow: Escrow) -> int:
     """What the ledger keeps frozen of an escrow, over all its chargebacks."""
-    cases = payment_selectors.chargebacks_of(escrow.pk)
-    return sum(
-        ledger.balance_minor(chart.chargeback_frozen(case.pk), escrow.currency) for case in cases
-    )
+    accounts = [chart.chargeback_frozen(case.pk) for case in cases.chargebacks_of(escrow.pk)]
+    return sum(ledger.balance_minor(account, escrow.currency) for account in accounts)
 
 
 def payments_of(escrow: Escrow) -> list[tuple[str, str, int]]:

@@ -1,5 +1,6 @@
-"""Payments, fundings and PSP events in the console."""
+"""Payments, fundings, chargebacks and PSP events in the console."""
 
+from payments.admin.chargebacks import ChargebackAdmin
 from payments.admin.payments import FundingAdmin, PaymentAdmin, PspEventAdmin
 
-__all__ = ["FundingAdmin", "PaymentAdmin", "PspEventAdmin"]
+__all__ = ["ChargebackAdmin", "FundingAdmin", "PaymentAdmin", "PspEventAdmin"]

@@ -1,18 +1,17 @@
 """Payments, fundings and PSP events in the console."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from kobatela.accounts.services.callers import staff_caller
 from kobatela.kernel.admin import Command, ConsoleAdmin
-from kobatela.kernel.money import Money
 from payments import selectors
+from payments.admin.tables import postings_table, table
 from payments.models import (
     EventStatus,
     Funding,
@@ -23,7 +22,7 @@ from payments.models import (
     PspEvent,
 )
 from payments.services.events import reprocess_event
-from payments.services.holds import MAY_BE_HELD, hold_payment, lift_hold
+from payments.services.holds import MAY_BE_HELD, OF_CHARGEBACKS, hold_payment, lift_hold
 from payments.services.payouts import execute_payment
 from payments.services.refunds import confirm_external
 
@@ -65,6 +64,8 @@ def _no_execution(payment: Payment) -> str | None:
         return "It has ended."
     if payment.hold_reason in {Hold.STAFF, Hold.CONTRADICTION}:
         return "It is on hold; lift the hold first."
+    if payment.hold_reason in OF_CHARGEBACKS:
+        return "A chargeback holds it."
     return None
 
 
@@ -77,10 +78,14 @@ def _no_confirmation(payment: Payment) -> str | None:
 def _no_hold(payment: Payment) -> str | None:
     if payment.method != PaymentMethod.PSP or payment.status not in MAY_BE_HELD:
         return "It is not waiting."
+    if payment.hold_reason == Hold.CHARGED_BACK:
+        return "The bank gave this money back itself."
     return "It is on hold." if payment.hold_reason == Hold.STAFF else None
 
 
 def _no_lift(payment: Payment) -> str | None:
+    if payment.hold_reason in OF_CHARGEBACKS:
+        return "A chargeback holds it."
     return "It is not on hold." if payment.hold_reason == Hold.NONE else None
 
 
@@ -92,19 +97,6 @@ def _no_reprocessing(event: PspEvent) -> str | None:
 @admin.display(description="amount", ordering="amount_minor")
 def _amount(row: Payment | Funding) -> str:
     return str(row.money)
-
-
-def _table(head: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> SafeString:
-    lines = list(rows)
-    if not lines:
-        return SafeString("none")
-    titles = format_html_join("", "<th>{}</th>", ((title,) for title in head))
-    cells = format_html_join(
-        "",
-        "<tr>{}</tr>",
-        ((format_html_join("", "<td>{}</td>", ((cell,) for cell in line)),) for line in lines),
-    )
-    return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", titles, cells)
 
 
 @admin.register(Payment)
@@ -154,25 +146,12 @@ class PaymentAdmin(ConsoleAdmin):
     @admin.display(description="postings")
     def postings(self, payment: Payment) -> SafeString:
         """What it moved in the books."""
-        return _table(
-            ("when", "what", "account", "debit", "credit"),
-            (
-                (
-                    f"{transfer.created_at:%Y-%m-%d %H:%M:%S}",
-                    transfer.code,
-                    entry.account.code,
-                    Money(entry.amount_minor, transfer.currency) if entry.amount_minor > 0 else "",
-                    Money(-entry.amount_minor, transfer.currency) if entry.amount_minor < 0 else "",
-                )
-                for transfer in selectors.postings_of(payment)
-                for entry in transfer.entries.all()
-            ),
-        )
+        return postings_table(selectors.postings_of(payment))
 
     @admin.display(description="attempts")
     def tries(self, payment: Payment) -> SafeString:
         """Each try at the PSP, with the PSP's own words."""
-        return _table(
+        return table(
             ("attempt", "key", "PSP reference", "result", "reason", "looks", "the PSP said"),
             payment.attempts.order_by("number").values_list(
                 "number", "psp_key", "psp_ref", "result", "reason", "looks", "psp_message"
@@ -182,7 +161,7 @@ class PaymentAdmin(ConsoleAdmin):
     @admin.display(description="events")
     def psp_events(self, payment: Payment) -> SafeString:
         """What the PSP reported."""
-        return _table(
+        return table(
             ("received", "event", "type", "status", "reason"),
             payment.events.order_by("pk").values_list(
                 "received_at", "event_id", "type", "status", "reason"

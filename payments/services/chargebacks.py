@@ -16,7 +16,7 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import InvalidState
 from kobatela.kernel.money import Money
-from payments import bells, hooks, selectors
+from payments import bells, cases, hooks, selectors
 from payments.errors import ChargebackImpossible
 from payments.ledger import chart
 from payments.ledger.chart import AccountRef, PostingCode
@@ -51,7 +51,7 @@ def record_chargeback(
     that the charge brought. fee_minor: all that the PSP took for the case until now, None when it
     does not say. Raises ChargebackImpossible.
     """
-    case = selectors.lock_chargeback(funding.psp, psp_ref)
+    case = cases.lock_chargeback(funding.psp, psp_ref)
     if case is None:
         case = _open(funding, psp_ref, money or _received(funding), actor)
     elif money is not None and money != case.money:
@@ -234,7 +234,7 @@ def _hold_payments(case: Chargeback) -> None:
 
 
 def _free_payments(case: Chargeback) -> None:
-    if selectors.has_open_chargeback(case.escrow_id):
+    if cases.has_open_chargeback(case.escrow_id):
         return
     for payment in selectors.lock_waiting_payments(case.escrow_id):
         if payment.hold_reason != Hold.CHARGEBACK:

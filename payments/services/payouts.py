@@ -5,7 +5,7 @@ from django.db import transaction
 from audit.actions import Action
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.money import Money
-from payments import bells, selectors
+from payments import bells, cases, selectors
 from payments.errors import PaymentOnHold, PaymentReturned
 from payments.ledger import chart
 from payments.ledger.chart import PostingCode
@@ -90,7 +90,7 @@ def execute_payment(*, payment_id: int, caller: Caller) -> Payment:
 def _must_wait(payment: Payment) -> bool:
     if payment.hold_reason not in {Hold.NONE, Hold.RETURNED}:
         return True
-    return selectors.has_open_chargeback(payment.escrow_id)
+    return cases.has_open_chargeback(payment.escrow_id)
 
 
 def _begin_next_attempt(payment: Payment) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.accounts.selectors import user_of_stripe_account
-from payments import hooks, selectors
+from payments import cases, hooks, selectors
 from payments.errors import ChargebackImpossible, WebhookBodyInvalid
 from payments.models import (
     Attempt,
@@ -81,9 +81,7 @@ def _by_case(report: Report) -> list[Funding]:
     if not report.effect.startswith("chargeback."):
         return []
     names = set(report.references) | {report.psp_ref}
-    return list(
-        {case.funding_id: case.funding for case in selectors.find_chargebacks(names)}.values()
-    )
+    return list({case.funding_id: case.funding for case in cases.find_chargebacks(names)}.values())
 
 
 def _is_of(row: Attempt | Funding, report: Report) -> bool:

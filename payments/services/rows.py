@@ -6,7 +6,7 @@ from typing import Any
 from audit.actions import Action
 from audit.services import entries
 from kobatela.kernel import clock
-from payments import bells, hooks, selectors
+from payments import bells, cases, hooks
 from payments.models import Hold, Payment, PaymentMethod, PaymentStatus
 from payments.psp.base import Reason
 from payments.services import books
@@ -33,7 +33,7 @@ def add_payment(payment: Payment, *, actor: str) -> Payment:
 def hold_after(payment: Payment, wanted: Hold) -> Hold:
     """The hold under which a payment is once `wanted` is asked for: none while a chargeback on
     its escrow is open is no choice."""
-    if wanted == Hold.NONE and selectors.has_open_chargeback(payment.escrow_id):
+    if wanted == Hold.NONE and cases.has_open_chargeback(payment.escrow_id):
         return Hold.CHARGEBACK
     return wanted
 

@@ -1,0 +1,46 @@
+"""Reading chargebacks: the cases of charges that payers' banks took back."""
+
+from typing import TYPE_CHECKING
+
+from django.db.models import Q, QuerySet
+
+from payments.ledger import selectors as ledger_selectors
+from payments.models import Chargeback, ChargebackStatus, PspEvent
+
+if TYPE_CHECKING:
+    from payments.ledger.models import Transfer
+
+_EFFECTS = ("opened", "frozen", "unfrozen", "won", "lost", "written_off")
+
+
+def has_open_chargeback(escrow_id: int) -> bool:
+    """Whether a bank has taken back a charge of the escrow and it is not decided yet."""
+    return chargebacks_of(escrow_id).filter(status=ChargebackStatus.OPEN).exists()
+
+
+def chargebacks_of(escrow_id: int) -> QuerySet[Chargeback]:
+    """The chargebacks on one escrow's charges."""
+    return Chargeback.objects.filter(escrow=escrow_id)
+
+
+def postings_of_chargeback(case: Chargeback) -> "QuerySet[Transfer]":
+    """What the case moved in the books, but for fees, oldest first."""
+    return ledger_selectors.transfers([f"{case.reference}:{effect}" for effect in _EFFECTS])
+
+
+def dispute_events_of(case: Chargeback) -> QuerySet[PspEvent]:
+    """What the PSP reported of chargebacks on the case's charge, oldest first."""
+    told = Q(type__startswith="chargeback.") | Q(type__startswith="charge.dispute.")
+    return PspEvent.objects.filter(told, funding=case.funding_id).order_by("pk")
+
+
+def find_chargebacks(references: set[str]) -> list[Chargeback]:
+    """The cases that a PSP may mean by these words, with their fundings."""
+    found = Chargeback.objects.filter(psp_ref__in=references).select_related("funding")
+    return list(found.order_by("pk"))
+
+
+def lock_chargeback(psp: str, psp_ref: str) -> Chargeback | None:
+    """A case by the PSP's name of it, locked; its funding is locked first. None when unknown."""
+    locked = Chargeback.objects.select_for_update(of=("self",), no_key=True)
+    return locked.filter(psp=psp, psp_ref=psp_ref).order_by().first()
