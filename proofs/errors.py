@@ -19,6 +19,14 @@ class ProofFileNotFound(DomainError):
     message = "This proof has no file."
 
 
+class NoDocument(DomainError):
+    """There is no such proof, or it has no document that could be read."""
+
+    code = "NO_DOCUMENT"
+    kind = Kind.NOT_FOUND
+    message = "There is no document of such a proof."
+
+
 # --- What is sent ---------------------------------------------------------------------------------
 
 

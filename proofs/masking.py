@@ -34,7 +34,10 @@ _MAX_PERSONAL_CHARS = 200
 # Codes that tell of other parties' proofs, of what a device betrayed, or of the advisor.
 _HIDDEN_PREFIXES = ("REUSED_", "AI_")
 _HIDDEN_CODES = frozenset({"DEVICE_POSITION_DIFFERS"})
-# Figures that a provider may read: what the photo says, and the age limit that its terms state.
+# Who else sent an invoice, and that anybody did, is for staff alone.
+_STAFF_CODES = frozenset({"REUSED_INVOICE_NUMBER"})
+STAFF_CHECKS = frozenset({"number_reused"})
+# Figures that a provider may read: what the file says, and the age limit that its terms state.
 _PROVIDER_FIGURES = frozenset(
     {
         "age_minutes",
@@ -44,6 +47,13 @@ _PROVIDER_FIGURES = frozenset(
         "minutes_ahead",
         "tolerance_minutes",
         "positioning_error_m",
+        "field",
+        "actual",
+        "claimed",
+        "retry",
+        "attempts",
+        "pages_total",
+        "pages_read",
     }
 )
 EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9.\-]{1,255}\.[A-Za-z]{2,24}")
@@ -84,6 +94,9 @@ _NAME_IS_NOT_A_PERSON = frozenset({"app", "camera", "device", "file", "model", "
 _CONTACT_WORDS = frozenset(
     {"email", "mail", "mobile", "msisdn", "phone", "tel", "telephone", "whatsapp"}
 )
+# The field, and the end of the names of the checks, that hold an account number.
+ACCOUNT = "iban"
+_ACCOUNT_VALUES = frozenset({"value", "raw", "expected", "actual", "claimed"})
 _ACCOUNT_WORDS = frozenset({"account", "bic", "card", "iban", "pan", "rib"})
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
@@ -95,6 +108,8 @@ def hides(relation: Relation, code: str, *, own: bool) -> bool:
     """
     if relation is Relation.STAFF:
         return False
+    if code in _STAFF_CODES:
+        return True
     if relation is Relation.SENDER and not own:
         return False
     return code.startswith(_HIDDEN_PREFIXES) or code in _HIDDEN_CODES
@@ -119,12 +134,45 @@ def mask_figures(data: Mapping[str, Any], relation: Relation) -> dict[str, Any]:
     """The figures of one finding as this reader may see them."""
     if relation is Relation.STAFF:
         return dict(data)
+    data = _without_account(data) if data.get("field") == ACCOUNT else data
     if relation is Relation.SENDER:
         return {name: value for name, value in data.items() if name != "matches"}
     shown = {name: value for name, value in data.items() if name in _PROVIDER_FIGURES}
     if data.get("distance_m") is not None and "radius_m" in data:
         shown["distance_m"] = coarse_distance_m(data["distance_m"])
     return shown
+
+
+def mask_fields(
+    fields: Mapping[str, Mapping[str, Any]], relation: Relation
+) -> dict[str, dict[str, Any]]:
+    """The fields of a document as this reader may see them: account numbers by their last four."""
+    is_staff = relation is Relation.STAFF
+    return {
+        name: dict(field) if is_staff or name != ACCOUNT else _without_account(field)
+        for name, field in fields.items()
+    }
+
+
+def mask_checks(checks: Sequence[Mapping[str, Any]], relation: Relation) -> list[dict[str, Any]]:
+    """The comparisons as this reader may see them; a provider reads no expected value."""
+    if relation is Relation.STAFF:
+        return [dict(check) for check in checks]
+    shown = [
+        _without_account(check) if check["name"].endswith(ACCOUNT) else dict(check)
+        for check in checks
+        if check["name"] not in STAFF_CHECKS
+    ]
+    if relation is Relation.SENDER:
+        return shown
+    return [{**check, "expected": None} for check in shown]
+
+
+def _without_account(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _last_four(value) if name in _ACCOUNT_VALUES and isinstance(value, str) else value
+        for name, value in values.items()
+    }
 
 
 def coarse_distance_m(distance_m: float | str | Decimal) -> int:

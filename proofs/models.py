@@ -33,7 +33,9 @@ class Proof(models.Model):
     upload is the file; a proof without one is a claim, whose address and hash are claimed_url and
     claimed_sha256. file_sha256 was computed by the server and is empty for a claim. metadata is
     what the sender said. facts are what was read from the file. received_at is the arrival of the
-    last byte.
+    last byte. page_count is that of a PDF. reading is the newest reading of a document.
+    processing_since is when the machine came to the step at which it is. processing_due_at is when
+    the sweeper may ring for it: a bell unheard, a retry, or a worker's claim that ran out.
     """
 
     TRANSITIONS: ClassVar[Mapping[ProofStatus, frozenset[ProofStatus]]] = STATUS_TRANSITIONS
@@ -71,6 +73,8 @@ class Proof(models.Model):
         default=Processing.QUEUED.value,
     )
     processing_since = models.DateTimeField()
+    processing_attempts = models.PositiveSmallIntegerField(default=0)
+    processing_due_at = models.DateTimeField(null=True, blank=True)
 
     upload = models.OneToOneField(
         "uploads.Upload", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
@@ -80,6 +84,15 @@ class Proof(models.Model):
     claimed_sha256 = models.CharField(max_length=128, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
     facts = models.JSONField(null=True, blank=True)
+    page_count = models.PositiveSmallIntegerField(null=True, blank=True)
+    reading = models.ForeignKey(
+        "proofs.DocumentReading",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+    )
     captured_at = models.DateTimeField(null=True, blank=True)
     distance_m = models.DecimalField(max_digits=12, decimal_places=3, null=True, blank=True)
     findings = models.JSONField(default=list, blank=True)
@@ -222,6 +235,11 @@ class Proof(models.Model):
                 condition=models.Q(processing=Processing.ADVISING.value),
                 name="proof_advising",
             ),
+            models.Index(
+                fields=["processing_due_at"],
+                condition=models.Q(processing_due_at__isnull=False),
+                name="proof_processing_due",
+            ),
         ]
 
     # Filled in by lists that show it: how many of the two people needed have approved.
@@ -285,3 +303,44 @@ class ImageHash(models.Model):
 
     def __str__(self) -> str:
         return f"Image of proof {self.proof_id}"
+
+
+class DocumentReading(models.Model):
+    """What was read of one proof's document, and how it compared. Never changed: a later reading
+    is another row, so that what somebody decided on can still be seen.
+
+    engine is `text` where no OCR was needed. fields are by name `{value, raw, confidence, page,
+    box, source}`, checks a list of `{name, expected, actual, agrees}`, raw_text an excerpt.
+    number_key is the invoice's number without punctuation, by which the same one is found again.
+    """
+
+    proof = models.ForeignKey(
+        Proof, on_delete=models.PROTECT, related_name="readings", db_index=False
+    )
+    engine = models.CharField(max_length=50)
+    engine_version = models.CharField(max_length=100, blank=True)
+    status = models.CharField(max_length=20)
+    pages_total = models.PositiveIntegerField()
+    pages_read = models.PositiveIntegerField()
+    fields = models.JSONField(default=dict)
+    checks = models.JSONField(default=list)
+    findings = models.JSONField(default=list)
+    raw_text = models.TextField(blank=True)
+    number_key = models.CharField(max_length=64, blank=True)
+    took_ms = models.PositiveIntegerField()
+    read_by = models.CharField(max_length=80)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["proof", "-id"], name="reading_of_proof"),
+            models.Index(fields=["created_at"], name="reading_at"),
+            models.Index(
+                fields=["number_key"],
+                condition=~models.Q(number_key=""),
+                name="reading_by_number",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Reading {self.pk} of proof {self.proof_id}"

@@ -14,10 +14,11 @@ from kobatela.kernel.caller import Caller
 from proofs.checks.duplicates import HASH_BITS, NEAR_DUPLICATE_BITS, KnownImage
 from proofs.errors import ProofNotFound
 from proofs.masking import Relation
-from proofs.models import AdviceRun, AdvisorState, Proof
+from proofs.models import AdviceRun, AdvisorState, DocumentReading, Proof
 from proofs.states import (
     LIVE_STATUSES,
     MACHINE_ACTOR,
+    PROCESSED,
     AdviceStatus,
     BreakerState,
     Derivative,
@@ -30,7 +31,6 @@ PROCESSING_HOLDS_FOR = timedelta(minutes=10)
 DAY = timedelta(hours=24)
 MAX_MATCHES = 20
 QUEUE_COUNTED_TO = 1_000
-PROCESSED = frozenset({Processing.DONE, Processing.FAILED})
 
 _NEAR = """
 SELECT proof_id, bits::text FROM proofs_imagehash
@@ -41,7 +41,9 @@ ORDER BY bit_count(bits # %s::bit(256)), proof_id LIMIT %s
 
 def visible_proofs(caller: Caller) -> QuerySet[Proof]:
     """The proofs of escrows in which the caller acts for a party; all of them for staff."""
-    return Proof.objects.filter(visible_to(caller, "client", "provider")).select_related("upload")
+    return Proof.objects.filter(visible_to(caller, "client", "provider")).select_related(
+        "upload", "reading"
+    )
 
 
 def get_proof(caller: Caller, proof_id: int) -> Proof:
@@ -54,7 +56,7 @@ def get_proof(caller: Caller, proof_id: int) -> Proof:
 
 def get_proof_for_review(caller: Caller, proof_id: int) -> Proof:
     """One proof with all that stands around it. Raises ProofNotFound."""
-    around = ("upload", "escrow", "milestone", "client", "provider", "submitted_for")
+    around = ("upload", "reading", "escrow", "milestone", "client", "provider", "submitted_for")
     proof = visible_proofs(caller).select_related(*around).filter(pk=proof_id).first()
     if proof is None:
         raise ProofNotFound
@@ -63,7 +65,8 @@ def get_proof_for_review(caller: Caller, proof_id: int) -> Proof:
 
 def lock_proof(proof_id: int) -> Proof:
     """The proof, locked to the end of the transaction; after its escrow and its milestone."""
-    return Proof.objects.select_for_update(of=("self",)).select_related("upload").get(pk=proof_id)
+    locked = Proof.objects.select_for_update(of=("self",))
+    return locked.select_related("upload", "reading").get(pk=proof_id)
 
 
 def lock_pending(*, escrow_id: int, milestone_id: int | None = None) -> list[Proof]:
@@ -90,10 +93,7 @@ def review_queue() -> QuerySet[Proof]:
     """What waits for a person, waiting longest first; without what the machine still works on."""
     return (
         Proof.objects.filter(status=ProofStatus.PENDING)
-        .filter(
-            Q(processing__in=PROCESSED)
-            | Q(processing_since__lte=clock.now() - PROCESSING_HOLDS_FOR)
-        )
+        .filter(Q(processing__in=PROCESSED) | Q(created_at__lte=clock.now() - PROCESSING_HOLDS_FOR))
         .order_by("created_at", "pk")
     )
 
@@ -124,8 +124,7 @@ def proofs_of_milestone(milestone_id: int) -> QuerySet[Proof]:
 def is_processing(proof: Proof) -> bool:
     """Whether a decision must wait for the machine; 10 minutes at most."""
     return (
-        proof.processing not in PROCESSED
-        and clock.now() - proof.processing_since < PROCESSING_HOLDS_FOR
+        proof.processing not in PROCESSED and clock.now() - proof.created_at < PROCESSING_HOLDS_FOR
     )
 
 
@@ -191,13 +190,40 @@ def machine_approved_minor(*, provider_id: int, escrow_id: int, currency: str) -
     return sums["escrow"] or 0, sums["provider"] or 0
 
 
-def derivatives_wanted(*, older_than: datetime, limit: int) -> list[int]:
-    """The proofs whose picture for showing nobody made yet, oldest first."""
+def documents_due(*, now: datetime, limit: int) -> list[int]:
+    """The proofs whose document nobody reads although it is time, due longest first."""
     return list(
-        Proof.objects.filter(derivative=Derivative.WANTED, created_at__lte=older_than)
-        .order_by("created_at")
+        Proof.objects.filter(
+            processing__in=[Processing.QUEUED, Processing.READING], processing_due_at__lte=now
+        )
+        .order_by("processing_due_at")
         .values_list("pk", flat=True)[:limit]
     )
+
+
+def invoices_numbered(key: str, *, but: int) -> list[tuple[int, dict[str, Any]]]:
+    """Live proofs whose newest reading has this invoice number, with the fields read, newest first.
+
+    `but` is the proof that asks.
+    """
+    return list(
+        Proof.objects.filter(reading__number_key=key, status__in=LIVE_STATUSES)
+        .exclude(pk=but)
+        .order_by("-pk")
+        .values_list("pk", "reading__fields")[:MAX_MATCHES]
+    )
+
+
+def readings_since(since: datetime) -> QuerySet[DocumentReading]:
+    """What was read of documents from a moment on."""
+    return DocumentReading.objects.filter(created_at__gte=since)
+
+
+def derivatives_wanted(*, older_than: datetime, limit: int) -> list[tuple[int, bool]]:
+    """The proofs whose picture for showing nobody made yet, oldest first, and which are PDFs."""
+    wanted = Proof.objects.filter(derivative=Derivative.WANTED, created_at__lte=older_than)
+    rows = wanted.order_by("created_at").values_list("pk", "page_count")[:limit]
+    return [(pk, page_count is not None) for pk, page_count in rows]
 
 
 def get_proof_for_advice(proof_id: int) -> Proof:

@@ -114,6 +114,8 @@ BREAKER_TRANSITIONS: Mapping[BreakerState, frozenset[BreakerState]] = {
 }
 
 LIVE_STATUSES = frozenset({ProofStatus.PENDING, ProofStatus.APPROVED})
+# Whose machine part runs; a proof that is neither waits for no machine.
+PROCESSED = frozenset({Processing.DONE, Processing.FAILED})
 DOCUMENT_KINDS = frozenset({ProofType.INVOICE, ProofType.CONTRACT, ProofType.DOCUMENT})
 MACHINE_ACTOR = "system:machine-approval"
 CLOSE_ACTOR = "system:close"

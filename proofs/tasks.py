@@ -2,6 +2,10 @@
 
 from celery import shared_task
 
+# Between the end of the lease (services.reading) and what the children may take at most.
+READ_TIME_LIMIT_S = 400
+RENDER_TIME_LIMIT_S = 300
+
 
 @shared_task(ignore_result=True)
 def make_derivative(proof_id: str) -> None:
@@ -9,6 +13,22 @@ def make_derivative(proof_id: str) -> None:
     from proofs.services import derivatives
 
     derivatives.make_derivative(proof_id=int(proof_id))
+
+
+@shared_task(ignore_result=True, time_limit=RENDER_TIME_LIMIT_S)
+def render_pages(proof_id: str) -> None:
+    """Render the pages for showing of one proof's document."""
+    from proofs.services import derivatives
+
+    derivatives.make_derivative(proof_id=int(proof_id))
+
+
+@shared_task(ignore_result=True, time_limit=READ_TIME_LIMIT_S)
+def read_document(proof_id: str) -> None:
+    """Read and check one proof's document."""
+    from proofs.services import reading
+
+    reading.read_document(proof_id=int(proof_id))
 
 
 @shared_task(ignore_result=True)
@@ -36,3 +56,12 @@ def sweep_advice() -> None:
     from proofs.services import advising
 
     run_exclusively("sweep_advice", lambda _heartbeat: dict(advising.sweep_advice()))
+
+
+@shared_task(ignore_result=True)
+def sweep_documents() -> None:
+    """Ring for documents that no worker was told of, or whose worker died."""
+    from audit.services.jobs import run_exclusively
+    from proofs.services import reading
+
+    run_exclusively("sweep_documents", lambda _heartbeat: dict(reading.sweep_documents()))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from kobatela.embedded.sample_documents import InvoiceText, make_invoice_pdf
 from scripts.demo.display import Display, StepFailed
-from scripts.demo.invoice import InvoiceText, make_invoice_pdf
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DEMO_MAX_S = 120

@@ -8,7 +8,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q, QuerySet
 
 from kobatela.accounts.errors import ApiKeyNotFound, UserNotFound
-from kobatela.accounts.models import ApiKey, Approval, ApprovalStatus, User
+from kobatela.accounts.models import ApiKey, Approval, ApprovalStatus, Language, User
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import ValidationFailed
@@ -85,6 +85,14 @@ def are_related(a_id: int, b_id: int) -> bool:
 def is_close_to(user_id: int, *others: int) -> bool:
     """Whether a user is one of the others or related to one of them."""
     return user_id in others or any(are_related(user_id, other) for other in others)
+
+
+def language_of(user_id: int | None) -> str:
+    """The language in which a person is written to; English for a key of nobody."""
+    if user_id is None:
+        return Language.ENGLISH.value
+    found = User.objects.filter(pk=user_id).values_list("language", flat=True).first()
+    return found or Language.ENGLISH.value
 
 
 def is_independent(caller: Caller, *sides: int) -> bool:

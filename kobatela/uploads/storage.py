@@ -1,7 +1,8 @@
 """Where files lie: a private folder that no server shows, under names made at random.
 
-`quarantine` holds what is being received and judged, `files` what was kept, `derivatives` what was
-made from kept files for showing. All are on one file system, so that keeping a file is one rename.
+`quarantine` holds what is being received and judged, `files` what was kept, `derivatives` and
+`pages` what was made from kept files for showing. All are on one file system, so that keeping a
+file is one rename.
 """
 
 import os
@@ -41,6 +42,17 @@ def keep_derivative(path: Path, storage_name: str) -> None:
     _move(path, _path("derivatives", storage_name))
 
 
+def keep_page(path: Path, storage_name: str, number: int) -> None:
+    """Move the picture of one page (from 1) of a kept document to its place."""
+    _move(path, page_path(storage_name, number))
+
+
+def page_path(storage_name: str, number: int) -> Path:
+    """Where the picture of one page of a kept document lies, made or not."""
+    named = _path("pages", storage_name)
+    return named.with_name(f"{named.name}-{number}")
+
+
 def local_path(storage_name: str) -> Path:
     """Where the kept file lies. Raises ValueError for what is no storage name."""
     return _path("files", storage_name)
@@ -52,9 +64,11 @@ def derivative_path(storage_name: str) -> Path:
 
 
 def discard(storage_name: str) -> None:
-    """Remove a kept file and its derivative; no error when they are gone."""
+    """Remove a kept file and what was made from it; no error when they are gone."""
     for folder in ("files", "derivatives"):
         _path(folder, storage_name).unlink(missing_ok=True)
+    for page in _path("pages", storage_name).parent.glob(f"{storage_name}-*"):
+        page.unlink(missing_ok=True)
 
 
 def kept_files() -> Iterator[tuple[str, float]]:

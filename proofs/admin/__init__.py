@@ -1,12 +1,20 @@
 """Proofs in the console: the review queue, and the page on which a person decides."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
@@ -110,9 +118,10 @@ class ProofAdmin(ConsoleAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """The files and the verdict, before the default pages."""
-        own = [
+        own: list[tuple[str, Callable[..., HttpResponseBase], str]] = [
             ("<path:object_id>/verdict/", self.verdict_view, "verdict"),
             ("<path:object_id>/picture/", self.picture_view, "picture"),
+            ("<path:object_id>/pages/<int:number>/", self.page_view, "page"),
             ("<path:object_id>/original/", self.original_view, "original"),
         ]
         return [
@@ -155,7 +164,20 @@ class ProofAdmin(ConsoleAdmin):
         _, proof = self._proof(request, object_id)
         if proof.upload is None or proof.derivative != Derivative.DONE:
             raise Http404
+        if proof.page_count is not None:
+            raise Http404
         return picture_response(storage.derivative_path(proof.upload.storage_name))
+
+    def page_view(self, request: HttpRequest, object_id: str, number: int) -> FileResponse:
+        """The picture of one page of a document, for an <img> of the proof's page only."""
+        _, proof = self._proof(request, object_id)
+        if proof.upload is None or not 1 <= number <= (proof.page_count or 0):
+            raise Http404
+        path = storage.page_path(proof.upload.storage_name, number)
+        # A page that could not be drawn has no picture; the others have theirs.
+        if not path.exists():
+            raise Http404
+        return picture_response(path)
 
     def original_view(self, request: HttpRequest, object_id: str) -> FileResponse:
         """The original, to be saved."""

@@ -20,15 +20,16 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import DomainError
 from kobatela.kernel.money import format_minor
-from proofs.admin import advice
+from proofs.admin import advice, document
 from proofs.admin.advice import AdviceShown
+from proofs.admin.document import DocumentShown
 from proofs.admin.words import decision_tag, figure, tone_of, words
 from proofs.checks.geofence import Geofence, usable_position
 from proofs.models import Proof
 from proofs.selectors import is_processing, next_in_queue, proofs_of_milestone
-from proofs.services.decisions import APPROVE_COMMAND, check_may_decide
+from proofs.services.decisions import APPROVE_COMMAND, check_may_decide, failed_checks
 from proofs.services.evidence import fence_of
-from proofs.states import Derivative, ProofStatus
+from proofs.states import Derivative, ProofStatus, ProofType
 
 _HISTORY_ENTRIES = 30
 _EARLIER_PROOFS = 10
@@ -68,6 +69,8 @@ class Page:
     waited: str
     amount: str
     picture: str
+    document: DocumentShown | None
+    needs_note: Sequence[str]
     facts: Sequence[Fact]
     sketch: Sketch | None
     findings: Sequence[dict[str, Any]]
@@ -94,6 +97,8 @@ def build(proof: Proof, caller: Caller) -> Page:
         waited=waited(proof),
         amount=_money(proof.amount_minor, proof.currency),
         picture=_picture(proof),
+        document=document.shown(proof),
+        needs_note=failed_checks(proof, is_staff=True),
         facts=_facts(proof),
         sketch=_sketch(proof, fence),
         findings=_findings(proof),
@@ -150,7 +155,9 @@ def _picture(proof: Proof) -> str:
     if proof.upload is None:
         return "claim"
     if proof.derivative == Derivative.NONE:
-        return "document"
+        return "failed"
+    if proof.page_count is not None and proof.derivative == Derivative.DONE:
+        return "pages"
     return str(proof.derivative)
 
 
@@ -171,7 +178,9 @@ def _facts(proof: Proof) -> list[Fact]:
         Fact("Size", f"{proof.upload.size_bytes:,} bytes"),
         Fact("SHA-256", proof.file_sha256),
     ]
-    if facts:
+    if proof.page_count is not None:
+        shown.append(Fact("Pages", str(proof.page_count)))
+    if facts and proof.milestone_kind == ProofType.PHOTO:
         shown += [*_when(proof, facts), *_where(proof, facts), *_with_what(facts)]
     return shown
 

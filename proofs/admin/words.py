@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from proofs.checks.findings import FindingCode
 from proofs.models import Proof
-from proofs.states import ProofStatus, ReviewReason
+from proofs.selectors import is_processing
+from proofs.states import Processing, ProofStatus, ReviewReason
 
 # Every code that can hold a proof, in the order in which the queue's filter offers them.
 WORDS: Mapping[str, str] = {
@@ -16,6 +17,26 @@ WORDS: Mapping[str, str] = {
     FindingCode.GEOFENCE_UNCERTAIN: "position vague",
     FindingCode.MISSING_EXIF_TIMESTAMP: "no capture time",
     FindingCode.TIMEZONE_UNKNOWN: "time zone unknown",
+    FindingCode.REUSED_INVOICE_NUMBER: "invoice number seen before",
+    FindingCode.XML_DIFFERS_FROM_PAGE: "data differs from page",
+    FindingCode.AMOUNT_DIFFERS: "other amount",
+    FindingCode.CURRENCY_DIFFERS: "other currency",
+    FindingCode.IBAN_DIFFERS: "other account",
+    FindingCode.IBAN_INVALID: "account number wrong",
+    FindingCode.SUPPLIER_DIFFERS: "other supplier",
+    FindingCode.INVOICE_NUMBER_DIFFERS: "other invoice number",
+    FindingCode.DATE_OUT_OF_RANGE: "other date",
+    FindingCode.CLAIM_DIFFERS: "sender's word differs",
+    FindingCode.INVOICE_TOTAL_UNREADABLE: "total unreadable",
+    FindingCode.INVOICE_CURRENCY_UNREADABLE: "currency unreadable",
+    FindingCode.DOCUMENT_UNREADABLE: "document unreadable",
+    FindingCode.DOCUMENT_NOT_READ: "machine gave up",
+    FindingCode.PAGES_NOT_READ: "pages not read",
+    FindingCode.PAGE_NOT_RENDERED: "page not drawn",
+    FindingCode.XML_UNREADABLE: "data in file damaged",
+    FindingCode.OCR_FAILED: "OCR failed",
+    FindingCode.OCR_UNAVAILABLE: "OCR not working",
+    FindingCode.OCR_OFF: "OCR off",
     ReviewReason.DOCUMENT: "document",
     ReviewReason.SENDER_VALIDATES: "the sender decides",
     ReviewReason.AMOUNT_ABOVE_LIMIT: "large amount",
@@ -33,7 +54,12 @@ WORDS: Mapping[str, str] = {
 # What may be fraud is said louder than what is merely missing.
 _LOUD = frozenset(
     {ReviewReason.REUSED_FILE, ReviewReason.RESUBMITTED_FILE, ReviewReason.NO_FILE}
-) | {FindingCode.REUSED_IMAGE}
+) | {
+    FindingCode.REUSED_IMAGE,
+    FindingCode.REUSED_INVOICE_NUMBER,
+    FindingCode.XML_DIFFERS_FROM_PAGE,
+    FindingCode.IBAN_DIFFERS,
+}
 _UNITS = {
     "_m": "m",
     "_minutes": "min",
@@ -80,6 +106,10 @@ def decision_tag(proof: Proof) -> tuple[str, str]:
         return "good", "approved by machine" if proof.is_machine_approved else "approved"
     if proof.status == ProofStatus.REJECTED:
         return "bad", "rejected"
+    if proof.processing == Processing.FAILED:
+        return "waiting", "not read"
+    if is_processing(proof):
+        return "waiting", "being read"
     if proof.approvals_given:
         return "waiting", f"{proof.approvals_given} of 2 approved"
     return "waiting", "asked for more" if proof.info_requested_at else "waiting"

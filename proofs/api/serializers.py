@@ -5,14 +5,16 @@ from typing import Any
 
 from rest_framework import serializers
 
-from kobatela.accounts.selectors import parties_of
+from kobatela.accounts.selectors import language_of, parties_of
 from kobatela.accounts.services.approvals import ApprovalState
 from kobatela.kernel.caller import Caller
 from kobatela.rest.fields import FilterSerializer, IdField, JSONObjectField, StrictSerializer
 from proofs import masking
 from proofs.masking import Relation
 from proofs.models import Proof
+from proofs.shown import invoice_total
 from proofs.states import Processing, ProofStatus, ProofType
+from proofs.wording import worded
 
 _DECISIONS = {
     "approve": ProofStatus.APPROVED,
@@ -116,13 +118,17 @@ class ApprovalsOut(serializers.Serializer[ApprovalState]):
 
 
 class _ProofPage(serializers.ListSerializer[Any]):
-    """Asks once for a whole page whom the caller acts for."""
+    """Asks once for a whole page whom the caller acts for, and in which language it reads."""
 
     def to_representation(self, data: Any) -> list[Any]:
         """The page's proofs."""
         proofs = list(data)
         caller = self.context["view"].caller
-        self._context = {**self.context, "parties": _parties_among(proofs, caller)}
+        self._context = {
+            **self.context,
+            "parties": _parties_among(proofs, caller),
+            "language": language_of(caller.user_id),
+        }
         return super().to_representation(proofs)
 
 
@@ -144,6 +150,7 @@ class ProofOut(serializers.Serializer[Proof]):
     storage_url = serializers.CharField()
     has_file = serializers.BooleanField()
     media_type = serializers.CharField(allow_null=True)
+    page_count = serializers.IntegerField(allow_null=True)
     metadata = serializers.DictField()
     findings = FindingOut(many=True)
     review_reasons = serializers.ListField(child=serializers.CharField())
@@ -175,16 +182,17 @@ class ProofOut(serializers.Serializer[Proof]):
 
     def to_representation(self, instance: Proof) -> dict[str, Any]:
         """The proof, masked by how the caller stands to it."""
-        parties = self.context.get("parties")
-        if parties is None:
-            parties = _parties_among([instance], self.context["view"].caller)
-        relation = _relation(instance, self.context["view"].caller, parties)
+        caller = self.context["view"].caller
+        parties, language = self.context.get("parties"), self.context.get("language")
+        if parties is None or language is None:
+            parties, language = _parties_among([instance], caller), language_of(caller.user_id)
+        relation = _relation(instance, caller, parties)
         own = instance.submitted_for_id in parties
         shown = {
             **_identity(instance),
-            **_evidence(instance, relation, own=own),
+            **_evidence(instance, relation, own=own, language=language),
             **_advice(instance, relation),
-            **_reading(relation),
+            **_document(instance, relation),
             **_decision(instance),
         }
         state = self.context.get("approvals", {}).get(instance.pk)
@@ -221,17 +229,18 @@ def _identity(proof: Proof) -> dict[str, Any]:
         "storage_url": proof.storage_url,
         "has_file": proof.upload is not None,
         "media_type": None if proof.upload is None else proof.upload.media_type,
+        "page_count": proof.page_count,
         "received_at": proof.received_at,
         "created_at": proof.created_at,
         "updated_at": proof.updated_at,
     }
 
 
-def _evidence(proof: Proof, relation: Relation, *, own: bool) -> dict[str, Any]:
+def _evidence(proof: Proof, relation: Relation, *, own: bool, language: str) -> dict[str, Any]:
     is_staff = relation is Relation.STAFF
     return {
         "metadata": proof.metadata if is_staff else masking.mask_metadata(proof.metadata),
-        "findings": masking.mask_findings(proof.findings, relation, own=own),
+        "findings": worded(masking.mask_findings(proof.findings, relation, own=own), language),
         "review_reasons": [
             code for code in proof.review_reasons if not masking.hides(relation, code, own=own)
         ],
@@ -255,15 +264,30 @@ def _advice(proof: Proof, relation: Relation) -> dict[str, Any]:
     }
 
 
-def _reading(relation: Relation) -> dict[str, Any]:
-    """What was read from a document: nothing yet, for documents wait unread."""
-    unread = {"engine": None, "version": None, "status": "unread", "raw": None}
+def _document(proof: Proof, relation: Relation) -> dict[str, Any]:
+    """What was read of a document, and how it compares; raw text for staff alone."""
+    reading = proof.reading
+    if reading is None:
+        unread = {"engine": None, "version": None, "status": "unread", "raw": None}
+        return {
+            "invoice_total_amount": None,
+            "invoice_currency": None,
+            "fields": {},
+            "checks": [],
+            "reading": unread if relation is Relation.STAFF else None,
+        }
+    raw = {
+        "engine": reading.engine,
+        "version": reading.engine_version or None,
+        "status": reading.status,
+        "raw": reading.raw_text,
+    }
     return {
-        "invoice_total_amount": None,
-        "invoice_currency": None,
-        "fields": {},
-        "checks": [],
-        "reading": unread if relation is Relation.STAFF else None,
+        "invoice_total_amount": invoice_total(reading.fields),
+        "invoice_currency": reading.fields.get("currency", {}).get("value"),
+        "fields": masking.mask_fields(reading.fields, relation),
+        "checks": masking.mask_checks(reading.checks, relation),
+        "reading": raw if relation is Relation.STAFF else None,
     }
 
 

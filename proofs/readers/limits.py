@@ -21,6 +21,18 @@ class ChildLimits:
     open_files: int = 32
 
 
+# A parser holds one PDF with all that PDFium makes of it, and one rendered page.
+PARSER_LIMITS = ChildLimits(address_space_bytes=700_000_000, cpu_s=20)
+PARSER_TIMEOUT_S = 30.0
+# An OCR engine with its models; its address space is larger than what it ever fills.
+OCR_LIMITS = ChildLimits(address_space_bytes=1_200_000_000, cpu_s=60)
+OCR_TIMEOUT_S = 90.0
+# What one document may have of it in all.
+OCR_BUDGET_S = 240.0
+# As large as a page at 300 dpi; an engine makes smaller what it takes less of.
+OCR_SIDE_PX = 3508
+
+
 def part_path(out_path: Path) -> Path:
     """Give the path under which a file is written before it is whole."""
     return out_path.with_name(f"{out_path.name}.part")

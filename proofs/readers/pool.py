@@ -32,6 +32,11 @@ TIMEOUT_S = 20.0
 JOBS_PER_CHILD = 500
 
 
+def refusal_of_picture(lost: ChildLost) -> ReaderRefusal:
+    """Give the refusal of a picture that cost its child."""
+    return image_too_large() if lost.reason == "memory" else unreadable()
+
+
 class ReaderPool:
     """Some children that wait for files. Any thread may use it, and so may a forked process.
 
@@ -47,13 +52,19 @@ class ReaderPool:
         jobs_per_child: int = JOBS_PER_CHILD,
         limits: ChildLimits | None = None,
         module: str = "proofs.readers.child",
+        when_lost: Callable[[ChildLost], Exception] = refusal_of_picture,
     ) -> None:
-        """Make an empty pool; `timeout_s` is the time on the wall that one job may take."""
+        """Make an empty pool.
+
+        `timeout_s` is the time on the wall that one job may take. `when_lost` gives what is raised
+        for a file that costs its child.
+        """
         self._children = children
         self._timeout_s = timeout_s
         self._jobs_per_child = jobs_per_child
         self._limits = limits or ChildLimits()
         self._module = module
+        self._when_lost = when_lost
         self._begin()
         forget = weakref.WeakMethod(self._forget_the_parents_children)
         os.register_at_fork(after_in_child=lambda: _call_if_alive(forget))
@@ -61,22 +72,22 @@ class ReaderPool:
     def run(self, job: str, arguments: Mapping[str, Any]) -> Any:
         """Give the result of one job.
 
-        Raises ReaderRefusal for a file that is no evidence, and ReaderUnavailable where reading
-        does not work at all.
+        Raises ReaderRefusal for a file that is no evidence, ReaderUnavailable where reading does
+        not work at all, and what `when_lost` gives.
         """
         child = self._take()
         try:
             return self._answer_of(child, job, arguments)
         except ChildLost as lost:
             if child.jobs_done <= 1 or lost.reason in {"time", "cpu"}:
-                raise _refusal_for(lost, job) from None
+                raise self._given_up(lost, job) from None
         # What earlier files left in memory, or the machine, may have cost the child. Only what
         # fails in a fresh one is the file's own doing.
         child = self._take(fresh=True)
         try:
             return self._answer_of(child, job, arguments)
         except ChildLost as lost:
-            raise _refusal_for(lost, job) from None
+            raise self._given_up(lost, job) from None
 
     def warm_up(self) -> None:
         """Start the children that are not started yet. Raises ReaderUnavailable if they do not."""
@@ -143,6 +154,11 @@ class ReaderPool:
             self._give_back(child, is_usable=is_usable)
         return _result_in(answer)
 
+    def _given_up(self, lost: ChildLost, job: str) -> Exception:
+        """Leave a trace for those who run this, and give what the caller is told."""
+        logger.warning("A reader's child was lost in %s: %s", job, lost)
+        return self._when_lost(lost)
+
     def _give_back(self, child: ChildProcess, *, is_usable: bool) -> None:
         with self._changed:
             is_usable = (
@@ -186,12 +202,6 @@ def _result_in(answer: Mapping[str, Any]) -> Any:
         raise ReaderRefusal(code, str(refusal["message"]), str(refusal["hint"]))
     except (KeyError, TypeError, ValueError):
         raise unreadable() from None
-
-
-def _refusal_for(lost: ChildLost, job: str) -> ReaderRefusal:
-    """Give the refusal of a file that cost its child, and leave a trace for those who run this."""
-    logger.warning("A reader's child was lost in %s: %s", job, lost)
-    return image_too_large() if lost.reason == "memory" else unreadable()
 
 
 _default_pool = ReaderPool()

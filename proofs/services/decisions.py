@@ -24,6 +24,7 @@ from proofs.errors import (
     ProofAlreadyRejected,
     ProofProcessing,
 )
+from proofs.masking import STAFF_CHECKS
 from proofs.models import Proof
 from proofs.selectors import get_proof, is_processing, lock_proof
 from proofs.services import outcome
@@ -105,6 +106,16 @@ def request_info(*, caller: Caller, proof_id: int, note: str) -> Proof:
     return proof
 
 
+def failed_checks(proof: Proof, *, is_staff: bool) -> list[str]:
+    """What in the document differs, as far as whoever decides is told of it."""
+    checks = [] if proof.reading is None else proof.reading.checks
+    return [
+        check["name"]
+        for check in checks
+        if check["agrees"] is False and (is_staff or check["name"] not in STAFF_CHECKS)
+    ]
+
+
 def check_may_decide(caller: Caller, proof: Proof) -> None:
     """Raise unless the caller may decide this proof.
 
@@ -154,7 +165,7 @@ def _check_not_disputed(escrow: "Escrow") -> None:
 def _approve(
     caller: Caller, proof: Proof, escrow: "Escrow", milestone: "Milestone", note: str
 ) -> Decided:
-    _check_approval_note(proof, note)
+    _check_approval_note(caller, proof, note)
     state = None
     # A sender decides over their own money; on their behalf somebody else does.
     if caller.is_staff or caller.on_behalf_of is not None:
@@ -192,9 +203,11 @@ def _reject(
     return Decided(proof)
 
 
-def _check_approval_note(proof: Proof, note: str) -> None:
+def _check_approval_note(caller: Caller, proof: Proof, note: str) -> None:
     if note:
         return
+    if failed_checks(proof, is_staff=caller.is_staff):
+        raise DecisionNoteRequired("Approving against a check that failed needs a note.")
     if proof.ai_risk_level in _WARNINGS:
         raise AiReviewNoteRequired
     if proof.upload_id is None:

@@ -1,16 +1,19 @@
-"""The pictures made for showing: small, upright, without metadata."""
+"""The pictures made for showing: small, upright, without metadata; of a PDF one for each page."""
 
 import logging
 import tempfile
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from django.db import transaction
 
 from kobatela.kernel import clock
 from kobatela.uploads import storage
+from proofs import bells
 from proofs.models import Proof
-from proofs.readers import pool
+from proofs.readers import document_reading, pool
 from proofs.readers.errors import ReaderRefusal, ReaderUnavailable
 from proofs.selectors import derivatives_wanted, lock_proof
 from proofs.states import Derivative
@@ -21,6 +24,8 @@ MAX_ATTEMPTS = 5
 # A worker that heard the bell is done by then.
 LOST_AFTER = timedelta(minutes=1)
 SWEPT_AT_ONCE = 100
+# Each may have taken all the time that a child has.
+MAX_PAGES_REFUSED = 3
 
 
 def make_derivative(*, proof_id: int) -> Derivative:
@@ -33,33 +38,61 @@ def make_derivative(*, proof_id: int) -> Derivative:
     if proof.derivative != Derivative.WANTED:
         return Derivative(proof.derivative)
     assert proof.upload is not None, "only files have pictures"
-    result = _render(proof.upload.storage_name)
-    return _record(proof_id, result)
+    name = proof.upload.storage_name
+    render = partial(_render_picture, name)
+    if proof.page_count is not None:
+        render = partial(_render_pages, name, proof.page_count)
+    return _record(proof_id, _try(render))
 
 
 def sweep_derivatives() -> dict[str, int]:
-    """Render what no worker was told of, or what it left undone."""
+    """Render what no worker was told of, or what it left undone; pages by those who have time."""
     waiting = derivatives_wanted(older_than=clock.now() - LOST_AFTER, limit=SWEPT_AT_ONCE)
-    results = [make_derivative(proof_id=proof_id) for proof_id in waiting]
+    results = [make_derivative(proof_id=proof_id) for proof_id, is_pdf in waiting if not is_pdf]
+    documents = [proof_id for proof_id, is_pdf in waiting if is_pdf]
+    for proof_id in documents:
+        bells.ring_for_pages(proof_id)
     return {
-        "found": len(results),
+        "found": len(waiting),
         "made": results.count(Derivative.DONE),
         "failed": results.count(Derivative.FAILED),
+        "rung": len(documents),
     }
 
 
-def _render(storage_name: str) -> Derivative:
+def _try(render: Callable[[Path], None]) -> Derivative:
     with tempfile.TemporaryDirectory(dir=storage.quarantine_dir()) as folder:
-        made = Path(folder) / "derivative.jpg"
         try:
-            pool.render_derivative(storage.local_path(storage_name), made)
+            render(Path(folder))
         except (ReaderUnavailable, FileNotFoundError):
             logger.exception("The derivative of a file could not be rendered")
             return Derivative.WANTED
         except ReaderRefusal:
             return Derivative.FAILED
-        storage.keep_derivative(made, storage_name)
     return Derivative.DONE
+
+
+def _render_picture(storage_name: str, folder: Path) -> None:
+    made = folder / "derivative.jpg"
+    pool.render_derivative(storage.local_path(storage_name), made)
+    storage.keep_derivative(made, storage_name)
+
+
+def _render_pages(storage_name: str, page_count: int, folder: Path) -> None:
+    """Every page that can be drawn; a page that cannot does not hide the others."""
+    refusals: list[ReaderRefusal] = []
+    for number in range(1, page_count + 1):
+        picture = folder / f"{number}.jpg"
+        try:
+            document_reading.render_page(storage.local_path(storage_name), number, picture)
+        except ReaderRefusal as refusal:
+            refusals.append(refusal)
+            if len(refusals) == MAX_PAGES_REFUSED:
+                break
+            continue
+        storage.keep_page(picture, storage_name, number)
+    if len(refusals) in {page_count, MAX_PAGES_REFUSED}:
+        raise refusals[0]
 
 
 @transaction.atomic

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from audit.actions import Action
 from audit.services import entries
+from kobatela.accounts.selectors import language_of
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import DomainError, ValidationFailed
 from kobatela.uploads import storage
@@ -29,11 +30,12 @@ from proofs.checks.findings import Finding, Severity
 from proofs.checks.geofence import Geofence, distance_m, usable_position
 from proofs.checks.photo import check_photo
 from proofs.masking import mask_figures, mask_findings
-from proofs.readers import pool
+from proofs.readers import document_reading, pool
 from proofs.readers.errors import ReaderRefusal, ReaderUnavailable, RefusalCode
 from proofs.readers.facts import ImageFacts
 from proofs.selectors import relation_of
 from proofs.states import DOCUMENT_KINDS, ProofType
+from proofs.wording import worded
 
 if TYPE_CHECKING:
     from escrow.models import Milestone
@@ -81,6 +83,7 @@ class Evidence:
     """What was sent, read and judged; nothing in it is hard.
 
     Either `stored` (the file of this request), `upload_id` (one made ahead) or neither: a claim.
+    facts are those of a picture, page_count is that of a PDF.
     """
 
     milestone_id: int
@@ -92,6 +95,7 @@ class Evidence:
     claimed_url: str = ""
     claimed_sha256: str = ""
     facts: ImageFacts | None = None
+    page_count: int | None = None
     findings: tuple[Finding, ...] = ()
     captured_at: datetime | None = None
     distance_m: Decimal | None = None
@@ -149,7 +153,9 @@ def gather(*, sent: Sent, proof_type: str, terms: Terms, caller: Caller) -> Evid
         return _claim(sent, terms)
     if sent.sha256 and sent.sha256.strip().lower() != file.sha256:
         raise errors.Sha256Mismatch(sha256=file.sha256)
-    facts = read_picture(file.path) if file.media_type in IMAGES else None
+    is_picture = file.media_type in IMAGES
+    facts = read_picture(file.path) if is_picture else None
+    page_count = None if is_picture else count_pages(file.path)
     findings: tuple[Finding, ...] = ()
     if proof_type == ProofType.PHOTO and facts is not None:
         findings = tuple(_judge(facts, terms, file.received_at))
@@ -161,6 +167,7 @@ def gather(*, sent: Sent, proof_type: str, terms: Terms, caller: Caller) -> Evid
         sha256=file.sha256,
         media_type=file.media_type,
         facts=facts,
+        page_count=page_count,
         findings=findings,
         captured_at=_captured_at(facts) if facts else None,
         distance_m=_distance(facts, terms) if facts else None,
@@ -239,6 +246,20 @@ def read_picture(path: Path) -> ImageFacts:
         raise errors.FileReaderUnavailable from error
 
 
+def count_pages(path: Path) -> int:
+    """How many pages a PDF has, parsed in a child process; what they say is read in a worker.
+
+    Raises PdfEncrypted, FileTooLarge (pages), FileUnreadable, and FileReaderUnavailable where the
+    fault is not the file's.
+    """
+    try:
+        return document_reading.count_pages(path)
+    except ReaderRefusal as refusal:
+        raise file_refusal(refusal) from refusal
+    except (ReaderUnavailable, FileNotFoundError) as error:
+        raise errors.FileReaderUnavailable from error
+
+
 def file_refusal(refusal: ReaderRefusal) -> DomainError:
     """A reader's refusal as clients get it."""
     return _FILE_REFUSALS[refusal.code](refusal.message, hint=refusal.hint)
@@ -274,12 +295,13 @@ def _refuse_hard(
 
 def _refuse(hard: list[Finding], terms: Terms, caller: Caller) -> NoReturn:
     relation = relation_of(caller, provider_id=terms.provider_id)
-    first = hard[0]
-    raise errors.REFUSALS[first.code](
-        first.message,
-        hint=first.hint,
-        **mask_figures(first.data, relation),
-        findings=mask_findings([finding.to_json() for finding in hard], relation, own=True),
+    masked = mask_findings([finding.to_json() for finding in hard], relation, own=True)
+    told = worded(masked, language_of(caller.user_id))
+    raise errors.REFUSALS[hard[0].code](
+        told[0]["message"],
+        hint=told[0]["hint"],
+        **mask_figures(hard[0].data, relation),
+        findings=told,
     )
 
 

@@ -12,14 +12,16 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.uploads.services import files
 from proofs import bells
+from proofs.checks.documents import check_claims
 from proofs.masking import Relation, hides
 from proofs.models import ImageHash, Proof
 from proofs.selectors import to_bits
 from proofs.services import advice, machine
 from proofs.services.evidence import Evidence
 from proofs.services.machine import Judgement
+from proofs.services.reading import UNHEARD_AFTER
 from proofs.services.reuse import look_for_file
-from proofs.states import Derivative, Processing, ProofType
+from proofs.states import DOCUMENT_KINDS, Derivative, Processing, ProofType
 
 if TYPE_CHECKING:
     from escrow.models import Escrow, Milestone
@@ -52,6 +54,8 @@ def submit_proof(
     assert milestone.pk == evidence.milestone_id, "evidence is judged for one milestone"
     reuse = look_for_file(caller=caller, file_sha256=evidence.sha256)
     judgement = machine.judge(escrow=escrow, milestone=milestone, evidence=evidence, reuse=reuse)
+    if not evidence.has_file:
+        judgement = _with_claims(judgement, milestone, metadata)
     is_advised = _is_advised(proof_type, evidence)
     proof = _store(
         escrow, milestone, caller, proof_type, metadata, evidence, judgement, advised=is_advised
@@ -68,14 +72,40 @@ def submit_proof(
         bells.ring_for_advice(proof.pk)
     elif not judgement.reasons:
         machine.approve(proof=proof, escrow=escrow, milestone=milestone)
-    if proof.derivative == Derivative.WANTED:
-        bells.ring_for_derivative(proof.pk)
+    _ring(proof)
     return proof
 
 
 def _is_advised(proof_type: str, evidence: Evidence) -> bool:
     """Whether the advisor is asked before anything else: about photos; documents are read first."""
     return proof_type == ProofType.PHOTO and evidence.has_file and advice.is_asked()
+
+
+def _ring(proof: Proof) -> None:
+    if proof.processing == Processing.QUEUED:
+        bells.ring_for_document(proof.pk)
+    if proof.derivative == Derivative.WANTED and proof.page_count is None:
+        bells.ring_for_derivative(proof.pk)
+    elif proof.derivative == Derivative.WANTED:
+        bells.ring_for_pages(proof.pk)
+
+
+def _with_claims(
+    judgement: Judgement, milestone: "Milestone", metadata: Mapping[str, Any]
+) -> Judgement:
+    """There is no file to read; numbers of the sender's that are none are told all the same."""
+    found = check_claims(metadata) if milestone.proof_kind in DOCUMENT_KINDS else ()
+    return Judgement(
+        [*judgement.findings, *(item.to_json() for item in found)],
+        [*judgement.reasons, *dict.fromkeys(item.code.value for item in found)],
+    )
+
+
+def _first_step(*, is_to_read: bool, is_advised: bool) -> Processing:
+    """Photos were read and checked before; documents wait for a worker, mere claims for nobody."""
+    if is_to_read:
+        return Processing.QUEUED
+    return Processing.ADVISING if is_advised else Processing.DONE
 
 
 def _store(
@@ -91,6 +121,8 @@ def _store(
 ) -> Proof:
     now = clock.now()
     facts = evidence.facts
+    is_to_read = evidence.has_file and milestone.proof_kind in DOCUMENT_KINDS
+    has_picture = facts is not None or evidence.page_count is not None
     proof = Proof.objects.create(
         escrow_id=escrow.pk,
         milestone_id=milestone.pk,
@@ -102,20 +134,21 @@ def _store(
         amount_minor=milestone.amount_minor,
         currency=milestone.currency,
         type=proof_type,
-        # Photos were read and checked before; documents wait unread for a person.
-        processing=Processing.ADVISING if advised else Processing.DONE,
+        processing=_first_step(is_to_read=is_to_read, is_advised=advised),
         processing_since=now,
+        processing_due_at=now + UNHEARD_AFTER if is_to_read else None,
         upload=_take_upload(evidence, milestone, caller),
         file_sha256=evidence.sha256,
         claimed_url=evidence.claimed_url,
         claimed_sha256=evidence.claimed_sha256,
         metadata=dict(metadata),
         facts=None if facts is None else facts.to_json(),
+        page_count=evidence.page_count,
         captured_at=evidence.captured_at,
         distance_m=evidence.distance_m,
         findings=judgement.findings,
         review_reasons=judgement.reasons,
-        derivative=Derivative.NONE if facts is None else Derivative.WANTED,
+        derivative=Derivative.WANTED if has_picture else Derivative.NONE,
         submitted_by_id=caller.user_id,
         submitted_for_id=caller.party_id,
         submitted_actor=caller.actor,

@@ -7,17 +7,22 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from escrow.services.evidence import open_milestone
 from escrow.tests.factories import as_provider, make_escrow
+from kobatela.embedded.sample_documents import InvoiceText, make_invoice_pdf
 from kobatela.embedded.sample_photos import make_photo
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.uploads import quarantine
 from kobatela.uploads.services import files
 from proofs.models import Proof
+from proofs.readers import document_reading
+from proofs.readers.documents.facts import Box, Field, FieldName, Reading, ReadingStatus, Source
 from proofs.services import evidence
 from proofs.services.evidence import Sent
+from proofs.services.reading import read_document
 from proofs.services.submissions import submit_proof
 
 if TYPE_CHECKING:
@@ -33,7 +38,24 @@ FENCE: Mapping[str, Any] = {
     "geofence_lng": Decimal("-4.000000"),
     "geofence_radius_m": Decimal("200.00"),
 }
-PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
+INVOICE_TEXT = InvoiceText(
+    number="F-2026-118",
+    issued_on="2026-11-20",
+    supplier="Quincaillerie du Plateau",
+    customer="Chantier de deux pièces",
+    lines=(("Ciment, 40 sacs", "1 000,00 €"), ("Transport", "200,00 €")),
+    total="1 200,00 €",
+    iban="FR76 3000 6000 0112 3456 7890 189",
+)
+INVOICE_FIELDS: dict[str, str] = {
+    "total": "1200.00",
+    "currency": "EUR",
+    "number": "F-2026-118",
+    "date": "2026-11-20",
+    "supplier": "Quincaillerie du Plateau",
+    "iban": "FR7630006000011234567890189",
+}
+PDF = make_invoice_pdf(INVOICE_TEXT)
 _seeds = count(1)
 
 
@@ -110,3 +132,60 @@ def claim(escrow: "Escrow", **options: Any) -> Proof:
 def pending_proof(escrow: "Escrow | None" = None, **options: Any) -> Proof:
     """A photo that waits for a person."""
     return submit(escrow or site_escrow(), vague_photo(), **options)
+
+
+def invoice_escrow(requirements: Mapping[str, Any] | None = None, **options: Any) -> "Escrow":
+    """A funded escrow whose one milestone asks for an invoice with these requirements."""
+    terms = {"proof_kind": "INVOICE", "proof_requirements": dict(requirements or {})}
+    return site_escrow(options.pop("amount_minor", 120_000), terms=terms, **options)
+
+
+def field_of(name: str, value: str, **values: Any) -> Field:
+    """A field as it is read from a page, in its middle."""
+    place: dict[str, Any] = {"page": 1, "box": Box(x0=0.4, y0=0.4, x1=0.6, y1=0.42)}
+    sure: dict[str, Any] = {"confidence": 0.9, "source": Source.TEXT, "raw": value}
+    return Field(name=FieldName(name), value=value, **(place | sure | values))
+
+
+def reading_of(
+    fields: Mapping[str, str] | None = None,
+    xml_fields: Mapping[str, str] | None = None,
+    **values: Any,
+) -> Reading:
+    """What is read of an invoice; with `fields` None of the one in `INVOICE_TEXT`."""
+    shown = INVOICE_FIELDS if fields is None else fields
+    exact = {"page": None, "box": None, "source": Source.XML, "confidence": 1.0}
+    defaults: dict[str, Any] = {
+        "media_type": "application/pdf",
+        "pages_total": 1,
+        "pages_read": 1,
+        "engine": "text",
+        "engine_version": "1",
+        "status": ReadingStatus.READ,
+        "text": "Facture F-2026-118",
+    }
+    return Reading(
+        fields={FieldName(name): field_of(name, value) for name, value in shown.items()},
+        xml_fields={
+            FieldName(name): field_of(name, value, **exact)
+            for name, value in (xml_fields or {}).items()
+        },
+        **(defaults | values),
+    )
+
+
+def read_invoice(
+    escrow: "Escrow | None" = None, reading: Reading | None = None, **options: Any
+) -> Proof:
+    """An invoice that a worker has read and checked; `reading` is what was read."""
+    defaults = {"proof_type": "INVOICE", "content": make_invoice_pdf(invoice_text())}
+    proof = submit(escrow or invoice_escrow(), **(defaults | options))
+    with patch.object(document_reading, "read_document", return_value=reading or reading_of()):
+        read_document(proof_id=proof.pk)
+    proof.refresh_from_db()
+    return proof
+
+
+def invoice_text(**values: Any) -> InvoiceText:
+    """The text of an invoice; its customer differs each time, so that no two files are the same."""
+    return replace(INVOICE_TEXT, customer=f"Chantier {next(_seeds)}", **values)

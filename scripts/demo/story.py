@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 
+from kobatela.embedded.sample_documents import InvoiceText, make_invoice_pdf
 from kobatela.kernel import clock
 from scripts.demo.client import Client, wait_for
 from scripts.demo.display import Display, expect
-from scripts.demo.invoice import InvoiceText, make_invoice_pdf
 from scripts.demo.photos import photo_at, photo_without_position
 
 # Where the house is being built, and how far from it a photo may be taken.

@@ -34,3 +34,17 @@ document.querySelector("[data-zoom]")?.addEventListener("click", (event) => {
   event.preventDefault();
   zoom();
 });
+
+// A field in the list and its box on the page light up together.
+function light(name, on) {
+  document.querySelectorAll(`[data-field="${CSS.escape(name)}"], [data-shows="${CSS.escape(name)}"]`)
+    .forEach((element) => element.classList.toggle("here", on));
+}
+
+document.querySelectorAll("[data-field], [data-shows]").forEach((element) => {
+  const name = element.dataset.field || element.dataset.shows;
+  element.addEventListener("mouseenter", () => light(name, true));
+  element.addEventListener("mouseleave", () => light(name, false));
+  element.addEventListener("focusin", () => light(name, true));
+  element.addEventListener("focusout", () => light(name, false));
+});

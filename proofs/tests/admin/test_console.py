@@ -175,16 +175,10 @@ def test_a_picture_that_is_not_made_yet_is_announced(support: Client) -> None:
     assert support.get(f"{QUEUE}{proof.pk}/picture/").status_code == 404
 
 
-@pytest.mark.parametrize("kind", ["claim", "document"])
-def test_a_proof_without_a_picture_has_a_page_too(support: Client, kind: str) -> None:
-    proof = (
-        claim(site_escrow())
-        if kind == "claim"
-        else submit(site_escrow(terms={"proof_kind": "INVOICE"}), PDF, proof_type="INVOICE")
-    )
+def test_a_proof_without_a_file_has_a_page_too(support: Client) -> None:
+    proof = claim(site_escrow())
 
-    said = "There is no file." if kind == "claim" else "A document, not read by the machine."
-    assertContains(support.get(page_of(proof)), said)
+    assertContains(support.get(page_of(proof)), "There is no file.")
 
 
 def test_a_reused_picture_links_to_its_matches(support: Client) -> None:

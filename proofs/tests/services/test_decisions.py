@@ -32,10 +32,10 @@ from proofs.models import Proof
 from proofs.services.decisions import Decided, decide_proof, request_info
 from proofs.states import Processing, ProofStatus
 from proofs.tests.factories import (
-    PDF,
     claim,
     pending_proof,
     photo,
+    read_invoice,
     site_escrow,
     submit,
     vague_photo,
@@ -190,7 +190,7 @@ def test_an_approval_against_the_advisors_warning_needs_a_note(risk: str) -> Non
 
 
 def test_a_document_is_approved_without_a_note() -> None:
-    proof = submit(site_escrow(terms={"proof_kind": "INVOICE"}), PDF, proof_type="INVOICE")
+    proof = read_invoice()
 
     assert approve(proof).proof.status == ProofStatus.APPROVED
 

@@ -1,20 +1,23 @@
 """The picture for showing is made after the commit, once, by whoever comes first."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from conftest import Doorbells
+from kobatela.embedded.sample_documents import make_invoice_pdf
 from kobatela.kernel import clock
 from kobatela.uploads import storage
 from proofs.models import Proof
-from proofs.readers import pool
-from proofs.readers.errors import ReaderUnavailable, unreadable
+from proofs.readers import document_reading, pool
+from proofs.readers.errors import ReaderUnavailable, document_unreadable, unreadable
 from proofs.services.derivatives import make_derivative, sweep_derivatives
 from proofs.states import Derivative
 from proofs.tasks import make_derivative as make_derivative_task
-from proofs.tests.factories import PDF, photo, site_escrow, submit
+from proofs.tests.factories import INVOICE_TEXT, PDF, photo, site_escrow, submit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_noon")]
 
@@ -57,10 +60,76 @@ def test_the_sweeper_makes_what_no_bell_was_heard_for() -> None:
     clock.advance(timedelta(minutes=1))
     document = submit(site_escrow(terms={"proof_kind": "INVOICE"}), PDF, proof_type="INVOICE")
 
-    assert sweep_derivatives() == {"found": 1, "made": 1, "failed": 0}
+    assert sweep_derivatives() == {"found": 1, "made": 1, "failed": 0, "rung": 0}
     fresh.refresh_from_db()
     document.refresh_from_db()
-    assert (fresh.derivative, document.derivative) == (Derivative.DONE, Derivative.NONE)
+    assert (fresh.derivative, document.derivative) == (Derivative.DONE, Derivative.WANTED)
+
+
+def test_pages_that_no_bell_was_heard_for_are_left_to_those_who_read_documents(
+    doorbells: Doorbells, django_capture_on_commit_callbacks: Any
+) -> None:
+    document = submit(site_escrow(terms={"proof_kind": "INVOICE"}), PDF, proof_type="INVOICE")
+    clock.advance(timedelta(minutes=1))
+
+    with django_capture_on_commit_callbacks(execute=True):
+        assert sweep_derivatives() == {"found": 1, "made": 0, "failed": 0, "rung": 1}
+
+    assert doorbells.for_task("proofs.tasks.render_pages") == [(str(document.pk),)]
+
+
+def test_every_page_of_a_document_becomes_a_picture_without_metadata() -> None:
+    document = submit(
+        site_escrow(terms={"proof_kind": "INVOICE"}),
+        make_invoice_pdf(INVOICE_TEXT, pages=3),
+        proof_type="INVOICE",
+    )
+
+    assert make_derivative(proof_id=document.pk) == Derivative.DONE
+
+    assert document.upload is not None
+    for number in (1, 2, 3):
+        with Image.open(storage.page_path(document.upload.storage_name, number)) as page:
+            assert (page.format, max(page.size)) == ("JPEG", 1600)
+            assert not {"exif", "xmp", "comment", "icc_profile"} & page.info.keys()
+    assert not storage.page_path(document.upload.storage_name, 4).exists()
+
+
+def test_a_page_that_cannot_be_drawn_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = document_reading.render_page
+
+    def second_fails(path: Path, number: int, out_path: Path) -> None:
+        if number == 2:
+            raise document_unreadable()
+        draw(path, number, out_path)
+
+    monkeypatch.setattr(document_reading, "render_page", second_fails)
+    document = submit(
+        site_escrow(terms={"proof_kind": "INVOICE"}),
+        make_invoice_pdf(INVOICE_TEXT, pages=3),
+        proof_type="INVOICE",
+    )
+
+    assert make_derivative(proof_id=document.pk) == Derivative.DONE
+
+    assert document.upload is not None
+    made = [
+        storage.page_path(document.upload.storage_name, number).exists() for number in (1, 2, 3)
+    ]
+    assert made == [True, False, True]
+
+
+def test_a_document_no_page_of_which_can_be_drawn_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(document_reading, "render_page", fails_with(document_unreadable()))
+    document = submit(
+        site_escrow(terms={"proof_kind": "INVOICE"}),
+        make_invoice_pdf(INVOICE_TEXT, pages=5),
+        proof_type="INVOICE",
+    )
+
+    assert make_derivative(proof_id=document.pk) == Derivative.FAILED
 
 
 def test_a_picture_that_cannot_be_rendered_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from proofs.errors import (
     StaleTimestamp,
 )
 from proofs.models import ImageHash, Proof
+from proofs.services.reading import UNHEARD_AFTER
 from proofs.states import MACHINE_ACTOR, Derivative, Processing, ProofStatus
 from proofs.tests.factories import (
     FAR_AWAY,
@@ -260,9 +261,49 @@ def test_a_document_always_waits_for_a_person(kind: str, proof_type: str) -> Non
 
     assert proof.status == ProofStatus.PENDING
     assert proof.review_reasons == ["DOCUMENT"]
-    assert proof.processing == Processing.DONE
-    assert proof.facts is None
-    assert proof.derivative == Derivative.NONE
+    assert (proof.facts, proof.page_count) == (None, 1)
+    assert proof.derivative == Derivative.WANTED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_document_is_read_by_a_worker_that_hears_of_it_after_the_commit(
+    doorbells: Doorbells,
+) -> None:
+    proof = submit(site_escrow(terms={"proof_kind": "INVOICE"}), PDF, proof_type="INVOICE")
+
+    assert (proof.processing, proof.reading) == (Processing.QUEUED, None)
+    assert proof.processing_due_at == clock.now() + UNHEARD_AFTER
+    assert doorbells.for_task("proofs.tasks.read_document") == [(str(proof.pk),)]
+    assert doorbells.for_task("proofs.tasks.render_pages") == [(str(proof.pk),)]
+    assert doorbells.for_task("proofs.tasks.make_derivative") == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ocr1_a_document_without_a_file_is_never_read(doorbells: Doorbells) -> None:
+    proof = claim(site_escrow(terms={"proof_kind": "INVOICE"}), proof_type="INVOICE")
+
+    assert (proof.processing, proof.processing_due_at) == (Processing.DONE, None)
+    assert doorbells.for_task("proofs.tasks.read_document") == []
+
+
+def test_r6_a_number_of_the_senders_that_is_none_is_a_finding_and_no_refusal() -> None:
+    metadata = {"invoice_total_amount": "about a hundred", "invoice_currency": "?"}
+
+    proof = claim(
+        site_escrow(terms={"proof_kind": "INVOICE"}), proof_type="INVOICE", metadata=metadata
+    )
+
+    assert proof.status == ProofStatus.PENDING
+    assert proof.metadata == metadata
+    assert [(finding["code"], finding["data"]) for finding in proof.findings] == [
+        ("INVOICE_TOTAL_UNREADABLE", {"claimed": "about a hundred"}),
+        ("INVOICE_CURRENCY_UNREADABLE", {"claimed": "?"}),
+    ]
+    assert proof.review_reasons == [
+        "NO_FILE",
+        "INVOICE_TOTAL_UNREADABLE",
+        "INVOICE_CURRENCY_UNREADABLE",
+    ]
 
 
 def test_an_invoice_may_come_as_a_picture_and_is_not_judged_as_a_photo() -> None:

@@ -1,0 +1,110 @@
+"""What is said of documents: a message and a hint for each finding. No figure stands in them.
+
+Figures go to `data`, because not everyone who reads the words may know the expected values.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from proofs.checks.findings import Finding, FindingCode, Severity
+
+_INFO = frozenset({FindingCode.ATTACHMENTS_NOT_READ, FindingCode.LOW_CONFIDENCE})
+_WORDS: Mapping[FindingCode, tuple[str, str]] = {
+    FindingCode.INVOICE_TOTAL_UNREADABLE: (
+        "The total of the document could not be read.",
+        "Read it on the page; a sharper scan, or the original PDF, is read better.",
+    ),
+    FindingCode.INVOICE_CURRENCY_UNREADABLE: (
+        "The currency of the document could not be read.",
+        "Read it on the page; an invoice should name its currency beside the total.",
+    ),
+    FindingCode.AMOUNT_DIFFERS: (
+        "The total is not the agreed amount.",
+        "Compare the total on the page with the agreement, and ask if in doubt.",
+    ),
+    FindingCode.CURRENCY_DIFFERS: (
+        "The currency is not the agreed one.",
+        "Compare the currency on the page with the agreement.",
+    ),
+    FindingCode.IBAN_DIFFERS: (
+        "The account on the document is not the agreed one, or not a valid one.",
+        "Ask the supplier over a known number before anything is paid to another account.",
+    ),
+    FindingCode.IBAN_INVALID: (
+        "The account number on the document has wrong check digits.",
+        "Compare it with the page: it was misread, misprinted or made up.",
+    ),
+    FindingCode.DATE_OUT_OF_RANGE: (
+        "The date of the document lies outside the agreed days.",
+        "Ask why, or for the document of the agreed time.",
+    ),
+    FindingCode.SUPPLIER_DIFFERS: (
+        "The document comes from somebody else than agreed.",
+        "Compare the name on the page; a trade name may differ from the agreed one.",
+    ),
+    FindingCode.INVOICE_NUMBER_DIFFERS: (
+        "The number of the invoice is not the agreed one.",
+        "Compare the number on the page with the agreement.",
+    ),
+    FindingCode.REUSED_INVOICE_NUMBER: (
+        "Another proof has an invoice with the same number of the same supplier.",
+        "Compare both proofs before you decide.",
+    ),
+    FindingCode.XML_DIFFERS_FROM_PAGE: (
+        "The invoice data inside the file says something else than the page.",
+        "Trust neither before the supplier has said which one holds.",
+    ),
+    FindingCode.CLAIM_DIFFERS: (
+        "The document says something else than what was sent along with it.",
+        "The document counts; ask whoever sent it if the difference matters.",
+    ),
+    FindingCode.PAGES_NOT_READ: (
+        "The document has more pages than were read.",
+        "Look at the other pages yourself; what matters may stand there.",
+    ),
+    FindingCode.XML_UNREADABLE: (
+        "The invoice data inside the file is damaged.",
+        "What was read comes from the page alone.",
+    ),
+    FindingCode.ATTACHMENTS_NOT_READ: (
+        "The file carries attachments that were not read.",
+        "They are not part of what was checked.",
+    ),
+    FindingCode.OCR_OFF: (
+        "The document is a picture, and pictures are not read here.",
+        "Read it yourself; a PDF with text of its own can be read by the machine.",
+    ),
+    FindingCode.OCR_FAILED: (
+        "Reading a page as a picture did not succeed.",
+        "Have it read again, or read it yourself.",
+    ),
+    FindingCode.OCR_UNAVAILABLE: (
+        "The engine that reads pictures does not work on this installation.",
+        "Whoever runs the installation has to look; have the document read again afterwards.",
+    ),
+    FindingCode.PAGE_NOT_RENDERED: (
+        "A page could not be drawn, and so not be read.",
+        "Download the original, and look at it with care.",
+    ),
+    FindingCode.LOW_CONFIDENCE: (
+        "Much of the document was hard to read.",
+        "Compare every value with the page; a sharper scan is read better.",
+    ),
+    FindingCode.DOCUMENT_UNREADABLE: (
+        "The document could not be read.",
+        "Read it yourself, or ask for it in another format.",
+    ),
+    FindingCode.DOCUMENT_NOT_READ: (
+        "The document was not read: the machine gave up after several tries.",
+        "Read it yourself, or have it read again later.",
+    ),
+}
+# Those codes that a new reading of the document replaces.
+DOCUMENT_CODES = frozenset(_WORDS)
+
+
+def finding(code: FindingCode, **data: Any) -> Finding:
+    """The finding of this code with these figures."""
+    message, hint = _WORDS[code]
+    severity = Severity.INFO if code in _INFO else Severity.SOFT
+    return Finding(code=code, severity=severity, message=message, hint=hint, data=data)

@@ -1,0 +1,129 @@
+"""When two names, numbers or accounts are the same although they are written differently. Pure."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+
+from proofs.masking import is_iban
+
+# Two spellings of one name differ by a letter or two that OCR or a person got wrong.
+SAME_NAME_RATIO = 0.85
+_LAST_FOUR = 4
+# What a company is, not what it is called.
+_LEGAL_FORMS = frozenset(
+    [
+        "ag",
+        "bv",
+        "co",
+        "cie",
+        "company",
+        "corp",
+        "corporation",
+        "ei",
+        "eirl",
+        "ets",
+        "etablissement",
+        "etablissements",
+        "eurl",
+        "gie",
+        "gmbh",
+        "group",
+        "groupe",
+        "inc",
+        "kg",
+        "limited",
+        "llc",
+        "ltd",
+        "plc",
+        "sa",
+        "sarl",
+        "sarlu",
+        "sas",
+        "sasu",
+        "scp",
+        "snc",
+        "societe",
+        "spa",
+        "srl",
+        "ste",
+        "suarl",
+        "the",
+        "ug",
+    ]
+)
+_WORD = re.compile(r"[a-z0-9]+")
+
+
+def name_words(name: str) -> list[str]:
+    """The words that make a name: without accents, case, punctuation and legal forms."""
+    plain = unicodedata.normalize("NFKD", name.casefold())
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    # S.A.R.L. is one word.
+    plain = re.sub(r"\b((?:[a-z]\.){2,})", lambda found: found.group().replace(".", ""), plain)
+    words = _WORD.findall(plain)
+    return [word for word in words if word not in _LEGAL_FORMS] or words
+
+
+def same_supplier(expected: str, actual: str) -> bool:
+    """Whether a printed name is the expected one: all its words stand there, or its letters do."""
+    wanted, printed = name_words(expected), name_words(actual)
+    if not wanted or not printed:
+        return False
+    if all(any(_nearly(word, other) for other in printed) for word in wanted):
+        return True
+    return _ratio("".join(wanted), "".join(printed)) >= SAME_NAME_RATIO
+
+
+def number_key(number: str) -> str:
+    """An invoice number without its punctuation, to find the same one written differently."""
+    return "".join(letter for letter in number.upper() if letter.isalnum())[:64]
+
+
+def same_number(expected: str, actual: str) -> bool:
+    """Whether two invoice numbers are one."""
+    return number_key(expected) != "" and number_key(expected) == number_key(actual)
+
+
+def plain_iban(text: str) -> str:
+    """An account without spaces and punctuation, in capitals."""
+    return "".join(letter for letter in text.upper() if letter.isalnum())
+
+
+def valid_iban(text: str) -> bool:
+    """Whether the check digits hold (ISO 13616, mod 97)."""
+    return is_iban(plain_iban(text))
+
+
+def same_iban(expected: str, actual: str) -> bool:
+    """Whether a printed IBAN, whose check digits hold, is the expected one or ends in its four."""
+    wanted, printed = plain_iban(expected), plain_iban(actual)
+    if not valid_iban(printed):
+        return False
+    return printed[-_LAST_FOUR:] == wanted if len(wanted) == _LAST_FOUR else printed == wanted
+
+
+def same_issuer(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether two invoices, as field values by name, come from one supplier.
+
+    An identifier that both have decides; names only where no identifier does.
+    """
+    for name in ("vat_id", "siret", "iban"):
+        if name in one and name in other:
+            return plain_iban(one[name]) == plain_iban(other[name])
+    if "supplier" not in one or "supplier" not in other:
+        return False
+    return same_supplier(one["supplier"], other["supplier"]) or same_supplier(
+        other["supplier"], one["supplier"]
+    )
+
+
+def _nearly(word: str, other: str) -> bool:
+    # Short words and numbers are the same or not: `lot 7` is not `lot 1`.
+    if len(word) < 5 or word.isdigit():
+        return word == other
+    return word == other or _ratio(word, other) >= SAME_NAME_RATIO
+
+
+def _ratio(one: str, other: str) -> float:
+    return SequenceMatcher(None, one, other, autojunk=False).ratio()

@@ -1,0 +1,35 @@
+"""The child process that reads pictures of pages: `python -m proofs.readers.ocr_child`.
+
+It opens only pictures that other children have drawn, so that what is hostile in a file ends there.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from proofs.readers.documents.ocr import OcrError, get_engine
+from proofs.readers.documents.reading import note_of
+from proofs.readers.serving import serve
+
+
+def _read_page(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    engine = get_engine(arguments["engine"])
+    with Image.open(Path(arguments["path"]), formats=("JPEG", "PNG")) as picture:
+        picture.load()
+    try:
+        page = engine.read(picture, number=arguments["number"])
+    except OcrError as error:
+        return {"note": note_of(error, engine).to_json(), "version": engine.version}
+    return {"page": page.to_json(), "version": engine.version}
+
+
+def main() -> None:
+    """Serve the one job."""
+    serve({"read_page": _read_page}, sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

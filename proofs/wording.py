@@ -1,0 +1,165 @@
+"""Findings in the reader's language. English is written where they are found; French is here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+FRENCH = "fr"
+# Message and hint by code. A test holds this against every code that there is.
+_FRENCH: Mapping[str, tuple[str, str]] = {
+    "MISSING_EXIF_TIMESTAMP": (
+        "La photo ne dit pas quand elle a été prise.",
+        "Envoyez l'original pris par l'appareil, pas une copie passée par une messagerie.",
+    ),
+    "STALE_TIMESTAMP": (
+        "La photo est plus ancienne que ce que l'étape permet.",
+        "Prenez une nouvelle photo sur place et envoyez-la aussitôt.",
+    ),
+    "FUTURE_TIMESTAMP": (
+        "L'heure de la photo est dans le futur.",
+        "Réglez la date, l'heure et le fuseau de l'appareil, puis reprenez la photo.",
+    ),
+    "TIMEZONE_UNKNOWN": (
+        "La photo ne dit pas dans quel fuseau horaire elle a été prise.",
+        "Activez la position de l'appareil : elle donne aussi l'heure exacte.",
+    ),
+    "MISSING_GPS": (
+        "La photo ne dit pas où elle a été prise.",
+        "Autorisez l'appareil photo à enregistrer la position, puis reprenez la photo.",
+    ),
+    "GEOFENCE_VIOLATION": (
+        "La photo a été prise hors du lieu convenu.",
+        "Prenez la photo sur le lieu convenu.",
+    ),
+    "GEOFENCE_UNCERTAIN": (
+        "La position de la photo est trop vague pour dire si elle est dans le lieu convenu.",
+        "Attendez que l'appareil trouve mieux sa position, dehors de préférence.",
+    ),
+    "REUSED_IMAGE": (
+        "Une image presque identique a déjà été envoyée.",
+        "Comparez les deux preuves avant de décider.",
+    ),
+    "GPS_TIME_DIFFERS": (
+        "L'heure GPS et l'horloge de l'appareil ne concordent pas.",
+        "Réglez l'horloge de l'appareil.",
+    ),
+    "EDITING_SOFTWARE": (
+        "La photo a été enregistrée par un logiciel de retouche.",
+        "Cherchez ce qui a pu être changé, et demandez l'original en cas de doute.",
+    ),
+    "SCREENSHOT_LIKE": (
+        "L'image ressemble à une capture d'écran.",
+        "Demandez la photo d'origine si elle montre un écran.",
+    ),
+    "NO_CAMERA": (
+        "La photo ne nomme pas l'appareil qui l'a prise.",
+        "Les copies des messageries ont perdu ce nom ; demandez l'original en cas de doute.",
+    ),
+    "REUSED_FILE": (
+        "Le même fichier figure dans une preuve d'autres parties.",
+        "Comparez les deux preuves avant de décider.",
+    ),
+    "RESUBMITTED_FILE": (
+        "Le même fichier a déjà été refusé.",
+        "Comparez les deux preuves avant de décider.",
+    ),
+    "INVOICE_TOTAL_UNREADABLE": (
+        "Le total du document n'a pas pu être lu.",
+        "Lisez-le sur la page ; un scan plus net ou le PDF d'origine se lit mieux.",
+    ),
+    "INVOICE_CURRENCY_UNREADABLE": (
+        "La devise du document n'a pas pu être lue.",
+        "Lisez-la sur la page ; une facture nomme sa devise à côté du total.",
+    ),
+    "AMOUNT_DIFFERS": (
+        "Le total n'est pas le montant convenu.",
+        "Comparez le total de la page avec l'accord, et demandez en cas de doute.",
+    ),
+    "CURRENCY_DIFFERS": (
+        "La devise n'est pas celle qui a été convenue.",
+        "Comparez la devise de la page avec l'accord.",
+    ),
+    "IBAN_DIFFERS": (
+        "Le compte du document n'est pas celui qui a été convenu, ou n'est pas valide.",
+        "Appelez le fournisseur à un numéro connu avant tout paiement sur un autre compte.",
+    ),
+    "IBAN_INVALID": (
+        "Le numéro de compte du document a une clé de contrôle fausse.",
+        "Comparez-le avec la page : il est mal lu, mal imprimé ou inventé.",
+    ),
+    "DATE_OUT_OF_RANGE": (
+        "La date du document est hors des jours convenus.",
+        "Demandez pourquoi, ou demandez le document de la période convenue.",
+    ),
+    "SUPPLIER_DIFFERS": (
+        "Le document vient de quelqu'un d'autre que convenu.",
+        "Comparez le nom de la page ; une enseigne peut différer du nom convenu.",
+    ),
+    "INVOICE_NUMBER_DIFFERS": (
+        "Le numéro de la facture n'est pas celui qui a été convenu.",
+        "Comparez le numéro de la page avec l'accord.",
+    ),
+    "REUSED_INVOICE_NUMBER": (
+        "Une autre preuve porte une facture du même numéro et du même fournisseur.",
+        "Comparez les deux preuves avant de décider.",
+    ),
+    "XML_DIFFERS_FROM_PAGE": (
+        "Les données de facture contenues dans le fichier ne disent pas la même chose que la page.",
+        "Ne croyez ni l'une ni l'autre avant que le fournisseur ait dit laquelle vaut.",
+    ),
+    "CLAIM_DIFFERS": (
+        "Le document ne dit pas la même chose que ce qui a été envoyé avec lui.",
+        "C'est le document qui compte ; demandez à l'expéditeur si la différence importe.",
+    ),
+    "PAGES_NOT_READ": (
+        "Le document a plus de pages que ce qui a été lu.",
+        "Regardez les autres pages vous-même ; l'essentiel peut s'y trouver.",
+    ),
+    "XML_UNREADABLE": (
+        "Les données de facture contenues dans le fichier sont endommagées.",
+        "Ce qui a été lu vient de la page seule.",
+    ),
+    "ATTACHMENTS_NOT_READ": (
+        "Le fichier porte des pièces jointes qui n'ont pas été lues.",
+        "Elles ne font pas partie de ce qui a été vérifié.",
+    ),
+    "OCR_OFF": (
+        "Le document est une image, et les images ne sont pas lues ici.",
+        "Lisez-le vous-même ; un PDF qui contient son texte peut être lu par la machine.",
+    ),
+    "OCR_FAILED": (
+        "La lecture d'une page comme image n'a pas réussi.",
+        "Faites-la relire, ou lisez-la vous-même.",
+    ),
+    "OCR_UNAVAILABLE": (
+        "Le moteur qui lit les images ne marche pas sur cette installation.",
+        "L'exploitant doit y regarder ; faites relire le document ensuite.",
+    ),
+    "PAGE_NOT_RENDERED": (
+        "Une page n'a pas pu être dessinée, donc pas lue.",
+        "Téléchargez l'original, et regardez-le avec prudence.",
+    ),
+    "LOW_CONFIDENCE": (
+        "Une bonne part du document était difficile à lire.",
+        "Comparez chaque valeur avec la page ; un scan plus net se lit mieux.",
+    ),
+    "DOCUMENT_UNREADABLE": (
+        "Le document n'a pas pu être lu.",
+        "Lisez-le vous-même, ou demandez-le dans un autre format.",
+    ),
+    "DOCUMENT_NOT_READ": (
+        "Le document n'a pas été lu : la machine a renoncé après plusieurs essais.",
+        "Lisez-le vous-même, ou faites-le relire plus tard.",
+    ),
+}
+
+
+def worded(findings: Sequence[Mapping[str, Any]], language: str) -> list[dict[str, Any]]:
+    """The findings with message and hint in `language`; English where there is no other."""
+    if language != FRENCH:
+        return [dict(finding) for finding in findings]
+    return [_in_french(finding) for finding in findings]
+
+
+def _in_french(finding: Mapping[str, Any]) -> dict[str, Any]:
+    words = _FRENCH.get(finding["code"])
+    return dict(finding) if words is None else {**finding, "message": words[0], "hint": words[1]}
