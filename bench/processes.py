@@ -1,7 +1,8 @@
-"""What the web server's processes use, read from /proc."""
+"""What processes use, read from /proc."""
 
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,11 +70,72 @@ def _children(pid: int) -> list[int]:
 
 def _rss_bytes(pid: int) -> int:
     """Resident memory of a process; 0 when it is gone."""
+    return _status_bytes(pid, "VmRSS:")
+
+
+def _status_bytes(pid: int, name: str) -> int:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return 0
     for line in status.splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(name):
             return int(line.split()[1]) * _KIB
     return 0
+
+
+@dataclass
+class PeakOf:
+    """The largest resident memory that one process of a kind had."""
+
+    rss_bytes: int = 0
+
+
+@contextmanager
+def watch_peaks(modules: Sequence[str]) -> Iterator[dict[str, PeakOf]]:
+    """Watch this process's children that run these modules, for the length of the block."""
+    peaks = {module: PeakOf() for module in modules}
+    done = threading.Event()
+
+    def sample() -> None:
+        while not done.wait(_SAMPLE_EVERY_S):
+            for module, peak in peaks.items():
+                for pid in own_children([module]):
+                    peak.rss_bytes = max(peak.rss_bytes, _peak_bytes(pid))
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield peaks
+    finally:
+        done.set()
+        thread.join()
+
+
+def own_children(modules: Sequence[str]) -> list[int]:
+    """The children of this process that run one of the modules."""
+    return [pid for pid in _children(os.getpid()) if _runs(pid, modules)]
+
+
+def cpu_s(pid: int) -> float:
+    """CPU time that a process, and what it started and waited for, has used; 0 when it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    # The name before the parenthesis may hold anything.
+    fields = stat.rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _runs(pid: int, modules: Sequence[str]) -> bool:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return any(module.encode() in command for module in modules)
+
+
+def _peak_bytes(pid: int) -> int:
+    """The most that a process has had resident so far; 0 when it is gone."""
+    return _status_bytes(pid, "VmHWM:")

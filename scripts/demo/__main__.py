@@ -100,8 +100,8 @@ def _what_to_look_at(stack: Stack) -> str:
             f"  login     {admin['username']} / {admin['password']}",
             f"  API       {stack.base_url}/docs",
             f"  keys      {stack.credentials_path}\n",
-            "Look at the review queue: the invoice waits there for your decision, beside its",
-            "facts. Then at the escrow and its payments, and at the audit entries that tell why",
+            "Look at the review queue: the invoice waits there for your decision, beside what was",
+            "read. Then at the escrow and its payments, and at the audit entries that tell why",
             "each of them left.\n",
         )
     )

@@ -18,6 +18,8 @@ from scripts.demo.photos import photo_at, photo_without_position
 # Where the house is being built, and how far from it a photo may be taken.
 SITE_LAT, SITE_LNG, FENCE_RADIUS_M = 14.693700, -17.444060, 80
 TOTAL = "4500.00"
+TOTAL_OF_INVOICE = "1200.00"
+SUPPLIER = "Quincaillerie du Plateau"
 MILESTONES: Sequence[Mapping[str, Any]] = (
     {
         "sequence_index": 1,
@@ -44,7 +46,12 @@ MILESTONES: Sequence[Mapping[str, Any]] = (
         "label": "Roof sheets bought",
         "amount": "1200.00",
         "proof_kind": "INVOICE",
-        "proof_requirements": {"expected_amount": "1200.00", "expected_currency": "EUR"},
+        "proof_requirements": {
+            "expected_amount": TOTAL_OF_INVOICE,
+            "expected_currency": "EUR",
+            "expected_store_name": SUPPLIER,
+            "expected_iban_last4": "0189",
+        },
     },
 )
 APPROVAL_NOTE = "The walls stand; the same plot as in the first photo."
@@ -222,31 +229,48 @@ def let_a_person_decide(journey: Journey) -> None:
 
 
 def send_an_invoice(journey: Journey) -> None:
-    """An invoice is taken in and waits, unread, for a person."""
+    """An invoice is read by a worker and compared with the agreement; a person decides on it."""
     number = f"F-{secrets.randbelow(900_000) + 100_000}"
     pdf = make_invoice_pdf(_invoice(number))
-    proof = journey.provider.upload(
+    sent = journey.provider.upload(
         "/proofs",
         {"escrow_id": journey.escrow_id, "milestone_idx": 3, "type": "INVOICE"},
         (f"{number}.pdf", pdf, "application/pdf"),
     )
-    _expect_proof(proof, "PENDING")
+    _expect_proof(sent, "PENDING")
+    journey.display.say("Documents are always for a person. A machine reads them beforehand.")
+    journey.display.fact("invoice", f"{number}, PDF of {len(pdf)} bytes, {sent['processing']}")
+    proof = wait_for(
+        journey.display, "a worker to read the invoice", lambda: _read(journey, int(sent["id"]))
+    )
+    values = {name: field["value"] for name, field in proof["fields"].items()}
+    expect(values.get("total") == TOTAL_OF_INVOICE, f"The total was read as {values.get('total')}.")
+    expect(values.get("number") == number, f"The number was read as {values.get('number')}.")
+    failed = [check["name"] for check in proof["checks"] if check["agrees"] is not True]
+    expect(not failed, f"These checks do not agree: {failed}")
+    expect(proof["status"] == "PENDING", f"The invoice is {proof['status']}.")
     milestone = journey.milestone(3)
     expect(milestone["status"] == "PENDING_REVIEW", f"The milestone is {milestone['status']}.")
     queue = journey.support.get("/proofs", status="PENDING", escrow_id=journey.escrow_id)["items"]
     expect([item["id"] for item in queue] == [proof["id"]], "Support does not see the invoice.")
     journey.waiting_proof_id = int(proof["id"])
-    journey.display.say("Documents are always for a person. Nobody has read this one yet.")
-    journey.display.fact("invoice", f"{number}, PDF of {len(pdf)} bytes")
-    journey.display.fact("proof", f"{proof['id']} {proof['status']}, unread")
+    for name in ("total", "currency", "supplier", "number", "date"):
+        journey.display.fact(name, values.get(name, "not found"))
+    _show_checks(journey.display, proof)
+    journey.display.fact("proof", f"{proof['id']} {proof['status']}, waits for a person")
     journey.display.fact("milestone 3", milestone["status"])
+
+
+def _read(journey: Journey, proof_id: int) -> dict[str, Any] | None:
+    proof = journey.support.get(f"/proofs/{proof_id}")
+    return proof if proof["processing"] in {"done", "failed"} else None
 
 
 def _invoice(number: str) -> InvoiceText:
     return InvoiceText(
         number=number,
         issued_on=clock.now().date().isoformat(),
-        supplier="Quincaillerie du Plateau",
+        supplier=SUPPLIER,
         customer="Chantier de deux pièces",
         lines=(("48 tôles ondulées, 2 m", "960,00 €"), ("Vis, faîtières, transport", "240,00 €")),
         total="1 200,00 €",
@@ -318,5 +342,5 @@ STEPS: Sequence[tuple[str, Callable[[Journey], None]]] = (
     ("A photo from another place is refused", refuse_a_photo_from_elsewhere),
     ("A photo without a position waits for a person", send_a_photo_without_position),
     ("A person approves it, and 1,800.00 EUR reach the provider", let_a_person_decide),
-    ("An invoice for 1,200.00 EUR is sent and waits, unread", send_an_invoice),
+    ("An invoice for 1,200.00 EUR is read, compared, and waits", send_an_invoice),
 )
