@@ -86,7 +86,7 @@ def _invoice(number: int) -> InvoiceText:
 def _text(paths: Sequence[Path], rounds: int) -> Measured:
     measured = Measured()
     _read(paths[0], "none")  # starts the child
-    for path in paths if len(paths) > 1 else paths * rounds:
+    for path in paths if len(paths) > 1 else [paths[0]] * rounds:
         _measure(measured, path, "none")
     return measured
 
