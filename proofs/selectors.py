@@ -230,7 +230,9 @@ def get_proof_for_advice(proof_id: int) -> Proof:
     """A proof with all the people around it, none of whom may be told of."""
     people = ("client", "provider", "submitted_by", "submitted_for")
     managers = [f"{person}__managed_by" for person in people]
-    return Proof.objects.select_related("upload", "milestone", *people, *managers).get(pk=proof_id)
+    return Proof.objects.select_related("upload", "milestone", "reading", *people, *managers).get(
+        pk=proof_id
+    )
 
 
 def lock_running_advice(proof_id: int) -> AdviceRun | None:

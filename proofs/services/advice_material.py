@@ -1,7 +1,7 @@
 """Gathering what the advisor is told of one proof, and what of it must never leave."""
 
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from proofs.advisor.prompt import VOCABULARY
 from proofs.masking import Personal, personal_values
 from proofs.models import Proof
 from proofs.readers import pool
+from proofs.readers.documents.facts import PAGE_BREAK
 from proofs.states import ProofType
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def gather(proof: Proof) -> Material:
         mandate=_mandate(proof.milestone),
         backend=Backend(
             findings=proof.findings,
-            checks=(),
+            checks=() if proof.reading is None else proof.reading.checks,
             distance_m=None if proof.distance_m is None else str(proof.distance_m),
             waits_for_person=bool(proof.review_reasons),
         ),
@@ -44,6 +45,7 @@ def gather(proof: Proof) -> Material:
             media_type=proof.upload.media_type,
             received_at=proof.received_at,
             image=proof.facts if is_photo else None,
+            reading=_reading(proof),
             picture=_picture(proof.upload.storage_name) if is_photo else None,
         ),
         known=known_values(proof),
@@ -90,6 +92,27 @@ def _mandate(milestone: "Milestone") -> Mandate:
         geofence_radius_m=None if radius_m is None else str(radius_m),
         requirements=milestone.proof_requirements,
     )
+
+
+def _reading(proof: Proof) -> Mapping[str, Any] | None:
+    """What was read of a document, under the names of `readers.documents.facts.Reading`.
+
+    Of its first pages only: as many as the installation lets the model see.
+    """
+    found = proof.reading
+    if found is None:
+        return None
+    pages = settings.AI_PROOF_MAX_PDF_PAGES
+    return {
+        "pages_total": found.pages_total,
+        "pages_read": found.pages_read,
+        "engine": found.engine,
+        "status": found.status,
+        "fields": {
+            name: field for name, field in found.fields.items() if (field.get("page") or 1) <= pages
+        },
+        "text": PAGE_BREAK.join(found.raw_text.split(PAGE_BREAK)[:pages]),
+    }
 
 
 def _picture(storage_name: str) -> bytes:

@@ -31,6 +31,8 @@ MAX_TILT = 10.0
 MAX_VALUE_CHARS = 300
 MAX_TEXT_CHARS = 20_000
 MAX_NOTES = 50
+# Stands in a reading's text where a page ends and another begins.
+PAGE_BREAK = "\f"
 # A broken page tree can claim any number of pages.
 MAX_PAGES_CLAIMED = 10_000_000
 
@@ -264,7 +266,7 @@ class Reading:
 
     `fields` is what the pages show and `xml_fields` what an embedded e-invoice says; the two are
     kept apart so that they can be compared. `engine` is the OCR engine that was asked, `text` for a
-    document that needed none. `text` is an excerpt in reading order.
+    document that needed none. `text` is an excerpt in reading order, a PAGE_BREAK between pages.
     """
 
     media_type: str

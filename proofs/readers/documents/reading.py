@@ -10,6 +10,7 @@ from pathlib import Path
 from proofs.readers.documents import einvoice, fields, pdf
 from proofs.readers.documents.facts import (
     MAX_TEXT_CHARS,
+    PAGE_BREAK,
     Field,
     FieldName,
     Note,
@@ -169,8 +170,8 @@ def put_together(
 
 def excerpt(pages: Sequence[Page]) -> str:
     """Give the text of pages in reading order, at most so much as is kept."""
-    text = "\n".join(line.text for page in pages for line in lines_of(page))
-    return text[:MAX_TEXT_CHARS]
+    texts = ("\n".join(line.text for line in lines_of(page)) for page in pages)
+    return PAGE_BREAK.join(texts)[:MAX_TEXT_CHARS]
 
 
 def _read_picture(path: Path, media_type: str, *, engine: Engine, country: str | None) -> Reading:

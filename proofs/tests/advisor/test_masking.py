@@ -101,6 +101,19 @@ def test_a_field_and_a_text_that_agree_show_the_same_placeholder() -> None:
     assert masker.whole(Kind.NAME, "") == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("IBAN DE89 3704 0044 0532 0130 00 Commerzbank AG", "IBAN [IBAN_1] Commerzbank AG"),
+        ("BE68539007547034.", "[IBAN_1]."),
+        # One figure wrong: it is some reference, and no account.
+        ("ref DE89370400440532013001", "ref DE89370400440532013001"),
+    ],
+)
+def test_the_check_digits_say_what_is_an_account_and_where_it_ends(text: str, said: str) -> None:
+    assert masked(text, KnownValues()) == said
+
+
 def test_overlapping_finds_are_one_placeholder() -> None:
     known = KnownValues(names=frozenset({"Awa Sow"}), emails=frozenset({"awa.sow@example.org"}))
 

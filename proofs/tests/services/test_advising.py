@@ -19,11 +19,13 @@ from kobatela.kernel import clock
 from payments.selectors import payments_of
 from proofs.advisor.advising import consult
 from proofs.models import AdviceRun, AdvisorState, Proof
+from proofs.readers.documents.facts import PAGE_BREAK
 from proofs.services import advising
 from proofs.services.advising import advise, sweep_advice
 from proofs.states import AdviceStatus, Processing, ProofStatus
 from proofs.tests.advised import model as model  # noqa: PLC0414
-from proofs.tests.factories import claim, photo, site_escrow, submit, vague_photo
+from proofs.tests.advised import read
+from proofs.tests.factories import PDF, claim, photo, site_escrow, submit, vague_photo
 from proofs.tests.model_server import ModelServer, Scripted, advice, pictures_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_noon")]
@@ -342,6 +344,54 @@ def test_the_picture_is_small_and_the_model_reads_what_was_agreed(
     # Where it was taken is no business of the model's; how far away is.
     assert "5.351" not in text
     assert '"distance_m": "110.' in text
+
+
+def a_document(text: str = "Facture\nTotal 10,00 EUR", **fields: str) -> Proof:
+    """An invoice that was read and checked."""
+    escrow = site_escrow(terms={"proof_kind": "INVOICE"})
+    return read(submit(escrow, PDF, proof_type="INVOICE"), text, **fields)
+
+
+def test_a_document_waits_for_advice_after_its_checks_and_then_for_a_person(
+    model: ModelServer, doorbells: Doorbells, django_capture_on_commit_callbacks: Any
+) -> None:
+    model.say(advice("warning", 0.5, ("amount_differs",)))
+    with django_capture_on_commit_callbacks(execute=True):
+        proof = a_document(total="10.00")
+    assert outcome(proof)[:2] == (ProofStatus.PENDING, Processing.ADVISING)
+    assert doorbells.for_task("proofs.tasks.advise") == [(str(proof.pk),)]
+
+    advise(proof_id=proof.pk)
+
+    assert outcome(proof) == (ProofStatus.PENDING, Processing.DONE, ["DOCUMENT", "AI_ADVICE"])
+    assert proof.ai_flags == ["amount_differs"]
+    assert '"name": "total"' in model.texts[0]
+    assert '"value": "10.00"' in model.texts[0]
+    assert pictures_of(model.bodies[0]) == []
+
+
+def test_a_document_that_is_clean_still_waits_for_a_person(model: ModelServer) -> None:
+    proof = a_document()
+
+    advise(proof_id=proof.pk)
+
+    assert outcome(proof) == (ProofStatus.PENDING, Processing.DONE, ["DOCUMENT"])
+
+
+def test_with_the_advisor_off_a_document_is_done_after_its_checks() -> None:
+    assert outcome(a_document()) == (ProofStatus.PENDING, Processing.DONE, ["DOCUMENT"])
+
+
+def test_of_a_document_the_model_reads_the_first_pages_only(
+    model: ModelServer, settings: Settings
+) -> None:
+    settings.AI_PROOF_MAX_PDF_PAGES = 2
+    proof = a_document(PAGE_BREAK.join(["page one", "page two", "page three"]), total="1.00")
+
+    advise(proof_id=proof.pk)
+
+    assert "page two" in model.texts[0]
+    assert "page three" not in model.texts[0]
 
 
 @pytest.mark.django_db(transaction=True)

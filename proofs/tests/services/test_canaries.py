@@ -13,8 +13,8 @@ from payments.tests.accounts import make_destination
 from proofs.advisor import client
 from proofs.models import AdviceRun, Proof
 from proofs.services.advising import advise
-from proofs.tests.advised import turn_on
-from proofs.tests.factories import photo, site_escrow, submit
+from proofs.tests.advised import read, turn_on
+from proofs.tests.factories import PDF, photo, site_escrow, submit
 from proofs.tests.model_server import pictures_of, running
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_noon")]
@@ -91,6 +91,25 @@ def sent_by(case: Case) -> Proof:
     return submit(escrow, photo(software=case.spelled()[:250]), metadata=claims)
 
 
+def document_of(case: Case) -> Proof:
+    """An invoice that is full of them, read, with what was expected of it."""
+    wanted = {"expected_iban": case.ibans[0], "expected_beneficiary": case.names[0]}
+    escrow = site_escrow(
+        client=make_user(username=case.names[1], email=case.emails[1], phone=case.phones[1]),
+        provider=make_user(username=case.names[2], email=case.emails[2], phone=case.phones[2]),
+        terms={"proof_kind": "INVOICE", "proof_requirements": wanted},
+    )
+    text = f"FACTURE\n{case.spelled()}\nTotal 10,00 EUR\n" + "\n".join(
+        (*case.names, *case.ibans, *case.emails, *case.phones)
+    )
+    proof = submit(escrow, invoice(case.emails[0]), proof_type="INVOICE")
+    return read(proof, text, iban=case.ibans[0], supplier=case.names[0], number=case.phones[0])
+
+
+def invoice(title: str) -> bytes:
+    return PDF.replace(b"<<>>", f"<</Title ({title})>>".encode())
+
+
 @pytest.fixture
 def watched(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A model that fails the test when one of them arrives, however it is spelled."""
@@ -115,6 +134,18 @@ def test_d39_none_of_sixty_canaries_leaves(watched: Any) -> None:
         assert "[EMAIL_1]" in text
         assert "[PHONE_1]" in text
         assert len(pictures_of(body)) == 1
+
+
+def test_d39_none_of_them_leaves_with_a_document(watched: Any) -> None:
+    for case in CASES:
+        advise(proof_id=document_of(case).pk)
+
+    assert [run.status for run in AdviceRun.objects.all()] == ["advised"] * 5
+    for body, text in zip(watched.bodies, watched.texts, strict=True):
+        assert "Total 10,00 EUR" in text
+        assert '"name": "iban", "agrees": true' in text
+        # What stands on a page cannot be masked in a picture of it.
+        assert pictures_of(body) == []
 
 
 def test_r5_if_the_masks_fail_the_last_filter_stops_every_request(

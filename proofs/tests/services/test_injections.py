@@ -12,10 +12,10 @@ from escrow.tests.factories import milestone_of
 from payments.models import Payment
 from proofs.advisor.advising import INJECTION_FLAG
 from proofs.models import AdviceRun, Proof
-from proofs.services.advice import hand_over
 from proofs.services.advising import advise
 from proofs.states import Processing, ProofStatus
 from proofs.tests.advised import model as model  # noqa: PLC0414
+from proofs.tests.advised import read
 from proofs.tests.factories import PDF, photo, site_escrow, submit, vague_photo
 from proofs.tests.injections import OBEYED, injections
 from proofs.tests.model_server import ModelServer, Scripted
@@ -35,11 +35,7 @@ def read_document(text: str) -> Proof:
     terms = {"proof_kind": "INVOICE", "proof_requirements": {"notes": text}}
     content = PDF.replace(b"<<>>", f"<</Title ({text})>>".encode())
     proof = submit(site_escrow(terms=terms), content, proof_type="INVOICE", metadata={"n": text})
-    Proof.objects.filter(pk=proof.pk).update(processing=Processing.CHECKING)
-    proof.refresh_from_db()
-    hand_over(proof=proof)
-    assert proof.processing == Processing.ADVISING
-    return proof
+    return read(proof, f"Facture 2026-042\n{text}\nTotal 1 250,00 EUR", supplier=text)
 
 
 def test_r7_200_injected_proofs_and_an_obeying_model_change_no_state(
