@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django_celery_beat.models import PeriodicTask
 
 from audit.actions import Action
+from audit.alert_types import AlertStatus, Severity
 from audit.errors import AlertNotFound
-from audit.models import Alert, AuditEntry, JobLock, JobRun, OutboxEvent, Switch
+from audit.models import Alert, AuditEntry, JobLock, JobRun, JobRunStatus, OutboxEvent, Switch
 from kobatela.kernel import clock
 
 _APART_PREFIX = "apart:"
@@ -127,20 +128,35 @@ def lock_alert(alert_id: int) -> Alert:
     return alert
 
 
+def open_alerts_by_severity() -> dict[str, int]:
+    """How many alerts nobody has acknowledged, by severity; 0 where there are none."""
+    waiting = Alert.objects.filter(status=AlertStatus.OPEN).order_by()
+    counted = dict(waiting.values_list("severity").annotate(Count("pk")))
+    return {severity.value: counted.get(severity, 0) for severity in Severity}
+
+
 @dataclass(frozen=True, slots=True)
-class LateJob:
-    """A scheduled job that should have begun `late_s` seconds ago."""
+class JobAge:
+    """An enabled job of the schedule that began `age_s` seconds ago.
+
+    One that never began: how long its calls were in vain, as the scheduler counts them.
+    """
 
     name: str
     every_s: int
-    late_s: int
+    age_s: int
+
+    @property
+    def late_s(self) -> int:
+        """How many seconds ago it should have begun again."""
+        return self.age_s - self.every_s
 
 
-def late_jobs() -> list[LateJob]:
-    """The enabled jobs of the schedule that did not begin within two of their periods.
+def job_ages() -> list[JobAge]:
+    """Every enabled job of the schedule, by name.
 
-    One that never began is late once the scheduler has called it three times: its own row says
-    when it was last called, not since when it waits.
+    For one that never began its own row says when it was last called, not since when it waits: so
+    its calls are counted.
     """
     latest = JobRun.objects.filter(name=OuterRef("name")).order_by("-started_at")
     scheduled = (
@@ -153,19 +169,25 @@ def late_jobs() -> list[LateJob]:
     found = []
     for job in scheduled:
         every = job.interval.schedule.run_every
-        if job.began_at is not None:
-            late = clock.now() - job.began_at - every
-        else:
-            late = every * (job.total_run_count - 1)
-        if late > every:
-            every_s, late_s = int(every.total_seconds()), int(late.total_seconds())
-            found.append(LateJob(name=job.name, every_s=every_s, late_s=late_s))
+        age = every * job.total_run_count if job.began_at is None else clock.now() - job.began_at
+        found.append(JobAge(job.name, int(every.total_seconds()), int(age.total_seconds())))
     return found
+
+
+def late_jobs() -> list[JobAge]:
+    """The enabled jobs of the schedule that did not begin within two of their periods."""
+    return [job for job in job_ages() if job.late_s > job.every_s]
 
 
 def latest_run(name: str) -> JobRun | None:
     """The latest run of a job."""
     return JobRun.objects.filter(name=name).order_by("-started_at", "-pk").first()
+
+
+def latest_ended_run(name: str) -> JobRun | None:
+    """The latest run of a job that came to an end."""
+    ended = JobRun.objects.filter(name=name).exclude(status=JobRunStatus.RUNNING)
+    return ended.order_by("-started_at", "-pk").first()
 
 
 def job_locks() -> QuerySet[JobLock]:

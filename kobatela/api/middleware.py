@@ -8,9 +8,13 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from kobatela.api.errors import page_for_status
+from kobatela.kernel import metrics
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.context import is_valid_request_id, new_request_id, working_for
+from kobatela.rest import meter
 
+_NO_ROUTE, _OTHER = "none", "other"
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _access = logging.getLogger("kobatela.access")
 
 
@@ -31,6 +35,7 @@ class RequestIdMiddleware:
                 response = _in_shape(request, response)
             response.headers["X-Request-ID"] = name
             _log(request, response, started)
+            _count(request, response, started)
         # Django would log the path of every refusal again; a path may hold a secret link.
         response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
         return response
@@ -61,6 +66,15 @@ def _log(request: HttpRequest, response: HttpResponseBase, started: float) -> No
             "actor": caller.actor if isinstance(caller, Caller) else None,
         },
     )
+
+
+def _count(request: HttpRequest, response: HttpResponseBase, started: float) -> None:
+    match = request.resolver_match
+    # The pattern, so that there are as many series as routes and no more.
+    route = match.route if match else _NO_ROUTE
+    method = request.method if request.method in _METHODS else _OTHER
+    meter.count(metrics.REQUESTS, method or _OTHER, route, str(response.status_code))
+    meter.observe(metrics.REQUEST_SECONDS, time.perf_counter() - started, route)
 
 
 def _subject(kwargs: dict[str, object]) -> str | None:

@@ -225,6 +225,8 @@ KOBATELA_TRUSTED_PROXIES = env.int("KOBATELA_TRUSTED_PROXIES", default=0)
 KOBATELA_JSON_MAX_BYTES = env.int("KOBATELA_JSON_MAX_BYTES", default=1_048_576)
 # A form with the largest file (PDF, 25 MB) and its fields.
 KOBATELA_UPLOAD_MAX_BYTES = env.int("KOBATELA_UPLOAD_MAX_BYTES", default=26 * 1_048_576)
+# Without a key of staff; production makes it false.
+KOBATELA_METRICS_PUBLIC = env.bool("KOBATELA_METRICS_PUBLIC", default=True)
 KOBATELA_DOCS_ENABLED = env.bool("KOBATELA_DOCS_ENABLED", default=True)
 CORS_ALLOW_HEADERS = [
     "authorization",

@@ -15,6 +15,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
+# How much is paid and how often is nobody's business but the installation's.
+KOBATELA_METRICS_PUBLIC = env.bool("KOBATELA_METRICS_PUBLIC", default=False)
 # Whoever takes over an account must not be paid before its owner can notice.
 KOBATELA_DESTINATION_COOLING_S = env.int("KOBATELA_DESTINATION_COOLING_S", default=24 * 3600)
 # Only behind a proxy that sets this header itself; anybody else could claim to use TLS.
