@@ -5,7 +5,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -13,56 +13,11 @@ from django.db import transaction
 from audit.actions import Action
 from audit.alert_types import AlertType, Severity
 from audit.errors import JobLockLost
-from audit.models import JobLock, JobRun, JobRunStatus
+from audit.models import JobRun, JobRunStatus
 from audit.services.alerts import raise_alert
 from audit.services.entries import record
+from audit.services.locks import LockBackend, lock_backend
 from kobatela.kernel import clock
-
-
-class LockBackend(Protocol):
-    """Where locks live. Every method is safe to call from any process at any time."""
-
-    def acquire(self, name: str, owner: str) -> str | None:
-        """Take the lock; the former owner whose lock ran out, "" if it was free, None if held."""
-
-    def refresh(self, name: str, owner: str) -> bool:
-        """Hold it for another period; False when it is no longer the owner's."""
-
-    def release(self, name: str, owner: str) -> bool:
-        """Give it back; False when it was no longer the owner's."""
-
-
-class DatabaseLocks:
-    """Locks as rows, safe because a row is updated by one transaction at a time."""
-
-    def __init__(self, hold: timedelta) -> None:
-        self._hold = hold
-
-    def acquire(self, name: str, owner: str) -> str | None:
-        """See LockBackend."""
-        now = clock.now()
-        JobLock.objects.bulk_create([JobLock(name=name, owner="")], ignore_conflicts=True)
-        with transaction.atomic():
-            lock = JobLock.objects.select_for_update().get(pk=name)
-            if lock.owner and lock.expires_at is not None and lock.expires_at > now:
-                return None
-            former = lock.owner
-            lock.owner = owner
-            lock.acquired_at = lock.heartbeat_at = now
-            lock.expires_at = now + self._hold
-            lock.save(update_fields=["owner", "acquired_at", "heartbeat_at", "expires_at"])
-        return former
-
-    def refresh(self, name: str, owner: str) -> bool:
-        """See LockBackend."""
-        now = clock.now()
-        held = JobLock.objects.filter(pk=name, owner=owner)
-        return held.update(heartbeat_at=now, expires_at=now + self._hold) == 1
-
-    def release(self, name: str, owner: str) -> bool:
-        """See LockBackend."""
-        held = JobLock.objects.filter(pk=name, owner=owner)
-        return held.update(owner="", expires_at=None) == 1
 
 
 class Heartbeat:
@@ -97,7 +52,7 @@ def run_exclusively(name: str, work: Callable[[Heartbeat], dict[str, Any]]) -> J
     their audit entries are written in transactions of their own; `work` opens its own too.
     """
     hold = timedelta(seconds=settings.JOB_LOCK_HOLD_S)
-    locks: LockBackend = DatabaseLocks(hold)
+    locks = lock_backend()
     owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
     run = _begin(locks, name, owner)
     if run is None:
@@ -112,8 +67,16 @@ def run_exclusively(name: str, work: Callable[[Heartbeat], dict[str, Any]]) -> J
     return _end(locks, run, JobRunStatus.DONE, result=result)
 
 
-@transaction.atomic
 def _begin(locks: LockBackend, name: str, owner: str) -> JobRun | None:
+    try:
+        with transaction.atomic():
+            return _take(locks, name, owner)
+    except BaseException:
+        locks.undo(name, owner)
+        raise
+
+
+def _take(locks: LockBackend, name: str, owner: str) -> JobRun | None:
     former = locks.acquire(name, owner)
     if former is None:
         return None

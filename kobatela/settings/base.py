@@ -261,6 +261,9 @@ DATABASES["apart"] = {
 }
 AUDIT_APART_DATABASE = "apart"
 # A job that has not shown life for this long may be taken over.
+KOBATELA_JOB_LOCK_BACKEND = env.one_of(
+    "KOBATELA_JOB_LOCK_BACKEND", ("database", "redis"), default="database"
+)
 JOB_LOCK_HOLD_S = env.int("KOBATELA_JOB_LOCK_HOLD_S", default=120)
 AUTHENTICATION_BACKENDS = ["kobatela.accounts.backends.StaffBackend"]
 # From these amounts on (not including them) two people approve; a currency without a figure always.
