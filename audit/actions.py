@@ -12,6 +12,7 @@ class Action(StrEnum):
 
     # --- audit ------------------------------------------------------------------------------
     ALERT_RAISED = "alert.raised"
+    AUDIT_EXPORTED = "audit.exported"
     ALERT_ACKNOWLEDGED = "alert.acknowledged"
     JOB_LOCK_ACQUIRED = "job.lock_acquired"
     JOB_LOCK_REFRESHED = "job.lock_refreshed"

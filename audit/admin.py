@@ -7,9 +7,11 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -17,8 +19,9 @@ from audit import selectors
 from audit.alert_types import AlertStatus
 from audit.models import Alert, AuditEntry, JobLock, JobRun, OutboxEvent, Switch
 from audit.services.alerts import acknowledge_alert
+from audit.services.exports import begin_export, export_lines
 from audit.services.switches import set_switch
-from kobatela.kernel.admin import ADMIN_GROUP, Command, ConsoleAdmin
+from kobatela.kernel.admin import ADMIN_GROUP, Command, ConsoleAdmin, has_role
 
 
 def _pretty(text: str) -> SafeString:
@@ -40,6 +43,7 @@ class AuditEntryAdmin(ConsoleAdmin):
     search_help_text = "Subject, actor or action, exactly: escrow:12, staff:3, proof.approved"
     ordering = ("-id",)
     list_per_page = 100
+    change_list_template = "audit/entries.html"
     fields = (
         "id",
         "at",
@@ -53,6 +57,24 @@ class AuditEntryAdmin(ConsoleAdmin):
         "request_id",
         "content",
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        """The export, before the pages of single entries."""
+        export = self.admin_site.admin_view(self.export)
+        return [path("export/", export, name="audit_auditentry_export"), *super().get_urls()]
+
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        """The trail as a file, of one subject where `?subject=` names it; for admins, audited."""
+        if not has_role(request, frozenset({ADMIN_GROUP})):
+            raise PermissionDenied
+        subject = request.GET.get("subject", "")[:80]
+        filters = {"subject": subject} if subject else {}
+        horizon = begin_export(actor=_actor(request), on_behalf_of=None, filters=filters)
+        response = StreamingHttpResponse(
+            export_lines(horizon=horizon, **filters), content_type="application/jsonl"
+        )
+        response.headers["Content-Disposition"] = 'attachment; filename="kobatela-audit.jsonl"'
+        return response
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

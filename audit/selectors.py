@@ -51,6 +51,7 @@ def entries(
     actor: str | None = None,
     action: str | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
 ) -> QuerySet[AuditEntry]:
     """Entries by the filters of `GET /audit/events`; an escrow finds its whole stream."""
     found = AuditEntry.objects.all()
@@ -66,7 +67,18 @@ def entries(
         found = found.filter(action=action)
     if since is not None:
         found = found.filter(at__gte=since)
+    if until is not None:
+        found = found.filter(at__lt=until)
     return found
+
+
+def transaction_horizon() -> int:
+    """The oldest transaction that still runs: of those below it no entry is missing, and none will
+    come. Ids tell nothing of the kind: one that was given out early may be committed late."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+        (horizon,) = cursor.fetchone()
+    return int(horizon)
 
 
 def matching_entries(term: str) -> QuerySet[AuditEntry]:

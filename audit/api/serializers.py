@@ -19,6 +19,12 @@ class EntryFilter(FilterSerializer):
     since = AwareDateTimeField(required=False)
 
 
+class ExportFilter(EntryFilter):
+    """The filters of GET /audit/export: those of the list, and an end."""
+
+    until = AwareDateTimeField(required=False)
+
+
 class EntryOut(serializers.ModelSerializer[AuditEntry]):
     """One audit entry. `body` is the object that the stored canonical text says."""
 

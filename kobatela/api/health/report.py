@@ -62,6 +62,7 @@ def staff_report(seen: Seen) -> dict[str, Any]:
     oldest = audit_selectors.waiting_events().first()
     return {
         "jobs": {job.name: _job_facts(job, now) for job in scheduled_jobs()},
+        "job_locks": {lock.name: _lock_facts(lock, now) for lock in _held_locks()},
         "psp_webhook_secret_fingerprints": secret_fingerprints(),
         "stripe_webhook_secret_fingerprints": secret_fingerprints(Door.STRIPE),
         "queue_depth": seen.redis and seen.redis.queue_depth,
@@ -100,11 +101,23 @@ def _is_scheduler_running() -> bool:
 
 
 def _lock_status() -> str:
-    held = [lock for lock in audit_selectors.job_locks() if lock.owner]
+    held = _held_locks()
     if not held:
         return "none"
     now = clock.now()
     return "stale" if any(lock.expires_at and lock.expires_at < now for lock in held) else "held"
+
+
+def _held_locks() -> list[Any]:
+    return [lock for lock in audit_selectors.job_locks() if lock.owner]
+
+
+def _lock_facts(lock: Any, now: datetime) -> dict[str, Any]:
+    return {
+        "owner": lock.owner,
+        "heartbeat_age_s": int((now - lock.heartbeat_at).total_seconds()),
+        "expires_in_s": int((lock.expires_at - now).total_seconds()),
+    }
 
 
 def _age_s(job: ScheduledJob, now: datetime) -> int | None:

@@ -50,10 +50,10 @@ def from_broker() -> Iterator[Sample]:
 
 
 def _machines() -> Iterator[Sample]:
-    advisor = proof_selectors.advisor_state()
-    yield Sample(metrics.AI_CALLS, advisor.calls)
-    yield Sample(metrics.AI_ERRORS, advisor.errors)
-    yield Sample(metrics.AI_BREAKER_OPEN, float(advisor.breaker != BreakerState.CLOSED))
+    advisor = proof_selectors.advisor_metrics()
+    yield Sample(metrics.AI_CALLS, advisor["calls"])
+    yield Sample(metrics.AI_ERRORS, advisor["errors"])
+    yield Sample(metrics.AI_BREAKER_OPEN, float(advisor["breaker"] != BreakerState.CLOSED))
     ocr = counted("ocr", "calls", "errors")
     yield Sample(metrics.OCR_CALLS, ocr["calls"])
     yield Sample(metrics.OCR_ERRORS, ocr["errors"])

@@ -203,6 +203,25 @@ def test_a_staff_key_is_told_more(scope: Scope) -> None:
     assert set(answer.json) == set(HealthOut().fields)
 
 
+def test_d09_who_holds_a_lock_is_told_to_staff_and_nobody_else() -> None:
+    _, secret = make_key(Scope.SUPPORT)
+    seen: list[Answer] = []
+
+    def look(_heartbeat: object) -> dict[str, Any]:
+        seen.extend([health(), health(key=secret)])
+        return {}
+
+    run = run_exclusively(most_frequent_job(), look)
+
+    assert run is not None
+    anyone, staff = seen
+    assert anyone.json["scheduler_lock"] == {"status": "held"}
+    assert run.owner.encode() not in anyone.body
+    (held,) = staff.json["job_locks"].values()
+    assert held["owner"] == run.owner
+    assert (held["heartbeat_age_s"] >= 0, held["expires_in_s"] > 0) == (True, True)
+
+
 def test_d09_a_secret_is_known_by_its_fingerprint_and_to_staff_only() -> None:
     _, secret = make_key(Scope.SUPPORT)
     with override_settings(
