@@ -185,6 +185,10 @@ class House:
         while self.doorbells.rung:
             name, arguments = self.doorbells.rung.pop(0)
             current_app.tasks[name](*arguments)
+        self.hand_on_reports()
+
+    def hand_on_reports(self) -> None:
+        """Hand on every webhook that has come."""
         while not self.psp.reports.empty():
             self._hand_on(*self.psp.reports.get())
 

@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 OUTSIDE_SETTINGS = {
     "KOBATELA_PORT", "WEB_WORKERS", "WEB_THREADS", "WORKER_PROCESSES",
     "DOCUMENT_PROCESSES", "DEMO_EXIT",
-    "KOBATELA_TEST_SCALE",
+    "KOBATELA_TEST_SCALE", "KOBATELA_CRASHPOINT",
 }  # fmt: skip
 # What docker compose puts together itself, or what makes no sense in its containers.
 NOT_FOR_CONTAINERS = {

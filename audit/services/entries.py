@@ -11,6 +11,7 @@ from audit.models import AuditEntry
 from audit.selectors import apart_stream
 from audit.services.appending import append, new_entry
 from kobatela.kernel import trace
+from kobatela.kernel.crashpoints import crashpoint
 
 
 def record(
@@ -72,3 +73,4 @@ def record_apart(
     alias = settings.AUDIT_APART_DATABASE
     with transaction.atomic(using=alias):
         append(alias, entry)
+    crashpoint("entry.kept_apart")

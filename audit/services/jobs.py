@@ -18,6 +18,7 @@ from audit.services.alerts import raise_alert
 from audit.services.entries import record
 from audit.services.locks import LockBackend, lock_backend
 from kobatela.kernel import clock
+from kobatela.kernel.crashpoints import crashpoint
 
 
 class Heartbeat:
@@ -57,6 +58,7 @@ def run_exclusively(name: str, work: Callable[[Heartbeat], dict[str, Any]]) -> J
     run = _begin(locks, name, owner)
     if run is None:
         return None
+    crashpoint("job.begun")
     try:
         result = work(Heartbeat(locks, name, owner, hold))
     except JobLockLost:
@@ -64,6 +66,7 @@ def run_exclusively(name: str, work: Callable[[Heartbeat], dict[str, Any]]) -> J
     except Exception as error:
         _end(locks, run, JobRunStatus.FAILED, error=type(error).__name__)
         raise
+    crashpoint("job.worked")
     return _end(locks, run, JobRunStatus.DONE, result=result)
 
 

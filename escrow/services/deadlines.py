@@ -18,6 +18,7 @@ from escrow.services.journal import Acting, record, save_escrow
 from escrow.services.outcomes import freeze, settle
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
+from kobatela.kernel.crashpoints import crashpoint
 from kobatela.kernel.errors import DomainError
 
 BY_DEADLINE = Acting("system:deadline")
@@ -34,7 +35,10 @@ def apply_due(*, escrow_id: int) -> bool:
     if not selectors.is_due(escrow_id, clock.now()):
         return False
     with transaction.atomic():
-        return apply_locked(selectors.lock_escrow(escrow_id))
+        applied = apply_locked(selectors.lock_escrow(escrow_id))
+        crashpoint("deadline.written")
+    crashpoint("deadline.applied")
+    return applied
 
 
 def apply_locked(escrow: Escrow) -> bool:

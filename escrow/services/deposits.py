@@ -27,6 +27,7 @@ from escrow.services.results import DepositResult
 from kobatela.accounts.services.approvals import withdraw
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
+from kobatela.kernel.crashpoints import crashpoint
 from kobatela.kernel.errors import InvalidState
 from kobatela.kernel.money import Money
 from payments.services import receipts
@@ -189,6 +190,7 @@ def expire_deposits(heartbeat: Heartbeat) -> dict[str, Any]:
                 withdraw(actor=_BY_JOB.actor, subject=deposit.reference, note="It expired.")
                 _fail(escrow, deposit, Action.DEPOSIT_EXPIRED, _BY_JOB)
                 expired += 1
+            crashpoint("deposit.expiry_written")
     return {"expired": expired}
 
 

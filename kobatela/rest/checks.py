@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps.config import AppConfig
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from kobatela.kernel import crashpoints
 from kobatela.rest.viewsets import KobatelaViewSet
 
 
@@ -43,3 +45,14 @@ def every_action_has_a_scope_row(
             if action not in view.scopes and action not in view.public
         ]
     return found
+
+
+@register
+def no_crashpoint_is_armed(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """rest.E002: a process that a test may end at will holds nobody's money."""
+    if not crashpoints.armed() or settings.KOBATELA_ENV in {"dev", "test"}:
+        return []
+    text = f"{crashpoints.VARIABLE} is set; only dev and test may have a process die on purpose."
+    return [Error(text, id="rest.E002")]

@@ -15,6 +15,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from kobatela.kernel import trace
 from kobatela.kernel.caller import Caller, Scope
+from kobatela.kernel.crashpoints import crashpoint
 from kobatela.kernel.errors import DomainError, Kind, ValidationFailed
 from kobatela.rest import idempotency, throttling
 from kobatela.rest.encoding import json_bytes
@@ -162,7 +163,10 @@ class KobatelaViewSet(GenericViewSet[Any]):
         if self.has_to_prepare(**kwargs):
             self.prepare(self.request, **kwargs)
         with transaction.atomic():
-            return handler(self.request, **kwargs)
+            response = handler(self.request, **kwargs)
+            crashpoint("command.written")
+        crashpoint("command.committed")
+        return response
 
     def _keyed(self, handler: Handler, kwargs: Mapping[str, Any], claim: Claim) -> HttpResponseBase:
         try:
@@ -170,26 +174,32 @@ class KobatelaViewSet(GenericViewSet[Any]):
                 if (stored := idempotency.find(claim)) is not None:
                     return _replay(stored)
                 self.prepare(self.request, **kwargs)
+                crashpoint("keyed.prepared")
             with transaction.atomic():
                 if (stored := idempotency.take(claim)) is not None:
                     return _replay(stored)
                 response = _as_bytes(handler(self.request, **kwargs))
+                crashpoint("keyed.done")
                 if 200 <= response.status_code < 300:
                     idempotency.keep(claim, self._to_store(response))
-                return response
+                crashpoint("keyed.kept")
+            crashpoint("keyed.committed")
         except DomainError as error:
             if not _is_stored(error):
                 raise
             return self._keep_refusal(claim, error)
+        return response
 
     def _keep_refusal(self, claim: Claim, error: DomainError) -> HttpResponseBase:
         # The command is rolled back whole, its hold on the key too; so the key is taken again.
         # Whoever came between has given the answer of this key, and then that one counts.
         response = _as_bytes(self.handle_exception(error))
+        crashpoint("refusal.rolled_back")
         with transaction.atomic():
             if (stored := idempotency.take(claim)) is not None:
                 return _replay(stored)
             idempotency.keep(claim, StoredAnswer(response.status_code, response.content))
+        crashpoint("refusal.committed")
         return response
 
     def _to_store(self, response: HttpResponse) -> StoredAnswer:

@@ -11,6 +11,7 @@ from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.canonical import sha256_hex
+from kobatela.kernel.crashpoints import crashpoint
 from payments import bells, selectors
 from payments.models import EventStatus, PspEvent
 from payments.services import reports
@@ -99,6 +100,8 @@ def process_event(*, event_id: int) -> EventStatus:
         done = reports.apply(report, target, actor=f"psp:{event.provider}")
         event.payment_id, event.funding_id = target.payment_id, target.funding_id
         _finish(event, done)
+        crashpoint("event.applied")
+    crashpoint("event.processed")
     return EventStatus(event.status)
 
 

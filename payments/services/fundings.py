@@ -10,6 +10,7 @@ from audit.services import entries
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
+from kobatela.kernel.crashpoints import crashpoint
 from kobatela.kernel.money import Money
 from payments import hooks, selectors
 from payments.errors import PspNotConfigured, PspRefused, PspUnavailable
@@ -44,6 +45,7 @@ def open_session(*, caller: Caller, escrow_id: int, payer_id: int, money: Money)
             payer_id=payer_id,
             money=money,
         )
+    crashpoint("funding.created")
     return open_at_psp(funding_id=funding.pk)
 
 
@@ -105,12 +107,15 @@ def open_at_psp(*, funding_id: int) -> Funding:
     except PspSaysNo as error:
         fail_funding(funding_id=funding_id, reason=PSP_REFUSED, actor=f"psp:{funding.psp}")
         raise PspRefused from error
+    crashpoint("funding.opened")
     with transaction.atomic(durable=True):
         funding = selectors.lock_funding(funding_id)
         if not funding.client_secret:
             funding.client_secret = opened.client_secret
             funding.psp_ref = opened.psp_ref
             _save(funding, "client_secret", "psp_ref")
+        crashpoint("funding.secret_written")
+    crashpoint("funding.secret_kept")
     return funding
 
 
@@ -122,8 +127,10 @@ def look_up_funding(*, funding_id: int) -> None:
     funding = _postpone_look(funding_id)
     if funding is None:
         return
+    crashpoint("funding.look_postponed")
     actor = f"psp:{funding.psp}"
     found = registry.get_psp(funding.psp).find_funding(funding.psp_key, funding.psp_ref or "")
+    crashpoint("funding.looked_up")
     if found.state is OrderState.SETTLED:
         succeed_funding(
             funding_id=funding_id,
@@ -211,6 +218,7 @@ def _succeed(funding: Funding, received: Money, psp_ref: str, actor: str) -> Non
     if received != funding.money:
         _alert_difference(funding)
     hooks.funding_handler().succeeded(funding, received, funding.psp)
+    crashpoint("funding.booked")
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from django.db import transaction
 from audit.actions import Action
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
+from kobatela.kernel.crashpoints import crashpoint
 from payments import hooks, selectors
 from payments.models import Attempt, Hold, Payment, PaymentKind, PaymentStatus
 from payments.psp.base import OrderState, Outcome, Reason
@@ -56,6 +57,7 @@ def record_outcome(*, attempt_id: int, outcome: Outcome, actor: str) -> Payment:
         case OrderState.NOT_FOUND | OrderState.BUSY | OrderState.UNKNOWN:
             _look_again_later(payment, attempt, outcome)
     _book_fee(payment, attempt, outcome, actor)
+    crashpoint("payment.outcome_written")
     return payment
 
 

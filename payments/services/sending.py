@@ -13,6 +13,7 @@ from django.db import transaction
 
 from audit.services import switches
 from kobatela.kernel import clock
+from kobatela.kernel.crashpoints import crashpoint
 from payments import selectors
 from payments.models import (
     Attempt,
@@ -55,8 +56,11 @@ def send_payment(*, payment_id: int) -> None:
     call = _claim(payment_id)
     if call is None:
         return
+    crashpoint("payment.claimed")
     outcome = _ask(registry.get_psp(call.psp), call)
+    crashpoint("payment.asked")
     record_outcome(attempt_id=call.attempt_id, outcome=outcome, actor=f"psp:{call.psp}")
+    crashpoint("payment.recorded")
 
 
 @transaction.atomic(durable=True)
@@ -88,6 +92,7 @@ def _begin(payment: Payment) -> Call:
         started_at=now,
     )
     mark_sent(payment, actor=_ACTOR)
+    crashpoint("payment.claim_written")
     return _call(payment, attempt, is_first=True)
 
 
@@ -97,6 +102,7 @@ def _resume(payment: Payment) -> Call:
     attempt.save(update_fields=["looks"])
     payment.lease_until = clock.now() + timedelta(seconds=settings.KOBATELA_PAYMENT_LEASE_S)
     save(payment, "lease_until")
+    crashpoint("payment.look_written")
     return _call(payment, attempt, is_first=False)
 
 
@@ -118,6 +124,7 @@ def _ask(psp: Psp, call: Call) -> Outcome:
     found = psp.find(call.kind, call.key, call.body)
     if found.state is not OrderState.NOT_FOUND:
         return found
+    crashpoint("payment.not_found")
     if call.may_repeat:
         return psp.send(call.kind, call.key, call.body)
     return Outcome(OrderState.NOT_FOUND, reason=Reason.OUTCOME_UNKNOWN)

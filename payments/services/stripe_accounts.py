@@ -10,6 +10,7 @@ from kobatela.accounts.selectors import get_user
 from kobatela.accounts.services.users import set_stripe_account
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.canonical import sha256_hex
+from kobatela.kernel.crashpoints import crashpoint
 from payments.errors import (
     DestinationExists,
     PspRefused,
@@ -57,6 +58,7 @@ def _open_account(caller: Caller, user: "User", country: str, service_agreement:
         service_agreement=service_agreement,
         metadata={"user": str(user.pk)},
     )
+    crashpoint("account.opened")
     return _keep(caller, user.pk, opened)
 
 

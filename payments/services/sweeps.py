@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from audit.services import switches
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
+from kobatela.kernel.crashpoints import crashpoint
 from payments import selectors
 from payments.psp import registry
 from payments.services.events import postpone_event, process_event
@@ -79,6 +80,7 @@ def _without_fee(now: datetime) -> list[int]:
 
 def _event(event_id: int) -> None:
     postpone_event(event_id=event_id)
+    crashpoint("event.postponed")
     process_event(event_id=event_id)
 
 

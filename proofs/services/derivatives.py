@@ -10,6 +10,7 @@ from pathlib import Path
 from django.db import transaction
 
 from kobatela.kernel import clock
+from kobatela.kernel.crashpoints import crashpoint
 from kobatela.uploads import storage
 from proofs import bells
 from proofs.models import Proof
@@ -42,7 +43,9 @@ def make_derivative(*, proof_id: int) -> Derivative:
     render = partial(_render_picture, name)
     if proof.page_count is not None:
         render = partial(_render_pages, name, proof.page_count)
-    return _record(proof_id, _try(render))
+    result = _try(render)
+    crashpoint("derivative.rendered")
+    return _record(proof_id, result)
 
 
 def sweep_derivatives() -> dict[str, int]:

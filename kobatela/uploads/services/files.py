@@ -13,6 +13,7 @@ from audit.actions import Action
 from audit.services import entries
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
+from kobatela.kernel.crashpoints import crashpoint
 from kobatela.uploads import names, quarantine, storage
 from kobatela.uploads.errors import FileTooLarge, FileTypeNotAllowed
 from kobatela.uploads.hooks import file_inspector
@@ -65,8 +66,10 @@ def media_type_of(file: QuarantinedFile, *, allowed: Collection[str] | None = No
 
 def keep(*, file: QuarantinedFile, media_type: str) -> StoredFile:
     """Move a file that was found good out of quarantine. Outside any transaction."""
+    storage_name = storage.keep(file.path)
+    crashpoint("file.kept")
     return StoredFile(
-        storage_name=storage.keep(file.path),
+        storage_name=storage_name,
         size_bytes=file.size or 0,
         sha256=file.sha256,
         media_type=media_type,
@@ -173,6 +176,7 @@ def _purge_expired() -> int:
                 body={"sha256": upload.sha256},
             )
         Upload.objects.filter(pk__in=[upload.pk for upload in expired]).delete()
+    crashpoint("file.expiry_committed")
     # After the commit: a row never points at a file that is gone.
     for upload in expired:
         storage.discard(upload.storage_name)

@@ -1,0 +1,1 @@
+"""Pulling plugs: whatever dies, at any moment, the money stays right."""
