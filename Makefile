@@ -2,7 +2,7 @@
 # `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak lint bench requirements
+.PHONY: help install demo up test soak chaos lint bench requirements
 
 # The first Python that is new enough; say PYTHON=/path/to/python to choose another.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14; do \
@@ -39,6 +39,11 @@ test: $(INSTALLED) ## Run all tests, counts scaled for every day, seed fixed
 
 soak: $(INSTALLED) ## Run all tests with the full counts of a release
 	@KOBATELA_ENV=test KOBATELA_TEST_SCALE=soak $(PYTEST)
+
+# Say SEED= to repeat one, and KILLS=, DATABASE_KILLS= or WIPES= for other counts.
+chaos: $(INSTALLED) ## Kill processes, database and broker while money moves, and look whether it is right
+	@KOBATELA_ENV=dev $(RUN) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS)) \
+		$(if $(DATABASE_KILLS),--database-kills $(DATABASE_KILLS)) $(if $(WIPES),--wipes $(WIPES))
 
 lint: $(INSTALLED) ## Check format, style, types, imports, shape, migrations, settings, schema, deployment
 	@$(RUN) -m scripts.lint

@@ -118,6 +118,7 @@ def test_the_makefile_explains_every_target() -> None:
         "up",
         "test",
         "soak",
+        "chaos",
         "lint",
         "bench",
         "requirements",

@@ -1,0 +1,110 @@
+"""The database as it is at one moment, read past the product's own code."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+Row = Mapping[str, Any]
+
+_BOOKS = """
+    SELECT account.code, account.currency, account.normal_side, account.is_guarded,
+           sum(balance.balance_minor)::bigint AS balance_minor
+      FROM ledger_account account JOIN ledger_balance balance ON balance.account_id = account.id
+     GROUP BY account.id
+"""
+_TABLES = {
+    "accounts": _BOOKS,
+    "escrows": "SELECT * FROM escrow_escrow ORDER BY id",
+    "milestones": "SELECT * FROM escrow_milestone ORDER BY id",
+    "deposits": "SELECT * FROM escrow_deposit ORDER BY id",
+    "payments": "SELECT * FROM payments_payment ORDER BY id",
+    "attempts": "SELECT * FROM payments_attempt ORDER BY id",
+    "fundings": "SELECT * FROM payments_funding ORDER BY id",
+    "events": "SELECT id, type, status, reason, tries FROM payments_pspevent ORDER BY id",
+    "proofs": "SELECT * FROM proofs_proof ORDER BY id",
+    "transfers": "SELECT business_key, code, currency FROM ledger_transfer ORDER BY id",
+    "entries": """
+        SELECT stream, stream_seq, action, subject, body::json AS body FROM audit_auditentry
+         ORDER BY stream, stream_seq
+    """,
+    "answers": "SELECT key, status, body FROM kobatela_rest_idempotencyrecord",
+    "jobs": "SELECT name, status, error FROM audit_jobrun ORDER BY id",
+    "alerts": "SELECT type, subject, severity FROM audit_alert ORDER BY id",
+}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Every table that the checkers ask for, all of one moment."""
+
+    accounts: Sequence[Row] = ()
+    escrows: Sequence[Row] = ()
+    milestones: Sequence[Row] = ()
+    deposits: Sequence[Row] = ()
+    payments: Sequence[Row] = ()
+    attempts: Sequence[Row] = ()
+    fundings: Sequence[Row] = ()
+    events: Sequence[Row] = ()
+    proofs: Sequence[Row] = ()
+    transfers: Sequence[Row] = ()
+    entries: Sequence[Row] = ()
+    answers: Sequence[Row] = ()
+    jobs: Sequence[Row] = ()
+    alerts: Sequence[Row] = ()
+
+
+def take_snapshot(url: str, *names: str) -> Snapshot:
+    """Read the named tables, or all, in one REPEATABLE READ transaction."""
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        return _read(connection, names or tuple(_TABLES))
+
+
+def _read(connection: "psycopg.Connection[dict[str, Any]]", names: Sequence[str]) -> Snapshot:
+    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    return Snapshot(**{name: connection.execute(_TABLES[name]).fetchall() for name in names})
+
+
+class BankReader:
+    """Reads the books over and over while everything dies, and looks for what can never be.
+
+    check: what is wrong in one snapshot. count: how many snapshots were read.
+    """
+
+    def __init__(self, url: str, check: Callable[[Snapshot], list[str]]) -> None:
+        self.count = 0
+        self.problems: list[str] = []
+        self._url = url
+        self._check = check
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="bank-reader", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the snapshot under way."""
+        self._stopping.set()
+        self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with psycopg.connect(self._url, row_factory=dict_row) as connection:
+                    self._read_on(connection)
+            except psycopg.Error:
+                # It was killed, or is not back yet.
+                time.sleep(0.1)
+
+    def _read_on(self, connection: "psycopg.Connection[dict[str, Any]]") -> None:
+        while not self._stopping.is_set():
+            found = _read(connection, ("accounts", "escrows"))
+            connection.rollback()
+            self.problems += self._check(found)[: max(0, 20 - len(self.problems))]
+            self.count += 1
+            time.sleep(0.01)
