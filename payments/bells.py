@@ -1,7 +1,5 @@
 """Doorbells: after the commit, tell a worker that a row wants work. The sweeper needs none."""
 
-from functools import partial
-
 from celery import current_app
 from django.db import transaction
 
@@ -18,5 +16,6 @@ def ring_for_event(event_id: int) -> None:
 
 def _ring(task_name: str, row_id: int) -> None:
     task = current_app.signature(task_name, args=[str(row_id)])
-    # Robust: a broker that is down must not turn what is committed into an error.
-    transaction.on_commit(partial(task.apply_async), robust=True)
+    # Robust: a broker that is down must not turn what is committed into an error. Not in a partial:
+    # Django names what failed, and a partial has no name.
+    transaction.on_commit(task.apply_async, robust=True)

@@ -1,7 +1,5 @@
 """Doorbells: tell a worker that a row wants work. The sweeper finds the row without them too."""
 
-from functools import partial
-
 from celery import current_app
 from django.db import transaction
 
@@ -24,10 +22,10 @@ def ring_for_document(proof_id: int) -> None:
 def _ring(task_name: str, proof_id: int) -> None:
     task = current_app.signature(task_name, args=[str(proof_id)])
     # Robust: a broker that is down must not turn a stored proof into an error.
-    transaction.on_commit(partial(task.apply_async), robust=True)
+    transaction.on_commit(task.apply_async, robust=True)
 
 
 def ring_for_advice(proof_id: int) -> None:
     """After the commit, tell a worker that a proof wants the advisor's word."""
     task = current_app.signature("proofs.tasks.advise", args=[str(proof_id)])
-    transaction.on_commit(partial(task.apply_async), robust=True)
+    transaction.on_commit(task.apply_async, robust=True)
