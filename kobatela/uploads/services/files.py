@@ -1,13 +1,14 @@
 """Receiving files, remembering them, and using each of them once."""
 
 import itertools
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from audit.actions import Action
 from audit.services import entries
@@ -20,6 +21,8 @@ from kobatela.uploads.hooks import file_inspector
 from kobatela.uploads.models import Upload
 from kobatela.uploads.quarantine import QuarantinedFile
 from kobatela.uploads.selectors import is_registered, lock_usable_upload, unregistered
+
+logger = logging.getLogger(__name__)
 
 USABLE_FOR = timedelta(hours=24)
 SNIFF_BYTES = 4096
@@ -147,8 +150,16 @@ def claim_upload(*, upload_id: int, caller: Caller, used_for: str = "command") -
 
 
 def discard_unregistered(*, stored: StoredFile) -> None:
-    """Remove a stored file whose command was refused or rolled back. Keeps one that has a row."""
-    if not is_registered(stored.storage_name):
+    """Remove a stored file whose command was refused or rolled back. Keeps one that has a row.
+
+    Where the database cannot say so, the file stays, and the purge looks at it after a day.
+    """
+    try:
+        is_kept = is_registered(stored.storage_name)
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("Whether a file has a row cannot be asked: %s", error)
+        return
+    if not is_kept:
         storage.discard(stored.storage_name)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError
 from pytest_django.fixtures import Settings
 
 from kobatela.accounts.tests.factories import make_key, make_user
@@ -157,4 +158,20 @@ def test_a_repeat_with_its_key_is_answered_again_and_stores_nothing_more(files_d
     assert again.headers["Idempotent-Replayed"] == "true"
     assert (other.status, other.code) == (422, "IDEMPOTENCY_KEY_REUSED")
     assert Upload.objects.count() == 1
+    assert len(files_on_disk(files_dir)) == 1
+
+
+def test_a_database_that_goes_away_is_the_answer_and_leaves_the_file_to_the_purge(
+    files_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_away(*args: Any, **named: Any) -> None:
+        raise OperationalError("the connection is closed")
+
+    _, secret = make_key(Scope.PROVIDER)
+    monkeypatch.setattr("kobatela.uploads.services.files.register", is_away)
+    monkeypatch.setattr("kobatela.uploads.services.files.is_registered", is_away)
+
+    answer = send(Api(secret), PHOTO)
+
+    assert (answer.status, answer.code) == (503, "DATABASE_UNAVAILABLE")
     assert len(files_on_disk(files_dir)) == 1
