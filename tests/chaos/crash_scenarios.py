@@ -39,6 +39,8 @@ from proofs.services.derivatives import make_derivative, sweep_derivatives
 from tests.chaos.dying import Die, dying_at
 from tests.house import House, ok, person, photo, photo_milestone, refused, uploaded
 
+Scenario = Callable[[House, Die], None]
+
 AMOUNT = "100.00"
 _PATIENCE_S = 20.0
 
@@ -286,7 +288,7 @@ def stripe_account(house: House, die: Die) -> None:
     assert Destination.objects.filter(user=user_id).count() == 1
 
 
-SCENARIOS: Mapping[str, Callable[[House, Die], None]] = {
+SCENARIOS: Mapping[str, Scenario] = {
     "payment.claim_written": payout,
     "payment.claimed": payout,
     "payment.asked": payout,
@@ -323,8 +325,11 @@ SCENARIOS: Mapping[str, Callable[[House, Die], None]] = {
     "entry.kept_apart": refused_photo,
     "account.opened": stripe_account,
 }
-# Where the PSP's own mistakes come on top.
-OF_PAYOUTS = tuple(name for name, run in SCENARIOS.items() if run is payout)
+# The same by scenario: what one house can try is tried in one house.
+POINTS_OF: Mapping[Scenario, list[str]] = {
+    run: [name for name, its_run in SCENARIOS.items() if its_run is run]
+    for run in SCENARIOS.values()
+}
 
 
 # --- What the scenarios stand on ----------------------------------------------------------------

@@ -18,7 +18,14 @@ from kobatela.kernel.crashpoints import CrashpointReached, Ending, crashpoint
 from kobatela.rest.checks import no_crashpoint_is_armed
 from payments.services.sending import send_payment
 from scripts.check_production import made_up_environment
-from tests.chaos.crash_scenarios import OF_PAYOUTS, SCENARIOS, assert_paid_once, released
+from tests.chaos.crash_scenarios import (
+    POINTS_OF,
+    SCENARIOS,
+    Scenario,
+    assert_paid_once,
+    payout,
+    released,
+)
 from tests.chaos.dying import dying_at
 from tests.house import House, person
 
@@ -62,31 +69,30 @@ def test_every_crash_point_is_tried_and_stands_in_one_place() -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("run", POINTS_OF, ids=lambda run: run.__name__)
 def test_what_dies_at_a_crash_point_has_its_effect_once(
-    busy_house: House, scaled: Scaled, name: str
+    busy_house: House, scaled: Scaled, run: Scenario
 ) -> None:
-    for _ in range(scaled(ci=3, soak=50)):
-        SCENARIOS[name](busy_house, dying_at(name, Ending.KILL))
+    for name in POINTS_OF[run] * scaled(ci=3, soak=50):
+        run(busy_house, dying_at(name, Ending.KILL))
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("run", POINTS_OF, ids=lambda run: run.__name__)
 def test_what_breaks_at_a_crash_point_has_its_effect_once(
-    busy_house: House, scaled: Scaled, name: str
+    busy_house: House, scaled: Scaled, run: Scenario
 ) -> None:
-    for _ in range(scaled(ci=1, soak=50)):
-        SCENARIOS[name](busy_house, dying_at(name, Ending.RAISE))
+    for name in POINTS_OF[run] * scaled(ci=1, soak=50):
+        run(busy_house, dying_at(name, Ending.RAISE))
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("behaviour", ["no_answer", "slow", "error_after_accept", "busy"])
-@pytest.mark.parametrize("name", OF_PAYOUTS)
 def test_a_worker_that_dies_beside_a_psp_that_errs_pays_once(
-    busy_house: House, settings: Settings, scaled: Scaled, name: str, behaviour: str
+    busy_house: House, settings: Settings, scaled: Scaled, behaviour: str
 ) -> None:
     settings.KOBATELA_PSP_TIMEOUT_S = 0.3
-    for _ in range(scaled(ci=1, soak=50)):
+    for name in POINTS_OF[payout] * scaled(ci=1, soak=50):
         payment = released(busy_house)
         send = partial(send_payment, payment_id=payment.pk)
         scenario = {"behaviour": behaviour, "kind": "transfer", "seconds": 0.5}
