@@ -6,7 +6,8 @@ import sys
 
 from kobatela.embedded.supervisor import stop_signals_interrupt
 from tests.chaos.broken_builds import BUILDS
-from tests.chaos.run import Plan, Quota, run_chaos
+from tests.chaos.nemesis import Quota
+from tests.chaos.run import Plan, run_chaos
 
 
 def main() -> int:

@@ -1,16 +1,19 @@
 """What must hold after everything: each checker takes the facts and lists what is wrong.
 
-They share no code with the product. Each has a name, by which a report tells which of them found
-something; `checks` at the end runs those that need the whole.
+They share no code with the product, and take plain rows: a test shows each of them a flaw.
 """
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.chaos.snapshot import Row, Snapshot
+
+if TYPE_CHECKING:
+    from tests.chaos.journal import Acknowledged
+    from tests.chaos.journeys import Deal
 
 Books = Mapping[str, Any]
 _DIGITS = {"EUR": 2, "XOF": 0}
@@ -75,7 +78,7 @@ def unfinished(found: Snapshot, books: Books) -> list[str]:
 
 
 # --- deals: acknowledged is durable, and nothing else happened ------------------------------------
-def deals(found: Snapshot, agreed: Iterable[Any]) -> list[str]:
+def deals(found: Snapshot, agreed: Iterable["Deal"]) -> list[str]:
     """Every escrow is exactly as its client, who was told of each step, keeps book of it."""
     problems = []
     escrows = {row["id"]: row for row in found.escrows}
@@ -112,7 +115,7 @@ def deals(found: Snapshot, agreed: Iterable[Any]) -> list[str]:
     return problems
 
 
-def durable(found: Snapshot, acknowledged: Iterable[Any]) -> list[str]:
+def durable(found: Snapshot, acknowledged: Iterable["Acknowledged"]) -> list[str]:
     """Every answer that a client has is in the database, under its key."""
     stored = {row["key"]: row for row in found.answers}
     proofs = {row["id"]: row for row in found.proofs}
