@@ -49,50 +49,10 @@ class World:
         ]
         self.events = [{"id": 1, "type": "payment.settled", "status": "PROCESSED", "reason": ""}]
         self.proofs = [{"id": 1, "milestone_id": 1, "status": "APPROVED"}]
-        self.transfers = [
-            {"business_key": "deposit:1", "code": "deposit"},
-            {"business_key": "proof:1:release", "code": "release"},
-            {"business_key": "payment:1:1:sent", "code": "payment.sent"},
-            {"business_key": "payment:1:1:settled", "code": "payment.settled"},
-        ]
-        self.entries = [
-            _entry(number, *told)
-            for number, told in enumerate(
-                (
-                    ("escrow.created", "escrow:1"),
-                    ("funding.created", "funding:1"),
-                    ("funding.succeeded", "funding:1"),
-                    ("deposit.confirmed", "deposit:1"),
-                    ("proof.submitted", "proof:1"),
-                    ("milestone.submitted", "milestone:1"),
-                    ("proof.approved", "proof:1"),
-                    ("payment.requested", "payment:1"),
-                    ("escrow.released", "escrow:1"),
-                    ("payment.sent", "payment:1"),
-                    ("payment.settled", "payment:1"),
-                    ("milestone.paid", "milestone:1"),
-                ),
-                start=1,
-            )
-        ]
+        self.transfers = _transfers()
+        self.entries = _entries()
         self.answers = [{"key": "k", "status": 200, "body": b"{}"}]
-        self.books: dict[str, Any] = {
-            "transfers": [
-                {
-                    "id": "tr_1", "key": "koba_1", "amount": "9.00", "currency": "EUR",
-                    "status": "settled", "metadata": {"payment": "1"},
-                }
-            ],
-            "refunds": [],
-            "fundings": [
-                {
-                    "id": "ch_1", "key": "kobf_1", "status": "succeeded", "currency": "EUR",
-                    "received": "9.00",
-                }
-            ],
-            "totals": {"EUR": {"collected": "9.00", "paid_out": "9.00", "given_back": "0"}},
-            "open_deliveries": 0,
-        }  # fmt: skip
+        self.books = _books()
         self.deal = Deal(
             1, "EUR", [900], 0, [900], "psp", released_minor=900, status="RELEASED", is_sure=True
         )
@@ -121,6 +81,50 @@ def _account(code: str, balance_minor: int, *, side: str = "credit", guarded: bo
         "normal_side": side,
         "is_guarded": guarded,
         "balance_minor": balance_minor,
+    }
+
+
+def _transfers() -> list[Row]:
+    return [
+        {"business_key": "deposit:1", "code": "deposit"},
+        {"business_key": "proof:1:release", "code": "release"},
+        {"business_key": "payment:1:1:sent", "code": "payment.sent"},
+        {"business_key": "payment:1:1:settled", "code": "payment.settled"},
+    ]
+
+
+def _entries() -> list[Row]:
+    told = (
+        ("escrow.created", "escrow:1"),
+        ("funding.created", "funding:1"),
+        ("funding.succeeded", "funding:1"),
+        ("deposit.confirmed", "deposit:1"),
+        ("proof.submitted", "proof:1"),
+        ("milestone.submitted", "milestone:1"),
+        ("proof.approved", "proof:1"),
+        ("payment.requested", "payment:1"),
+        ("escrow.released", "escrow:1"),
+        ("payment.sent", "payment:1"),
+        ("payment.settled", "payment:1"),
+        ("milestone.paid", "milestone:1"),
+    )
+    return [_entry(number, *what) for number, what in enumerate(told, start=1)]
+
+
+def _books() -> dict[str, Any]:
+    transfer = {
+        "id": "tr_1", "key": "koba_1", "amount": "9.00", "currency": "EUR", "status": "settled",
+        "metadata": {"payment": "1"},
+    }  # fmt: skip
+    session = {
+        "id": "ch_1", "key": "kobf_1", "status": "succeeded", "currency": "EUR", "received": "9.00",
+    }  # fmt: skip
+    return {
+        "transfers": [transfer],
+        "refunds": [],
+        "fundings": [session],
+        "totals": {"EUR": {"collected": "9.00", "paid_out": "9.00", "given_back": "0"}},
+        "open_deliveries": 0,
     }
 
 
