@@ -204,6 +204,7 @@ def succeed_funding(
             fee=fee,
             actor=actor,
         )
+    crashpoint("funding.booked")
     return funding
 
 
@@ -218,7 +219,6 @@ def _succeed(funding: Funding, received: Money, psp_ref: str, actor: str) -> Non
     if received != funding.money:
         _alert_difference(funding)
     hooks.funding_handler().succeeded(funding, received, funding.psp)
-    crashpoint("funding.booked")
 
 
 @transaction.atomic

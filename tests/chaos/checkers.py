@@ -195,8 +195,9 @@ def _totals(found: Snapshot, totals: Mapping[str, Row]) -> list[str]:
             held[account["currency"]] += account["balance_minor"]
     problems = []
     for currency, total in totals.items():
-        parts = {name: minor(total[name], currency) for name in total if name != "fees"}
-        there = parts["collected"] - parts["paid_out"] - parts["given_back"]
+        parts = {name: minor(amount, currency) for name, amount in total.items()}
+        # What came in, less everything that left in any way.
+        there = 2 * parts["collected"] - sum(parts.values())
         if held[currency] != there:
             problems.append(
                 f"{currency} at the PSP: {there} by its books, {held[currency]} by ours"

@@ -37,10 +37,13 @@ _MISCHIEF: Sequence[Mapping[str, object]] = (
     {"behaviour": "error_after_accept", "times": 2},
     {"behaviour": "early_webhook", "seconds": 0.2, "times": 2},
     {"behaviour": "duplicate_webhook", "times": 3},
+    {"behaviour": "late_webhook", "seconds": 4, "times": 2},
+    {"behaviour": "drop_before", "times": 1},
     {"behaviour": "busy", "times": 1},
     {"behaviour": "lost_webhook", "times": 1},
     {"behaviour": "fail", "times": 1, "kind": "transfer"},
     {"behaviour": "return", "times": 1, "kind": "transfer"},
+    {"behaviour": "reordered_webhooks", "times": 1, "kind": "transfer"},
     {"behaviour": "fail", "times": 1, "kind": "refund"},
 )
 
