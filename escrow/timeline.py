@@ -21,6 +21,7 @@ _FOR_PARTIES = frozenset(
         "deposit_id",
         "proof_id",
         "payment_id",
+        "origin",
         "funding_id",
         "upload_id",
         "type",

@@ -10,7 +10,7 @@ from payments.models import PaymentKind
 from payments.psp import registry
 from payments.webhooks.secrets import Door, active_secrets
 
-HANDLED_KINDS = [PaymentKind.PAYOUT.value, PaymentKind.REFUND.value]
+HANDLED_KINDS = [kind.value for kind in PaymentKind]
 STRIPE_API = "https://api.stripe.com"
 _ENVIRONMENTS_FOR_PLAY = frozenset({"dev", "test"})
 _COOLING_IN_PRODUCTION_S = 24 * 3600

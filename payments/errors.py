@@ -26,6 +26,29 @@ class PaymentOnHold(DomainError):
     message = "This payment is on hold."
 
 
+class PaymentTakenBack(InvalidState):
+    """The order was taken back; its money is in the escrow again."""
+
+    code = "PAYMENT_TAKEN_BACK"
+    message = "This payment was taken back."
+
+
+class PaymentInTransit(InvalidState):
+    """Nobody knows yet whether the money has arrived; only then it can be asked back."""
+
+    code = "PAYMENT_IN_TRANSIT"
+    message = "The payment is on its way; wait for its outcome."
+    passing = True
+    retry_after_s = 5
+
+
+class PaymentNotGivenBack(InvalidState):
+    """The money has arrived. That it was given back must be said by somebody who may."""
+
+    code = "PAYMENT_NOT_GIVEN_BACK"
+    message = "The money has arrived; support confirms when it was given back."
+
+
 class PaymentNotExternal(InvalidState):
     """Only a refund that a collector pays itself is confirmed by hand."""
 

@@ -148,9 +148,11 @@ def payments_to_collect(currency: str, kind: str, now: datetime) -> QuerySet[Pay
 
 def _usable_for_payee(now: datetime) -> QuerySet[Destination]:
     """The destinations to which the payment of an outer query could be paid now."""
+    is_users = Q(user=OuterRef("payee"))
+    is_partys = Q(party=OuterRef("party")) & ~Q(party="")
     return destinations_in_force(now).filter(
+        is_users | is_partys,
         Q(currency="") | Q(currency=OuterRef("currency")),
-        user=OuterRef("payee"),
         usable_from__lte=now,
     )
 

@@ -4,7 +4,15 @@ from django.apps import AppConfig
 
 
 class SpendConfig(AppConfig):
-    """Registers the app."""
+    """Registers the app, and what it does for payments."""
 
     name = "spend"
     label = "spend"
+
+    def ready(self) -> None:
+        """Follow payments to merchants and payees."""
+        from payments.hooks import register_payment_handler
+        from spend.services.payouts import purchase_payments, spend_payments
+
+        register_payment_handler("purchase", purchase_payments())
+        register_payment_handler("spend", spend_payments())

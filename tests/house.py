@@ -88,6 +88,11 @@ class PspServer:
         wanted = str(payment_id)
         return [row["status"] for row in books["transfers"] if row["metadata"]["payment"] == wanted]
 
+    def transfers_to(self, destination: str) -> list[str]:
+        """The amounts that went to an account, from the PSP's own record."""
+        books = httpx.get(f"{self.url}/books", timeout=10).json()
+        return [row["amount"] for row in books["transfers"] if row["destination"] == destination]
+
 
 @contextmanager
 def psp_server(folder: Path, webhook_secret: str) -> Iterator[PspServer]:

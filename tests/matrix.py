@@ -19,7 +19,7 @@ from kobatela.rest.tests.client import Answer, Api
 from payments.tests.accounts import make_destination, next_number
 from payments.tests.batches import make_batch, make_waiting, statement_of
 from proofs.tests.factories import pending_proof, photo, site_escrow
-from tests import matrix_public
+from tests import matrix_public, matrix_spend
 from tests.matrix_base import (
     NO_SUCH_ID,
     Asked,
@@ -235,12 +235,14 @@ ROWS: Mapping[str, Row] = {
     "GET /payments/batches/<int:batch_id>/file": Row(Scope.SUPPORT, _batch("APPROVED")),
     "POST /payments/batches/<int:batch_id>/statement": Row(Scope.SUPPORT, _statement),
     **matrix_public.ROWS,
+    **matrix_spend.ROWS,
 }
 
 
 # Endpoints that make something new: (scope, body or form).
 NEW: Mapping[str, Row] = {
     **matrix_public.NEW,
+    **matrix_spend.NEW,
     "POST /users": Row(Scope.SUPPORT, lambda _: Asked({}, _new_user(), success=201)),
     "POST /apikeys": Row(
         Scope.ADMIN,
@@ -333,6 +335,7 @@ def _claim(api: Api, escrow_id: int) -> Answer:
 
 INSIDE: tuple[Inside, ...] = (
     *matrix_public.INSIDE,
+    *matrix_spend.INSIDE,
     Inside(
         "the escrow of a proof in a form",
         Scope.PROVIDER,

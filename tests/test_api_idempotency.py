@@ -34,7 +34,14 @@ _ELSEWHERE = {
     Scope.ADMIN: "/users",
 }
 # What the use of a key and a refusal leave behind is no effect of the command.
-_NO_EFFECT = ("apikey.used", "apikey.refused", "access.refused", "apikey.revoked")
+_NO_EFFECT = (
+    "apikey.used",
+    "apikey.refused",
+    "access.refused",
+    "apikey.revoked",
+    "purchase.refused",
+    "spending.refused",
+)
 
 
 def _mode(endpoint: Endpoint) -> Idempotency:
@@ -71,6 +78,12 @@ class Tried:
 
 # Every command is tried with what its row says; these can show more, or less.
 TRIED: Mapping[str, Tried] = {
+    "POST /spend/purchases": Tried(
+        changed={"amount": "11.00"}, invalid={"amount": "ten"}, refused={"amount": "1000.00"}
+    ),
+    "POST /spend": Tried(
+        changed={"amount": "11.00"}, invalid={"amount": "ten"}, refused={"amount": "1000.00"}
+    ),
     "POST /escrows/<int:escrow_id>/deposit": Tried(
         changed={"amount": "11.00"},
         invalid={"amount": "ten"},

@@ -75,7 +75,7 @@ def make_escrow(
         funded = 0 if status in {EscrowStatus.DRAFT, EscrowStatus.CANCELLED} else amount_total_minor
     if funded:
         fund(escrow, funded, psp=psp)
-    return _bring_to(escrow, status)
+    return bring_to(escrow, status)
 
 
 def fund(escrow: Escrow, amount_minor: int, *, psp: str = "fake") -> str:
@@ -111,7 +111,8 @@ def _terms(item: int | Mapping[str, Any], index: int) -> MilestoneTerms:
     return MilestoneTerms(amount_in=minor_of(amount_minor), **(defaults | values))
 
 
-def _bring_to(escrow: Escrow, status: EscrowStatus) -> Escrow:
+def bring_to(escrow: Escrow, status: EscrowStatus) -> Escrow:
+    """Let the parties bring a funded escrow, or an empty one, to a status."""
     if status == EscrowStatus.RELEASABLE:
         mark_delivered(caller=as_provider(escrow), escrow_id=escrow.pk, said=Said())
     elif status == EscrowStatus.DISPUTED:

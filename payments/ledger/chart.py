@@ -17,6 +17,7 @@ class AccountKind(StrEnum):
     ESCROW_HELD = "escrow_held"
     USER_PAYABLE = "user_payable"
     USER_FUNDS = "user_funds"
+    PARTY_PAYABLE = "party_payable"
     IN_TRANSIT = "in_transit"
     PLATFORM_FEE = "platform_fee"
     PSP_FEE = "psp_fee"
@@ -46,6 +47,7 @@ NORMAL_SIDE: Mapping[AccountKind, Side] = {
     AccountKind.ESCROW_HELD: Side.CREDIT,
     AccountKind.USER_PAYABLE: Side.CREDIT,
     AccountKind.USER_FUNDS: Side.CREDIT,
+    AccountKind.PARTY_PAYABLE: Side.CREDIT,
     AccountKind.IN_TRANSIT: Side.CREDIT,
     AccountKind.PLATFORM_FEE: Side.CREDIT,
 }
@@ -58,6 +60,7 @@ GUARDED = frozenset(
         AccountKind.ESCROW_HELD,
         AccountKind.USER_PAYABLE,
         AccountKind.USER_FUNDS,
+        AccountKind.PARTY_PAYABLE,
         AccountKind.IN_TRANSIT,
         AccountKind.CHARGEBACK_PENDING,
         AccountKind.CHARGEBACK_FROZEN,
@@ -109,6 +112,11 @@ def user_funds(user_id: int) -> AccountRef:
     return _account(f"user:{user_id}:funds", AccountKind.USER_FUNDS)
 
 
+def party_payable(party: str) -> AccountRef:
+    """What was released to somebody who is no user (`payee:3`, `merchant:7`), and not sent yet."""
+    return _account(f"{party}:payable", AccountKind.PARTY_PAYABLE)
+
+
 def in_transit(payment_id: int) -> AccountRef:
     """Money of one payment that was handed to a PSP and whose outcome is not known."""
     return _account(f"payment:{payment_id}:in_transit", AccountKind.IN_TRANSIT)
@@ -156,6 +164,9 @@ class PostingCode(StrEnum):
     SURPLUS = "surplus"
     RELEASE = "release"
     REFUND = "refund"
+    SPEND = "spend"
+    SPEND_TAKEN_BACK = "spend.taken_back"
+    SPEND_GIVEN_BACK = "spend.given_back"
     PAYMENT_SENT = "payment.sent"
     PAYMENT_SETTLED = "payment.settled"
     PAYMENT_FAILED = "payment.failed"
@@ -184,7 +195,8 @@ def _template(debit: set[AccountKind], credit: set[AccountKind]) -> Template:
 
 
 _SOURCES = {AccountKind.PSP, AccountKind.COLLECTOR}
-_OWED = {AccountKind.USER_PAYABLE, AccountKind.USER_FUNDS}
+_OWED = {AccountKind.USER_PAYABLE, AccountKind.USER_FUNDS, AccountKind.PARTY_PAYABLE}
+_SPENT = {AccountKind.USER_PAYABLE, AccountKind.PARTY_PAYABLE}
 
 TEMPLATES: Mapping[PostingCode, Template] = {
     PostingCode.DEPOSIT: _template(_SOURCES, {AccountKind.ESCROW_HELD}),
@@ -193,6 +205,9 @@ TEMPLATES: Mapping[PostingCode, Template] = {
         {AccountKind.ESCROW_HELD}, {AccountKind.USER_PAYABLE, AccountKind.PLATFORM_FEE}
     ),
     PostingCode.REFUND: _template({AccountKind.ESCROW_HELD}, {AccountKind.USER_FUNDS}),
+    PostingCode.SPEND: _template({AccountKind.ESCROW_HELD}, _SPENT),
+    PostingCode.SPEND_TAKEN_BACK: _template(_SPENT, {AccountKind.ESCROW_HELD}),
+    PostingCode.SPEND_GIVEN_BACK: _template({AccountKind.PSP}, {AccountKind.ESCROW_HELD}),
     PostingCode.PAYMENT_SENT: _template(_OWED, {AccountKind.IN_TRANSIT}),
     PostingCode.PAYMENT_SETTLED: _template({AccountKind.IN_TRANSIT}, _SOURCES),
     PostingCode.PAYMENT_FAILED: _template({AccountKind.IN_TRANSIT}, _OWED),

@@ -1,4 +1,4 @@
-"""Where users want their money."""
+"""Where users, and payees and merchants who are no users, want their money."""
 
 from enum import StrEnum
 from typing import ClassVar
@@ -27,8 +27,9 @@ class DestinationManager(models.Manager["Destination"]):
 
 
 class Destination(models.Model):
-    """An account of a user. What it leads to never changes: another account is another row.
+    """An account of somebody. What it leads to never changes: another account is another row.
 
+    party: whose it is, where that is no user (`payee:3`, `merchant:7`).
     currency: the one that it takes; empty for any without an account of its own kind.
     account: the number, IBAN or PSP account in full. masked: what everybody is shown.
     operator: of mobile money. bank_code: the bank of a local account. holder: whose it is.
@@ -37,8 +38,9 @@ class Destination(models.Model):
     """
 
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="destinations"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="destinations"
     )
+    party = models.CharField(max_length=40, default="", db_default="", blank=True)
     kind = models.CharField(max_length=12, choices=choices(DestinationKind))
     currency = models.CharField(max_length=3, default="", blank=True)
     operator = models.CharField(max_length=40, default="", blank=True)
@@ -69,6 +71,15 @@ class Destination(models.Model):
                 name="destination_until_after_from",
                 condition=Q(usable_until__isnull=True) | Q(usable_until__gte=F("usable_from")),
             ),
+            models.CheckConstraint(
+                name="destination_of_one",
+                condition=Q(user__isnull=False, party="") | (Q(user__isnull=True) & ~Q(party="")),
+            ),
+            models.UniqueConstraint(
+                fields=["party"],
+                name="destination_one_current_of_party",
+                condition=~Q(party="") & Q(deactivated_at__isnull=True, usable_until__isnull=True),
+            ),
             models.UniqueConstraint(
                 fields=["user", "kind", "currency"],
                 name="destination_one_current",
@@ -83,6 +94,12 @@ class Destination(models.Model):
     def reference(self) -> str:
         """How audit entries and payments name this destination."""
         return f"destination:{self.pk}"
+
+    @property
+    def owner_id(self) -> int:
+        """The user whose it is; not for one of a party."""
+        assert self.user_id is not None, "it is nobody's of the users"
+        return self.user_id
 
     @property
     def verified(self) -> bool:

@@ -30,13 +30,15 @@ class PaymentMethod(StrEnum):
 
 
 class PaymentStatus(StrEnum):
-    """SENT: the call has begun and its outcome is awaited. REFUNDED: it came back after all."""
+    """SENT: the call has begun and its outcome is awaited. REFUNDED: it came back after all.
+    CANCELLED: the order was taken back before anything was sent, or after the PSP refused it."""
 
     PENDING = "PENDING"
     SENT = "SENT"
     SETTLED = "SETTLED"
     ERROR = "ERROR"
     REFUNDED = "REFUNDED"
+    CANCELLED = "CANCELLED"
 
 
 class Hold(StrEnum):
@@ -58,6 +60,8 @@ class Payment(models.Model):
     """Money on its way out. The row is the work order of the worker that sends it.
 
     attempt: the number of the current try; each has its own key at the PSP (see Attempt).
+    party: who is owed, where that is no user (`payee:3`, `merchant:7`). origin: what was bought or
+    spent (`purchase:5`, `spending:9`), the same on every row that pays for it.
     destination: who is paid, in the words of the PSP. charge_ref: the charge that a refund
     goes back through. collector: the client system that pays an external refund.
     reason: why it waits or failed, as a code that parties may read. hold: why only a person
@@ -66,11 +70,12 @@ class Payment(models.Model):
     """
 
     TRANSITIONS: ClassVar[Mapping[PaymentStatus, frozenset[PaymentStatus]]] = {
-        PaymentStatus.PENDING: frozenset({PaymentStatus.SENT}),
+        PaymentStatus.PENDING: frozenset({PaymentStatus.SENT, PaymentStatus.CANCELLED}),
         PaymentStatus.SENT: frozenset({PaymentStatus.SETTLED, PaymentStatus.ERROR}),
-        PaymentStatus.ERROR: frozenset({PaymentStatus.PENDING}),
+        PaymentStatus.ERROR: frozenset({PaymentStatus.PENDING, PaymentStatus.CANCELLED}),
         PaymentStatus.SETTLED: frozenset({PaymentStatus.REFUNDED}),
         PaymentStatus.REFUNDED: frozenset(),
+        PaymentStatus.CANCELLED: frozenset(),
     }
 
     escrow = models.ForeignKey("escrow.Escrow", on_delete=models.PROTECT, db_index=False)
@@ -100,6 +105,8 @@ class Payment(models.Model):
         related_name="payments_as_collector",
         db_index=False,
     )
+    party = models.CharField(max_length=40, default="", db_default="", blank=True)
+    origin = models.CharField(max_length=40, default="", db_default="", blank=True)
     destination = models.CharField(max_length=120, default="", blank=True)
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
@@ -130,11 +137,21 @@ class Payment(models.Model):
             models.CheckConstraint(name="payment_attempt_positive", condition=Q(attempt__gte=1)),
             models.CheckConstraint(
                 name="payment_sent_has_key",
-                condition=Q(status="PENDING") | Q(method="external") | ~Q(psp_key=""),
+                condition=Q(status__in=["PENDING", "CANCELLED"])
+                | Q(method="external")
+                | ~Q(psp_key=""),
             ),
             models.CheckConstraint(
                 name="payment_settled_has_moment",
                 condition=~Q(status__in=["SETTLED", "REFUNDED"]) | Q(settled_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="payment_owed_to_one",
+                condition=Q(payee__isnull=True) | Q(party=""),
+            ),
+            models.CheckConstraint(
+                name="payment_spent_has_origin",
+                condition=Q(kind__in=["payout", "refund"]) | ~Q(origin=""),
             ),
             models.UniqueConstraint(
                 fields=["milestone"],
@@ -152,6 +169,7 @@ class Payment(models.Model):
                 condition=Q(collector__isnull=False),
             ),
             models.Index(fields=["status", "-id"], name="payment_by_status"),
+            models.Index(fields=["origin"], name="payment_by_origin", condition=~Q(origin="")),
             models.Index(
                 fields=["status", "lease_until"],
                 name="payment_wants_work",

@@ -67,6 +67,14 @@ def default_name() -> str:
     return name
 
 
+def party_destination(name: str, party: str) -> str:
+    """Where the PSP `name` pays somebody who is no user (`payee:3`); empty when nowhere.
+
+    In the sandbox everybody has an account. Elsewhere people pay what has an account of its own.
+    """
+    return f"fake:{party}" if name == FAKE else ""
+
+
 def default_destination(name: str, user_id: int) -> str:
     """Where the PSP `name` pays a user who has named nothing; empty when nowhere."""
     return get_psp(name).default_destination(user_id) if name in ONLINE else ""

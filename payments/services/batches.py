@@ -29,7 +29,7 @@ from payments.models import (
     Payment,
 )
 from payments.psp.base import Reason
-from payments.services.routes import usable_by_people
+from payments.services.routes import account_for
 from payments.services.rows import save
 
 # One file is released in one transaction, which locks the escrow of every line.
@@ -196,8 +196,7 @@ def _waiting(currency: str, kind: DestinationKind) -> list[tuple[Payment, Destin
     locked = waiting.select_for_update(of=("self",), no_key=True, skip_locked=True)
     found: list[tuple[Payment, Destination]] = []
     for payment in locked[:LINES_AT_MOST]:
-        assert payment.payee_id is not None, "who has a destination is a user"
-        destination = usable_by_people(payment.payee_id, currency)
+        destination = account_for(payment)
         # Who has accounts of both kinds is paid to the preferred one.
         if destination is not None and destination.kind == kind:
             found.append((payment, destination))

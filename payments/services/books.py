@@ -43,7 +43,8 @@ def _transit(payment: Payment) -> AccountRef:
 
 
 def _owed(payment: Payment) -> AccountRef:
-    assert payment.payee_id is not None, "payouts and refunds have a payee"
+    if payment.payee_id is None:
+        return chart.party_payable(payment.party)
     if payment.kind == PaymentKind.REFUND:
         return chart.user_funds(payment.payee_id)
     return chart.user_payable(payment.payee_id)

@@ -205,5 +205,5 @@ def _record(
             **told,
         },
         event=event,
-        audience=[destination.user_id],
+        audience=[destination.owner_id],
     )

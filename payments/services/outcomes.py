@@ -167,6 +167,8 @@ def _add_successor(payment: Payment, actor: str) -> Payment:
         method=payment.method,
         payer_id=payment.payer_id,
         payee_id=payment.payee_id,
+        party=payment.party,
+        origin=payment.origin,
         destination=payment.destination,
         amount_minor=payment.amount_minor,
         currency=payment.currency,

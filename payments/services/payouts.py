@@ -6,7 +6,7 @@ from audit.actions import Action
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.money import Money
 from payments import bells, cases, selectors
-from payments.errors import PaymentOnHold, PaymentReturned
+from payments.errors import PaymentOnHold, PaymentReturned, PaymentTakenBack
 from payments.ledger import chart
 from payments.ledger.chart import PostingCode
 from payments.ledger.services import credit, debit, post
@@ -68,13 +68,15 @@ def execute_payment(*, payment_id: int, caller: Caller) -> Payment:
 
     The row is answered as it is committed; a worker makes the call. A payment that is on its way
     or has arrived is answered as it stands. Raises PaymentNotFound, PaymentOnHold while staff
-    must look at it or a chargeback on its escrow is open, and PaymentReturned for one that came
-    back and was replaced.
+    must look at it or a chargeback on its escrow is open, PaymentReturned for one that came back
+    and was replaced, and PaymentTakenBack.
     """
     selectors.get_payment(caller, payment_id)
     payment = selectors.lock_payment(payment_id)
     if payment.status == PaymentStatus.REFUNDED:
         raise PaymentReturned
+    if payment.status == PaymentStatus.CANCELLED:
+        raise PaymentTakenBack
     if payment.status in WAITING and _must_wait(payment):
         raise PaymentOnHold
     if payment.status == PaymentStatus.ERROR:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from audit.actions import Action
 from kobatela.kernel import clock
-from payments import selectors
+from payments import recipients, selectors
 from payments.models import Destination, DestinationKind, Payment, PaymentKind
 from payments.psp import registry
 from payments.psp.base import Reason
@@ -31,7 +31,7 @@ def find_route(payment: Payment) -> Route | None:
     if payment.kind == PaymentKind.REFUND and payment.psp != registry.MANUAL:
         return Route(payment.psp, "")
     if payment.payee_id is None:
-        return Route(payment.psp, payment.destination) if payment.destination else None
+        return _route_of_party(payment)
     online = _online(payment)
     known = selectors.destinations_of(payment.payee_id, payment.currency, clock.now())
     for destination in known:
@@ -43,6 +43,13 @@ def find_route(payment: Payment) -> Route | None:
     if not words or selectors.was_taken_back(payment.payee_id, words):
         return None
     return Route(online, words)
+
+
+def account_for(payment: Payment) -> Destination | None:
+    """The destination that a batch would pay now for a payment."""
+    if payment.payee_id is not None:
+        return usable_by_people(payment.payee_id, payment.currency)
+    return recipients.usable_destination_of_party(payment.party, clock.now())
 
 
 def usable_by_people(user_id: int, currency: str) -> Destination | None:
@@ -79,6 +86,15 @@ def take_route(payment: Payment, *, actor: str) -> bool:
         told = {"psp": payment.psp, "reason": str(payment.reason)}
         tell(payment, Action.PAYMENT_ROUTED, actor, body=told)
     return has_route and payment.psp in registry.reachable()
+
+
+def _route_of_party(payment: Payment) -> Route | None:
+    """How somebody who is no user is paid: where the online PSP knows them, else by people."""
+    words = registry.party_destination(_online(payment), payment.party) if payment.party else ""
+    if words:
+        return Route(_online(payment), words)
+    account = account_for(payment) if payment.party else None
+    return Route(registry.MANUAL, account.reference) if account else None
 
 
 def _online(payment: Payment) -> str:

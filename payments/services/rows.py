@@ -94,6 +94,7 @@ def tell(
             "amount_minor": payment.amount_minor,
             "currency": payment.currency,
             "milestone": payment.milestone_id,
+            **({"origin": payment.origin} if payment.origin else {}),
             **(body or {}),
         },
         on_behalf_of=on_behalf_of,

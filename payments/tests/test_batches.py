@@ -79,7 +79,7 @@ def cancel(batch: Batch) -> Batch:
 def take_back(destination: Destination) -> None:
     deactivate_destination(
         caller=make_caller(Scope.PROVIDER, destination.user),
-        user_id=destination.user_id,
+        user_id=destination.owner_id,
         destination_id=destination.pk,
     )
 

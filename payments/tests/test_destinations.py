@@ -52,7 +52,9 @@ def usable(user: User, currency: str = "XOF") -> list[Destination]:
 
 def remove(destination: Destination) -> None:
     deactivate_destination(
-        caller=own(destination.user), user_id=destination.user_id, destination_id=destination.pk
+        caller=own(User.objects.get(pk=destination.owner_id)),
+        user_id=destination.owner_id,
+        destination_id=destination.pk,
     )
 
 

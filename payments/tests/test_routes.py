@@ -35,7 +35,7 @@ def payout_to(kind: str | None, currency: str = "XOF", **overrides: str) -> Paym
 def take_back(destination: Destination) -> None:
     deactivate_destination(
         caller=make_caller(Scope.PROVIDER, destination.user),
-        user_id=destination.user_id,
+        user_id=destination.owner_id,
         destination_id=destination.pk,
     )
 

@@ -1,5 +1,5 @@
 """Controlled spending in the console, one module per resource."""
 
-from spend.admin.transfers import AllowedRecipientAdmin, CertifiedAccountAdmin, TransferAdmin
+from spend.admin import catalogue, spending, transfers
 
-__all__ = ["AllowedRecipientAdmin", "CertifiedAccountAdmin", "TransferAdmin"]
+__all__ = ["catalogue", "spending", "transfers"]

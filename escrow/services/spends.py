@@ -1,0 +1,119 @@
+"""Free money of an escrow that is spent on others than its provider, and that comes back."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from audit.actions import Action
+from escrow import rules, selectors
+from escrow.errors import InsufficientEscrowBalance
+from escrow.models import Deposit, DepositStatus, Escrow, EscrowStatus
+from escrow.services.journal import Acting, record, save_escrow
+from escrow.services.outcomes import refund
+from kobatela.kernel.money import Money, format_minor
+from payments.services import spends
+from payments.services.spends import Recipient
+
+if TYPE_CHECKING:
+    from payments.models import Payment
+
+__all__ = ["Purse", "Recipient", "open_purse", "pay_from", "put_back"]
+
+_NOT_DISPUTED = frozenset(EscrowStatus) - {EscrowStatus.DISPUTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """A locked escrow and what of it may be spent: what no open milestone needs."""
+
+    escrow: Escrow
+    free_minor: int
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the escrow has ended."""
+        return self.escrow.status in rules.TERMINAL
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether the escrow is frozen."""
+        return self.escrow.status == EscrowStatus.DISPUTED
+
+
+def open_purse(escrow: Escrow) -> Purse:
+    """What may be spent of an escrow that the caller has locked."""
+    return Purse(escrow, selectors.free_minor(escrow))
+
+
+def pay_from(
+    purse: Purse, *, kind: str, recipient: Recipient, amount_minor: int, origin: str, by: Acting
+) -> "Payment":
+    """Pay a merchant or a payee; the escrow's released total grows with it.
+
+    kind, origin: as in `request_spend`. Raises InsufficientEscrowBalance (`details.free`) when the
+    free money is less; what milestones need is never touched.
+    """
+    escrow = purse.escrow
+    if amount_minor > purse.free_minor:
+        free = format_minor(purse.free_minor, escrow.currency)
+        raise InsufficientEscrowBalance(free=free)
+    payment = spends.request_spend(
+        escrow_id=escrow.pk,
+        kind=kind,
+        payer_id=escrow.client_id,
+        recipient=recipient,
+        money=Money(amount_minor, escrow.currency),
+        origin=origin,
+        actor=by.actor,
+    )
+    escrow.released_minor += amount_minor
+    save_escrow(escrow, "released_minor")
+    record(
+        escrow,
+        Action.ESCROW_SPENT,
+        by,
+        event="escrow.spent",
+        spent_minor=amount_minor,
+        currency=escrow.currency,
+        origin=origin,
+        payment_id=payment.pk,
+    )
+    return payment
+
+
+def put_back(*, escrow: Escrow, origin: str, is_given_back: bool, by: Acting) -> "Payment":
+    """Take back what was paid for `origin`, into a locked escrow.
+
+    It is free there again. An escrow that has ended holds nothing: then the money goes on to the
+    client, the way the deposits came. Raises InvalidState while the escrow is disputed,
+    InsufficientEscrowBalance when the payer's bank has taken the deposits back already, and what
+    `take_back` raises.
+    """
+    rules.require_status(escrow, _NOT_DISPUTED)
+    payment = spends.take_back(
+        origin=origin,
+        is_given_back=is_given_back,
+        actor=by.actor,
+        on_behalf_of=by.on_behalf_of,
+    )
+    escrow.released_minor -= payment.amount_minor
+    if escrow.status in rules.TERMINAL:
+        _require_refundable(escrow, payment.amount_minor)
+        refund(escrow, payment.amount_minor, by, business_key=f"{origin}:back:refund")
+    save_escrow(escrow, "released_minor", "refunded_minor")
+    record(
+        escrow,
+        Action.ESCROW_SPENT_PUT_BACK,
+        by,
+        event="escrow.spent_put_back",
+        put_back_minor=payment.amount_minor,
+        currency=escrow.currency,
+        origin=origin,
+        payment_id=payment.pk,
+    )
+    return payment
+
+
+def _require_refundable(escrow: Escrow, amount_minor: int) -> None:
+    confirmed = Deposit.objects.filter(escrow=escrow, status=DepositStatus.CONFIRMED)
+    if sum(deposit.refundable_minor for deposit in confirmed) < amount_minor:
+        raise InsufficientEscrowBalance("The deposits were charged back.")

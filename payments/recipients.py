@@ -1,0 +1,41 @@
+"""Reading what pays merchants and payees, and the accounts of those who are no users."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from kobatela.kernel import clock
+from payments.errors import PaymentNotFound
+from payments.models import Destination, Payment
+from payments.selectors import destinations_in_force
+
+
+def payment_of_origin(origin: str) -> Payment:
+    """The row that pays for something now: its first payment, or what followed one that came back.
+    Raises PaymentNotFound."""
+    payment = payments_of_origins([origin]).get(origin)
+    if payment is None:
+        raise PaymentNotFound
+    return payment
+
+
+def payments_of_origins(origins: Collection[str]) -> dict[str, Payment]:
+    """`payment_of_origin` of many in one query; those without one are left out."""
+    found = Payment.objects.filter(origin__in=origins).exclude(origin="").order_by("pk")
+    return {payment.origin: payment for payment in found}
+
+
+def destination_of_party(party: str) -> Destination | None:
+    """The newest account in force of somebody who is no user; None while they have none."""
+    return destinations_of_parties([party]).get(party)
+
+
+def destinations_of_parties(parties: Collection[str]) -> dict[str, Destination]:
+    """`destination_of_party` of many in one query; those without one are left out."""
+    found = destinations_in_force(clock.now()).filter(party__in=parties)
+    return {destination.party: destination for destination in found.order_by("pk")}
+
+
+def usable_destination_of_party(party: str, now: datetime) -> Destination | None:
+    """The account to which somebody who is no user is paid now; None while there is none."""
+    found = destinations_in_force(now).filter(party=party, usable_from__lte=now)
+    return found.order_by("-usable_from", "-pk").first()

@@ -1,0 +1,121 @@
+"""Paying merchants and payees from an escrow, and getting such money back into it."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from audit.actions import Action
+from kobatela.kernel.money import Money
+from payments import recipients, selectors
+from payments.errors import PaymentInTransit, PaymentNotGivenBack, PaymentOnHold
+from payments.ledger import chart
+from payments.ledger.chart import AccountRef, PostingCode
+from payments.ledger.services import credit, debit, post
+from payments.models import Hold, Payment, PaymentKind, PaymentMethod, PaymentStatus
+from payments.psp import registry
+from payments.services.payouts import WAITING
+from payments.services.routes import set_route
+from payments.services.rows import add_payment, save, tell
+
+_YIELDING = frozenset({Hold.NONE, Hold.RETURNED})
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who is paid: a user, or `party` (`payee:3`, `merchant:7`) where that is none."""
+
+    party: str
+    user_id: int | None = None
+
+
+@transaction.atomic
+def request_spend(
+    *,
+    escrow_id: int,
+    kind: str,
+    payer_id: int,
+    recipient: Recipient,
+    money: Money,
+    origin: str,
+    actor: str,
+) -> Payment:
+    """Give `money` of the escrow to the recipient and order its payment.
+
+    The escrow must be locked. kind: `spend` or `purchase`. origin: what is paid for
+    (`purchase:5`); it is paid for once. Raises AlreadyPosted when it was before, and
+    InsufficientFunds when the escrow does not hold that much.
+    """
+    payment = Payment(
+        escrow_id=escrow_id,
+        kind=PaymentKind(kind),
+        method=PaymentMethod.PSP,
+        payer_id=payer_id,
+        payee_id=recipient.user_id,
+        party="" if recipient.user_id is not None else recipient.party,
+        origin=origin,
+        amount_minor=money.amount_minor,
+        currency=money.currency,
+        psp=registry.default_name(),
+        business_key=f"{origin}:pay",
+    )
+    post(
+        business_key=payment.business_key,
+        code=PostingCode.SPEND,
+        currency=money.currency,
+        legs=[
+            debit(chart.escrow_held(escrow_id), money.amount_minor),
+            credit(_owed(payment), money.amount_minor),
+        ],
+    )
+    set_route(payment)
+    return add_payment(payment, actor=actor)
+
+
+@transaction.atomic
+def take_back(
+    *, origin: str, is_given_back: bool, actor: str, on_behalf_of: int | None = None
+) -> Payment:
+    """Put what was paid for `origin` back into its escrow, which must be locked.
+
+    An order that was not sent, or that the PSP refused, is cancelled. Money that has arrived
+    counts as back only when somebody who may say so says that it was given back
+    (`is_given_back`); it is then with us outside the PSP, as a deposit that support confirms.
+
+    Raises PaymentNotFound, PaymentInTransit while the outcome is open, PaymentOnHold while staff
+    or a chargeback keeps it, PaymentNotGivenBack, and AlreadyPosted the second time.
+    """
+    payment = selectors.lock_payment(recipients.payment_of_origin(origin).pk)
+    if payment.status in WAITING and payment.hold_reason not in _YIELDING:
+        raise PaymentOnHold
+    if payment.status in WAITING and not selectors.is_in_batch(payment.pk):
+        payment.transition_to(PaymentStatus.CANCELLED)
+        save(payment, "status")
+        _put_back(payment, PostingCode.SPEND_TAKEN_BACK, _owed(payment))
+        action = Action.PAYMENT_TAKEN_BACK
+    elif payment.status != PaymentStatus.SETTLED:
+        raise PaymentInTransit
+    elif not is_given_back:
+        raise PaymentNotGivenBack
+    else:
+        _put_back(payment, PostingCode.SPEND_GIVEN_BACK, chart.psp(registry.MANUAL))
+        action = Action.PAYMENT_GIVEN_BACK
+    tell(payment, action, actor, on_behalf_of=on_behalf_of)
+    return payment
+
+
+def _put_back(payment: Payment, code: PostingCode, taken_from: AccountRef) -> None:
+    post(
+        business_key=f"{payment.origin}:back",
+        code=code,
+        currency=payment.currency,
+        legs=[
+            debit(taken_from, payment.amount_minor),
+            credit(chart.escrow_held(payment.escrow_id), payment.amount_minor),
+        ],
+    )
+
+
+def _owed(payment: Payment) -> AccountRef:
+    if payment.payee_id is None:
+        return chart.party_payable(payment.party)
+    return chart.user_payable(payment.payee_id)

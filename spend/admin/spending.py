@@ -1,0 +1,196 @@
+"""Payees, mandates and what was spent, in the console."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from escrow.services import deadlines
+from kobatela.kernel.admin import Command, ConsoleAdmin, NoteForm
+from kobatela.kernel.money import format_minor
+from spend import selectors
+from spend.admin.catalogue import caller_of
+from spend.models import (
+    AllowedPayee,
+    Mandate,
+    MandateStatus,
+    Purchase,
+    PurchaseStatus,
+    Spending,
+)
+from spend.services import mandates, permissions, refunds
+
+
+def _amount(amount_minor: int | None, currency: str) -> str:
+    return "—" if amount_minor is None else f"{format_minor(amount_minor, currency)} {currency}"
+
+
+def _take_back(request: HttpRequest, payee: AllowedPayee, _data: Mapping[str, Any]) -> str:
+    permissions.take_back_payee(caller=caller_of(request), payee_id=payee.pk)
+    return "Nothing more is paid to this payee; what was ordered goes on."
+
+
+def _revoke(request: HttpRequest, mandate: Mandate, _data: Mapping[str, Any]) -> str:
+    mandates.revoke_mandate(caller=caller_of(request), mandate_id=mandate.pk)
+    return "The mandate is revoked."
+
+
+def _refund(request: HttpRequest, purchase: Purchase, data: Mapping[str, Any]) -> str:
+    if purchase.escrow_id is not None:
+        deadlines.apply_due(escrow_id=purchase.escrow_id)
+    done = refunds.refund_purchase(
+        caller=caller_of(request), purchase_id=purchase.pk, note=data["note"]
+    )
+    if done.approvals is not None:
+        return "Your approval counts; a second person has to ask for the same."
+    return "The purchase is given back."
+
+
+def _no_take_back(payee: AllowedPayee) -> str | None:
+    return None if payee.deactivated_at is None else "It was taken back."
+
+
+def _no_revocation(mandate: Mandate) -> str | None:
+    return None if mandate.status == MandateStatus.ACTIVE else f"It is {mandate.status}."
+
+
+def _no_refund(purchase: Purchase) -> str | None:
+    return "It was given back." if purchase.status == PurchaseStatus.REFUNDED else None
+
+
+@admin.register(AllowedPayee)
+class PayeeAdmin(ConsoleAdmin):
+    """Whom senders may pay from their escrows, and within which limits."""
+
+    list_display = ("id", "escrow_id", "payee_ref", "label", "daily", "total", "deactivated_at")
+    list_filter = (("deactivated_at", admin.EmptyFieldListFilter), "currency")
+    search_fields = ("=escrow__id", "payee_ref", "label")
+    ordering = ("-id",)
+    commands: ClassVar = (
+        Command("take_back", "Take back", _take_back, danger=True, refusal=_no_take_back),
+    )
+
+    @admin.display(description="per day")
+    def daily(self, payee: AllowedPayee) -> str:
+        """The limit of a UTC day."""
+        return _amount(payee.daily_limit_minor, payee.currency)
+
+    @admin.display(description="in all")
+    def total(self, payee: AllowedPayee) -> str:
+        """The limit for ever."""
+        return _amount(payee.total_limit_minor, payee.currency)
+
+
+@admin.register(Spending)
+class SpendingAdmin(ConsoleAdmin):
+    """What payees were paid."""
+
+    list_display = (
+        "id",
+        "escrow_id",
+        "payee_ref",
+        "amount",
+        "payment_state",
+        "actor",
+        "created_at",
+    )
+    list_filter = ("currency", "payment__status")
+    list_select_related = ("payment",)
+    search_fields = ("=escrow__id", "payee_ref", "=payment__id")
+    ordering = ("-id",)
+
+    @admin.display(description="amount")
+    def amount(self, spending: Spending) -> str:
+        """How much."""
+        return _amount(spending.amount_minor, spending.currency)
+
+    @admin.display(description="payment")
+    def payment_state(self, spending: Spending) -> str:
+        """Where the first payment stands; its successors are on its escrow's page."""
+        return f"#{spending.payment_id} {spending.payment.status}"
+
+
+@admin.register(Mandate)
+class MandateAdmin(ConsoleAdmin):
+    """Who lets whom spend how much."""
+
+    list_display = ("id", "sender", "beneficiary", "total", "spent", "status", "escrow_id", "until")
+    list_filter = ("status", "currency", ("escrow", admin.EmptyFieldListFilter))
+    list_select_related = ("sender", "beneficiary")
+    search_fields = ("=id", "sender__username", "beneficiary__username", "=escrow__id")
+    ordering = ("-id",)
+    commands: ClassVar = (
+        Command(
+            "revoke",
+            "Revoke",
+            _revoke,
+            help_text="Nothing more is bought under it; what was bought stays bought.",
+            danger=True,
+            refusal=_no_revocation,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """With what was spent."""
+        return selectors.visible_mandates(caller_of(request))
+
+    @admin.display(description="total")
+    def total(self, mandate: Mandate) -> str:
+        """The budget."""
+        return _amount(mandate.total_minor, mandate.currency)
+
+    @admin.display(description="spent")
+    def spent(self, mandate: Any) -> str:
+        """What of it is spent."""
+        return _amount(mandate.spent_minor, mandate.currency)
+
+    @admin.display(description="until", ordering="expires_at")
+    def until(self, mandate: Mandate) -> str:
+        """When it runs out."""
+        return f"{mandate.expires_at:%Y-%m-%d %H:%M}"
+
+
+@admin.register(Purchase)
+class PurchaseAdmin(ConsoleAdmin):
+    """What was bought, and what senders say was brought back."""
+
+    list_display = ("id", "merchant", "amount", "status", "sender", "beneficiary", "created_at")
+    list_filter = (
+        "status",
+        "currency",
+        ("receipt", admin.EmptyFieldListFilter),
+        ("category", admin.RelatedOnlyFieldListFilter),
+    )
+    list_select_related = ("merchant", "sender", "beneficiary")
+    search_fields = ("=id", "merchant__name", "sender__username", "beneficiary__username")
+    ordering = ("-id",)
+    readonly_fields = ("receipt_file",)
+    commands: ClassVar = (
+        Command(
+            "refund",
+            "Refund",
+            _refund,
+            form_class=NoteForm,
+            help_text="Returns the budget, and the money into the escrow. Of a payment that has "
+            "arrived this says that you have seen the money come back.",
+            danger=True,
+            refusal=_no_refund,
+        ),
+    )
+
+    @admin.display(description="amount")
+    def amount(self, purchase: Purchase) -> str:
+        """How much."""
+        return _amount(purchase.amount_minor, purchase.currency)
+
+    @admin.display(description="receipt")
+    def receipt_file(self, purchase: Purchase) -> SafeString | str:
+        """The file that shows what was bought."""
+        if purchase.receipt_id is None:
+            return "none"
+        address = reverse("admin:uploads_upload_change", args=[purchase.receipt_id])
+        return format_html('<a href="{}">upload {}</a>', address, purchase.receipt_id)
