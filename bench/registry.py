@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from bench import deposit, document, exif, extraction, photo
+from bench import deposit, document, exif, extraction, photo, spend
 from bench.figures import Options, Report
 
 BENCHES: Mapping[str, Callable[[Options], Report]] = {
     "deposit": deposit.run,
     "photo": photo.run,
+    "spend": spend.run,
     "document": document.run,
     "extraction": extraction.run,
     "exif": exif.run,
