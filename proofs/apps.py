@@ -19,10 +19,16 @@ class ProofsConfig(AppConfig):
         from proofs import tasks  # noqa: F401
         from proofs.services.closing import EvidenceOfEscrow
         from proofs.services.inspection import FileInspection
-        from proofs.system_checks import check_advisor, check_day_limits, check_review_sample
+        from proofs.system_checks import (
+            check_advisor,
+            check_day_limits,
+            check_ocr_pages,
+            check_review_sample,
+        )
 
         register_file_inspector(FileInspection())
         register_evidence_handler(EvidenceOfEscrow())
         checks.register(check_review_sample)
         checks.register(check_day_limits)
         checks.register(check_advisor)
+        checks.register(check_ocr_pages)

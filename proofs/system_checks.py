@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
+from proofs.readers.documents.facts import MAX_PAGES
+
 
 def check_review_sample(**_kwargs: Any) -> list[CheckMessage]:
     """The drawn share is a share."""
@@ -77,3 +79,11 @@ def _is_safe_url(url: str) -> bool:
         return ipaddress.ip_address(parts.hostname).is_loopback
     except ValueError:
         return parts.hostname == "localhost"
+
+
+def check_ocr_pages(**_kwargs: Any) -> list[CheckMessage]:
+    """No document has more pages than can be stored; to read none, choose the engine `none`."""
+    if 1 <= settings.OCR_MAX_PAGES <= MAX_PAGES:
+        return []
+    message = f"OCR_MAX_PAGES must lie between 1 and {MAX_PAGES}."
+    return [Error(message, hint="INVOICE_OCR_PROVIDER=none reads no pictures.", id="proofs.E007")]

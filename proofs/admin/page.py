@@ -34,6 +34,8 @@ from proofs.states import Derivative, ProofStatus, ProofType
 _HISTORY_ENTRIES = 30
 _EARLIER_PROOFS = 10
 _SKETCH_PX = 200
+# Shown otherwise, or said by the finding's own words.
+_NOT_FIGURES = frozenset({"matches", "field"})
 _SEVERITIES = ("hard", "soft", "info")
 
 
@@ -230,7 +232,7 @@ def _findings(proof: Proof) -> list[dict[str, Any]]:
             "figures": [
                 figure(name, value)
                 for name, value in sorted(finding["data"].items())
-                if name != "matches" and value is not None
+                if name not in _NOT_FIGURES and value is not None
             ],
         }
         for finding in gravest_first
@@ -255,18 +257,20 @@ def _agreement(proof: Proof) -> list[Fact]:
 def _requirements(proof: Proof, fence: Geofence | None) -> list[Fact]:
     milestone = proof.milestone
     age = milestone.max_age_minutes
-    shown = [
-        Fact("Kind of proof", milestone.proof_kind.title()),
-        Fact("Taken within", "no limit" if age is None else f"{age} minutes"),
-        Fact(
-            "Place",
-            "not agreed"
-            if fence is None
-            else f"within {fence.radius_m} m of {fence.lat}, {fence.lng}",
-        ),
-    ]
+    shown = [Fact("Kind of proof", milestone.proof_kind.title())]
+    if milestone.proof_kind == ProofType.PHOTO:
+        shown += [
+            Fact("Taken within", "no limit" if age is None else f"{age} minutes"),
+            Fact("Place", _place(fence)),
+        ]
     wanted = milestone.proof_requirements
     return shown + [Fact(name.replace("_", " "), str(value)) for name, value in wanted.items()]
+
+
+def _place(fence: Geofence | None) -> str:
+    if fence is None:
+        return "not agreed"
+    return f"within {fence.radius_m} m of {fence.lat}, {fence.lng}"
 
 
 def _sketch(proof: Proof, fence: Geofence | None) -> Sketch | None:

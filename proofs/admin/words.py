@@ -66,6 +66,7 @@ _UNITS = {
     "_minutes_min": "min at least",
     "_minutes_max": "min at most",
 }
+_NAMES = {"retry": "worth another reading"}
 _QUIET = frozenset(
     {
         ReviewReason.DOCUMENT,
@@ -87,6 +88,8 @@ def words(code: str) -> str:
 
 def figure(name: str, value: object) -> tuple[str, str]:
     """A figure of a finding as a label and a value with its unit."""
+    if isinstance(value, bool):
+        return _NAMES.get(name, name.replace("_", " ")), "yes" if value else "no"
     for ending, unit in _UNITS.items():
         if name.endswith(ending):
             return name.removesuffix(ending).replace("_", " "), f"{value} {unit}"

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from proofs.system_checks import check_advisor, check_day_limits, check_review_sample
+from proofs.system_checks import (
+    check_advisor,
+    check_day_limits,
+    check_ocr_pages,
+    check_review_sample,
+)
 from scripts.check_production import made_up_environment
 
 
@@ -19,6 +24,15 @@ def test_the_drawn_share_lies_between_none_and_all(
     settings.KOBATELA_REVIEW_SAMPLE = share
 
     assert len(check_review_sample()) == errors
+
+
+@pytest.mark.parametrize(("pages", "errors"), [(1, 0), (5, 0), (30, 0), (0, 1), (-1, 1), (31, 1)])
+def test_ocr_looks_at_some_pages_and_at_no_more_than_there_are(
+    settings: Settings, pages: int, errors: int
+) -> None:
+    settings.OCR_MAX_PAGES = pages
+
+    assert len(check_ocr_pages()) == errors
 
 
 def test_nan_is_no_share(settings: Settings) -> None:

@@ -1,6 +1,8 @@
 """Documents are read by workers: once, by one, and by a person where a machine cannot."""
 
+import threading
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -11,7 +13,9 @@ from pytest_django.fixtures import Settings
 from audit.models import Alert, AuditEntry
 from audit.services import switches
 from audit.services.counters import counted
+from audit.tests.together import run_together
 from conftest import Doorbells
+from kobatela.embedded.sample_documents import make_invoice_pdf
 from kobatela.kernel import clock
 from proofs.models import DocumentReading, Proof
 from proofs.readers import document_reading
@@ -32,11 +36,13 @@ from proofs.tests.factories import (
     INVOICE_FIELDS,
     PDF,
     invoice_escrow,
+    invoice_text,
     read_invoice,
     reading_of,
     submit,
 )
 
+ROUNDS = 5
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_noon")]
 
 
@@ -148,6 +154,33 @@ def test_a_rejected_invoice_may_come_again() -> None:
     )
 
     assert read_invoice().findings == []
+
+
+@pytest.mark.concurrency
+@pytest.mark.django_db(transaction=True)
+def test_of_two_invoices_that_are_read_at_once_one_finds_the_other() -> None:
+    for number in range(ROUNDS):
+        fields = INVOICE_FIELDS | {"number": f"F-{number}"}
+        proofs = [
+            submit(invoice_escrow(), make_invoice_pdf(invoice_text()), proof_type="INVOICE")
+            for _ in range(2)
+        ]
+        together = threading.Barrier(2)
+
+        def both_have_read(*_args: Any, **_options: Any) -> Reading:
+            together.wait(30)  # noqa: B023 - used within this round
+            return reading_of(fields)  # noqa: B023 - likewise
+
+        with patch.object(document_reading, "read_document", side_effect=both_have_read):
+            results = run_together([partial(read_document, proof_id=proof.pk) for proof in proofs])
+
+        assert results == [Processing.DONE, Processing.DONE]
+        found = [
+            proof.pk
+            for proof in Proof.objects.filter(pk__in=[proof.pk for proof in proofs])
+            if "REUSED_INVOICE_NUMBER" in proof.review_reasons
+        ]
+        assert len(found) == 1
 
 
 # --- Once, by one ---------------------------------------------------------------------------------
