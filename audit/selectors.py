@@ -202,6 +202,12 @@ def latest_ended_run(name: str) -> JobRun | None:
     return ended.order_by("-started_at", "-pk").first()
 
 
+def latest_result(name: str) -> JobRun | None:
+    """The latest run of a job that came to its end, with what it gave."""
+    runs = JobRun.objects.filter(name=name, status=JobRunStatus.DONE)
+    return runs.order_by("-started_at", "-pk").first()
+
+
 def job_locks() -> QuerySet[JobLock]:
     """Who runs which job now."""
     return JobLock.objects.order_by("name")

@@ -124,7 +124,7 @@ def payments_for_staff() -> QuerySet[Payment]:
 def payments_to_send(before: datetime, limit: int) -> list[int]:
     """Payments that nobody has sent although they were ready `before`, oldest first."""
     waiting = _pending().filter(psp__in=ONLINE, updated_at__lte=before)
-    waiting = waiting.exclude(reason=Reason.DESTINATION_MISSING)
+    waiting = waiting.exclude(reason__in=[Reason.DESTINATION_MISSING, Reason.UNCOVERED])
     return list(waiting.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
@@ -136,6 +136,23 @@ def payments_to_route(now: datetime, limit: int) -> list[int]:
     has_lost = Q(~has_one, ~_in_batch(), psp=MANUAL, reason=Reason.NONE)
     waiting = _pending().filter(has_found | has_lost)
     return list(waiting.order_by("pk").values_list("pk", flat=True)[:limit])
+
+
+def accounts_to_cover() -> list[tuple[str, str]]:
+    """The PSPs and currencies in which payments wait for money, or for people."""
+    found = _to_cover().order_by("psp", "currency").values_list("psp", "currency")
+    return list(found.distinct())
+
+
+def payments_to_cover(psp: str, currency: str, limit: int) -> list[tuple[int, str, int]]:
+    """Those payments, oldest first, with their reason and amount in minor units."""
+    found = _to_cover().filter(psp=psp, currency=currency).order_by("pk")
+    return list(found.values_list("pk", "reason", "amount_minor")[:limit])
+
+
+def _to_cover() -> QuerySet[Payment]:
+    for_people = Q(psp=MANUAL, reason=Reason.NONE)
+    return _pending().filter(Q(reason=Reason.UNCOVERED) | for_people)
 
 
 def payments_to_collect(currency: str, kind: str, now: datetime) -> QuerySet[Payment]:

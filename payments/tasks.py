@@ -49,3 +49,11 @@ def reconcile() -> None:
         return reconciliation.reconcile_all(heartbeat.beat)
 
     run_exclusively("reconciliation", work)
+
+
+@shared_task(ignore_result=True)
+def watch_coverage() -> None:
+    """Compare what is owed with the money that is there."""
+    from payments.services import coverage
+
+    run_exclusively(coverage.JOB, lambda _heartbeat: coverage.watch_coverage())

@@ -19,6 +19,8 @@ CSRF_COOKIE_SECURE = True
 KOBATELA_METRICS_PUBLIC = env.bool("KOBATELA_METRICS_PUBLIC", default=False)
 # Whoever takes over an account must not be paid before its owner can notice.
 KOBATELA_DESTINATION_COOLING_S = env.int("KOBATELA_DESTINATION_COOLING_S", default=24 * 3600)
+# What a collector still has must not be paid from what others have paid in.
+KOBATELA_REQUIRE_COVERAGE = True
 # Only behind a proxy that sets this header itself; anybody else could claim to use TLS.
 if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

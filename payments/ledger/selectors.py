@@ -55,6 +55,20 @@ def balances_minor(prefix: str) -> Mapping[tuple[str, str], int]:
     return {(code, currency): total for code, currency, total in rows}
 
 
+def balances_by_kind() -> list[tuple[str, str, str, int]]:
+    """All money by currency, kind and, for PSPs and collectors, account: (currency, kind, code,
+    minor units). One statement, so it is one moment of the books."""
+    return _rows(
+        """
+        SELECT account.currency, account.kind,
+               CASE WHEN account.kind IN ('psp', 'collector') THEN account.code ELSE '' END AS code,
+               sum(balance.balance_minor)::bigint
+          FROM ledger_balance balance JOIN ledger_account account ON account.id = balance.account_id
+         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+        """
+    )
+
+
 def transfers(business_keys: list[str]) -> QuerySet[Transfer]:
     """The transfers booked under these keys, oldest first, with their entries and accounts."""
     return (

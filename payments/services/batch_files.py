@@ -28,6 +28,7 @@ from payments.models import (
 from payments.psp.manual import FileLine, batch_file
 from payments.psp.registry import MANUAL
 from payments.services.batches import end_line, save_batch, tell
+from payments.services.cover import take_cover
 from payments.services.rows import lock_owner, mark_sent, save
 
 _RELEASED = frozenset({BatchStatus.EXPORTED, BatchStatus.IMPORTED, BatchStatus.CLOSED})
@@ -45,8 +46,8 @@ class BatchFile:
 def release_file(*, caller: Caller, batch_id: int) -> BatchFile:
     """The file of an approved batch. The first time its payments become SENT; each time audited.
 
-    A payment that may not be sent any more (held, or its destination was taken back) is left out
-    and waits on. Every later copy is the same, byte for byte.
+    A payment that may not be sent any more (held, its destination taken back, or its money not
+    there) is left out and waits on. Every later copy is the same, byte for byte.
 
     Raises BatchNotFound, InvalidState before two people have approved and for a cancelled batch,
     PayoutsPaused, NothingToExport, and BatchFileChanged, which alerts staff.
@@ -93,7 +94,11 @@ def _export(batch: Batch, caller: Caller) -> None:
         pk__in=[line.destination_id for line in lines]
     )
     payable = set(in_force.values_list("pk", flat=True))
-    sent = [line for line in lines if line.destination_id in payable and _may_be_sent(line.payment)]
+    ready = [
+        line for line in lines if line.destination_id in payable and _may_be_sent(line.payment)
+    ]
+    covered = take_cover([line.payment for line in ready], actor=caller.actor)
+    sent = [line for line in ready if line.payment_id in covered]
     if not sent:
         raise NothingToExport
     for line in lines:

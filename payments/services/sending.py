@@ -25,6 +25,7 @@ from payments.models import (
 )
 from payments.psp import registry
 from payments.psp.base import Order, OrderKind, OrderState, Outcome, Psp, Reason
+from payments.services.cover import take_cover
 from payments.services.outcomes import record_outcome
 from payments.services.routes import take_route
 from payments.services.rows import lock_owner, mark_sent, save
@@ -74,7 +75,9 @@ def _claim(payment_id: int) -> Call | None:
     if payment.status == PaymentStatus.PENDING:
         if payment.hold_reason != Hold.NONE or switches.is_on(switches.SwitchName.PAYOUTS_PAUSED):
             return None
-        return _begin(payment) if take_route(payment, actor=_ACTOR) else None
+        if take_route(payment, actor=_ACTOR) and take_cover([payment], actor=_ACTOR):
+            return _begin(payment)
+        return None
     is_open = payment.status == PaymentStatus.SENT and payment.psp in registry.reachable()
     return _resume(payment) if is_open and _lease_is_over(payment) else None
 

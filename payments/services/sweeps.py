@@ -10,6 +10,7 @@ from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import crashpoint
 from payments import selectors
 from payments.psp import registry
+from payments.services.cover import payments_to_sort, sort_payment
 from payments.services.events import postpone_event, process_event
 from payments.services.fundings import look_up_fee, look_up_funding
 from payments.services.sending import send_payment
@@ -34,10 +35,12 @@ def sweep(beat: Callable[[], None] = lambda: None) -> dict[str, int]:
     now = clock.now()
     paused = switches.is_on(switches.SwitchName.PAYOUTS_PAUSED)
     unsent = [] if paused else selectors.payments_to_send(now - PATIENCE, BATCH)
+    unsorted = [] if paused else payments_to_sort(BATCH)
     waiting = [] if paused else selectors.payments_to_route(now, BATCH)
     return {
         "events": _each(_event, selectors.events_to_process(now, BATCH), beat),
         "sent": _each(_send, unsent, beat),
+        "covered": _each(_sort, unsorted, beat),
         "routed": _each(_send, waiting, beat),
         "looked_up": _each(_send, selectors.payments_to_look_up(now, BATCH), beat),
         "fundings": _each(_look_up, selectors.fundings_to_look_up(now, BATCH), beat),
@@ -63,6 +66,10 @@ def _each(work: Callable[[int], None], row_ids: list[int], beat: Callable[[], No
 
 def _send(payment_id: int) -> None:
     send_payment(payment_id=payment_id)
+
+
+def _sort(payment_id: int) -> None:
+    sort_payment(payment_id=payment_id)
 
 
 def _look_up(funding_id: int) -> None:

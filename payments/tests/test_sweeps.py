@@ -142,5 +142,5 @@ def test_the_doors_take_ids_as_the_broker_brings_them(psp: StubPsp) -> None:
 def test_every_job_has_a_task_of_its_own() -> None:
     jobs: list[ScheduledJob] = schedule.SCHEDULE
     tasks_named = [job.task.rpartition(".")[2] for job in jobs]
-    assert tasks_named == ["sweep_payments", "check_ledger", "reconcile"]
+    assert tasks_named == ["sweep_payments", "check_ledger", "watch_coverage", "reconcile"]
     assert all(hasattr(tasks, job.task.rpartition(".")[2]) for job in jobs)

@@ -15,6 +15,8 @@ from audit.services.counters import counted
 from audit.services.switches import SwitchName, is_on
 from kobatela.api.health.probes import Seen, look, migrations_status
 from kobatela.kernel import clock
+from kobatela.kernel.money import format_minor
+from payments.services.coverage import JOB as COVERAGE_JOB
 from payments.webhooks.secrets import Door, secret_fingerprints, secret_status
 from proofs.selectors import advisor_metrics
 
@@ -65,8 +67,26 @@ def staff_report(seen: Seen) -> dict[str, Any]:
         "job_locks": {lock.name: _lock_facts(lock, now) for lock in _held_locks()},
         "psp_webhook_secret_fingerprints": secret_fingerprints(),
         "stripe_webhook_secret_fingerprints": secret_fingerprints(Door.STRIPE),
+        "coverage": _coverage(),
         "queue_depth": seen.redis and seen.redis.queue_depth,
         "outbox_age_s": int((now - oldest.created_at).total_seconds()) if oldest else 0,
+    }
+
+
+def _coverage() -> dict[str, Any]:
+    """What the last look came to. Summing up here would cost more with every escrow."""
+    run = audit_selectors.latest_result(COVERAGE_JOB)
+    if run is None:
+        return {}
+    return {
+        currency: {
+            "owed": format_minor(figures["owed_minor"], currency),
+            "at_psps": format_minor(sum(figures["at_psps"].values()), currency),
+            "at_collectors": format_minor(figures["at_collectors_minor"], currency),
+            "shortfall": format_minor(figures["shortfall_minor"], currency),
+            "covered": not figures["shortfall_minor"] and not figures["short_at"],
+        }
+        for currency, figures in run.result.items()
     }
 
 

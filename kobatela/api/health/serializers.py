@@ -51,5 +51,6 @@ class HealthOut(serializers.Serializer[Any]):
     )
     job_locks = serializers.DictField(child=serializers.DictField(), required=False)
     jobs = serializers.DictField(child=serializers.DictField(), required=False)
+    coverage = serializers.DictField(child=serializers.DictField(), required=False)
     queue_depth = serializers.IntegerField(allow_null=True, required=False)
     outbox_age_s = serializers.IntegerField(required=False)

@@ -119,7 +119,7 @@ def test_production_only_tightens() -> None:
     code = """
 import kobatela.settings.production as tight, kobatela.settings.base as base
 names = [name for name in dir(base) if name.isupper() and name[0] != "_"]
-longer = {"KOBATELA_DESTINATION_COOLING_S"}
+longer = {"KOBATELA_DESTINATION_COOLING_S", "KOBATELA_REQUIRE_COVERAGE"}
 changed = {name for name in names if getattr(base, name) != getattr(tight, name)}
 assert changed <= longer, changed
 assert all(getattr(tight, name) > getattr(base, name) for name in changed)

@@ -1,0 +1,104 @@
+"""What is owed to people against the money that is there for it, per currency. Reads only."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from django.db import connection
+from django.db.models import Sum
+
+from payments.ledger import chart
+from payments.ledger import selectors as ledger
+from payments.ledger.chart import AccountKind
+from payments.models import Payment, PaymentStatus
+
+# One statement, because a payment that settles takes its money out of both sums at once: two
+# statements could see it in neither.
+_FREE = """
+SELECT (SELECT coalesce(sum(balance.balance_minor), 0)
+          FROM ledger_balance balance JOIN ledger_account account ON account.id = balance.account_id
+         WHERE account.code = %s AND account.currency = %s)::bigint
+     - (SELECT coalesce(sum(amount_minor), 0)
+          FROM payments_payment
+         WHERE status = 'SENT' AND psp = %s AND currency = %s)::bigint
+"""
+
+
+@dataclass(slots=True)
+class Coverage:
+    """One currency. What is owed is owed by us; where the money lies is another matter.
+
+    owed_minor: held by escrows, payable, senders' own, and in transit. at_psps, at_collectors: what
+    lies where, by name. leaving_minor: what each PSP is to pay, now or on its way.
+    """
+
+    currency: str
+    owed_minor: int = 0
+    at_psps: dict[str, int] = field(default_factory=dict)
+    at_collectors: dict[str, int] = field(default_factory=dict)
+    leaving: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def at_psps_minor(self) -> int:
+        """What all PSPs hold."""
+        return sum(self.at_psps.values())
+
+    @property
+    def at_collectors_minor(self) -> int:
+        """What collectors hold. It pays nothing until they hand it over, or give it back."""
+        return sum(self.at_collectors.values())
+
+    @property
+    def shortfall_minor(self) -> int:
+        """What is owed and lies nowhere: lost to chargebacks and fees, ours to put in."""
+        return max(0, self.owed_minor - self.at_psps_minor - self.at_collectors_minor)
+
+    @property
+    def short_at(self) -> Mapping[str, int]:
+        """What PSPs are to pay beyond what they hold, by name."""
+        names = self.at_psps.keys() | self.leaving.keys()
+        short = {name: self.leaving.get(name, 0) - self.at_psps.get(name, 0) for name in names}
+        return {name: missing for name, missing in sorted(short.items()) if missing > 0}
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether everything owed lies somewhere, and everything leaving lies where it leaves."""
+        return not self.shortfall_minor and not self.short_at
+
+
+_OWED = chart.GUARDED
+
+
+def coverage() -> list[Coverage]:
+    """Every currency in the books, by name."""
+    found: dict[str, Coverage] = {}
+    for currency, kind, code, minor in ledger.balances_by_kind():
+        row = found.setdefault(currency, Coverage(currency))
+        name = code.partition(":")[2]
+        if kind == AccountKind.PSP:
+            row.at_psps[name] = minor
+        elif kind == AccountKind.COLLECTOR:
+            row.at_collectors[name] = minor
+        elif kind in _OWED:
+            row.owed_minor += minor
+    for (psp, currency), minor in _leaving().items():
+        found.setdefault(currency, Coverage(currency)).leaving[psp] = minor
+    return [found[currency] for currency in sorted(found)]
+
+
+def free_minor(psp: str, currency: str) -> int:
+    """What a PSP holds by the ledger and is not on its way out; below 0 if more left than came."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FREE, [chart.psp(psp).code, currency, psp, currency])
+        (found,) = cursor.fetchone()
+    return int(found)
+
+
+def _leaving() -> Mapping[tuple[str, str], int]:
+    open_ones = Payment.objects.filter(status__in=[PaymentStatus.PENDING, PaymentStatus.SENT])
+    # A collector pays from what it holds itself.
+    sums = open_ones.filter(collector=None).values_list("psp", "currency")
+    totals: dict[tuple[str, str], int] = defaultdict(int)
+    for psp, currency, minor in sums.annotate(total=Sum("amount_minor")):
+        totals[psp, currency] = minor
+    return totals
