@@ -12,6 +12,7 @@ class EscrowConfig(AppConfig):
 
     def ready(self) -> None:
         """Register hooks and system checks."""
+        from escrow.books import HELD_DISAGREES, HELD_STATEMENT
         from escrow.checks import check_evidence_handler, check_fees_and_limits
         from escrow.selectors import has_open_escrow
         from escrow.services.chargebacks import EscrowChargebacks
@@ -23,7 +24,9 @@ class EscrowConfig(AppConfig):
             register_funding_handler,
             register_payment_handler,
         )
+        from payments.ledger.rules import register_rule
 
+        register_rule(HELD_DISAGREES, HELD_STATEMENT)
         register_open_escrow_check(has_open_escrow)
         register_payment_handler("payout", EscrowPayouts())
         register_payment_handler("refund", EscrowRefunds())

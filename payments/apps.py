@@ -5,14 +5,18 @@ from django.core.checks import register
 
 
 class PaymentsConfig(AppConfig):
-    """Registers the app's checks."""
+    """Registers the app's checks and rules."""
 
     name = "payments"
     label = "payments"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks, and what the books are held against."""
         from payments import checks
+        from payments.ledger.rules import register_rule
+        from payments.services.ledger_checks import IN_TRANSIT_DISAGREES, IN_TRANSIT_STATEMENT
+
+        register_rule(IN_TRANSIT_DISAGREES, IN_TRANSIT_STATEMENT)
 
         for check in (
             checks.check_handlers,

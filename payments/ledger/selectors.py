@@ -9,6 +9,7 @@ from django.db.models import QuerySet, Sum
 
 from payments.ledger.chart import AccountRef
 from payments.ledger.models import Account, Balance, Entry, Transfer
+from payments.ledger.rules import registered_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +105,13 @@ def summaries() -> list[CurrencySummary]:
 
 
 def check() -> list[LedgerProblem]:
-    """Recompute the books from their entries and list everything that does not agree.
+    """Recompute the books from their entries and list everything that does not agree: with
+    itself, and with what the floors above keep beside it (`rules`).
 
     Each rule is one statement, so each sees one moment of the books; payments may go on.
     """
     problems: list[LedgerProblem] = []
-    for what, statement in _RULES.items():
+    for what, statement in {**_RULES, **registered_rules()}.items():
         problems += [LedgerProblem(row[0], what, *row[1:]) for row in _rows(statement)]
     return problems
 

@@ -6,6 +6,20 @@ from audit.services.alerts import AlertType, Severity, raise_alert
 from payments.ledger import selectors as ledger
 from payments.ledger.selectors import LedgerProblem
 
+IN_TRANSIT_DISAGREES = "what is in transit is not the money of a payment that is on its way"
+# Both ways round: a payment on its way without its money, and money on its way for no payment.
+IN_TRANSIT_STATEMENT = """
+SELECT currency, code, coalesce(sent.amount_minor, 0), coalesce(kept.amount_minor, 0)
+  FROM (SELECT 'payment:' || id || ':in_transit' AS code, currency, amount_minor
+          FROM payments_payment WHERE status = 'SENT') AS sent
+  FULL JOIN (SELECT account.code, account.currency, sum(balance.balance_minor) AS amount_minor
+               FROM ledger_account account
+               JOIN ledger_balance balance ON balance.account_id = account.id
+              WHERE account.kind = 'in_transit'
+              GROUP BY account.code, account.currency) AS kept USING (code, currency)
+ WHERE coalesce(sent.amount_minor, 0) <> coalesce(kept.amount_minor, 0)
+"""
+
 
 def check_ledger() -> dict[str, int]:
     """Recompute the books; alert for each currency that is wrong. How many problems there are."""

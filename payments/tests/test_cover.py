@@ -39,9 +39,7 @@ def required(settings: Settings) -> None:
 
 def drain(amount_minor: int, name: str = "fake", currency: str = "EUR") -> None:
     """Let so much of a PSP's money lie with a collector instead."""
-    legs = chart.collector(NOWHERE), chart.escrow_held(NOWHERE)
-    move("deposit", *legs, amount_minor, currency)
-    move("refund", legs[1], chart.user_funds(NOWHERE), amount_minor, currency)
+    move("surplus", chart.collector(NOWHERE), chart.user_funds(NOWHERE), amount_minor, currency)
     move(
         "payment.sent", chart.user_funds(NOWHERE), chart.in_transit(NOWHERE), amount_minor, currency
     )
@@ -50,7 +48,7 @@ def drain(amount_minor: int, name: str = "fake", currency: str = "EUR") -> None:
 
 def fill(amount_minor: int, name: str = "fake", currency: str = "EUR") -> None:
     """Let somebody pay so much in through a PSP."""
-    give(NOWHERE, amount_minor, source=f"psp:{name}", currency=currency)
+    move("surplus", chart.psp(name), chart.user_funds(NOWHERE), amount_minor, currency)
 
 
 def stand(payment: Payment) -> tuple[str, str]:

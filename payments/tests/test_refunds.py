@@ -15,7 +15,7 @@ from payments.models import Payment
 from payments.services.refunds import RefundShare, confirm_external, request_refund
 from payments.services.sending import send_payment
 from payments.tests.books import assert_in_order, at_psp, funds
-from payments.tests.factories import funded_escrow, make_refund, make_sent
+from payments.tests.factories import count_in, funded_escrow, make_refund, make_sent
 from payments.tests.stub_psp import StubPsp
 
 pytestmark = pytest.mark.django_db
@@ -25,13 +25,15 @@ def refund(shares: list[RefundShare], key: str = "test:refund") -> list[Payment]
     """A refund out of an escrow that holds 100.00 EUR."""
     escrow = funded_escrow(10_000)
     with transaction.atomic():
-        return request_refund(
+        payments = request_refund(
             escrow_id=escrow.pk,
             client_id=escrow.client_id,
             shares=shares,
             business_key=key,
             actor="system:tests",
         )
+        count_in(escrow, refunded_minor=sum(share.money.amount_minor for share in shares))
+    return payments
 
 
 def share(amount_minor: int, source: str = "psp:fake", charge: str | None = "ch_1") -> RefundShare:

@@ -23,6 +23,8 @@ from kobatela.kernel.caller import Scope
 from kobatela.rest import redis as rest_redis
 from kobatela.rest import throttling
 from kobatela.rest.tests.client import Answer, Api
+from payments.ledger.tests.helpers import give
+from payments.services.coverage import watch_coverage
 from proofs.models import AdvisorState
 
 # Probes look from threads of their own, so they see only what is committed.
@@ -220,6 +222,27 @@ def test_d09_who_holds_a_lock_is_told_to_staff_and_nobody_else() -> None:
     (held,) = staff.json["job_locks"].values()
     assert held["owner"] == run.owner
     assert (held["heartbeat_age_s"] >= 0, held["expires_in_s"] > 0) == (True, True)
+
+
+def test_staff_reads_the_coverage_of_the_last_look() -> None:
+    _, secret = make_key(Scope.SUPPORT)
+    assert health(key=secret).json["coverage"] == {}
+    give(1, 70_000)
+    give(2, 5_000, currency="XOF", source="collector:7")
+    run_exclusively("coverage", lambda _heartbeat: watch_coverage())
+    give(1, 1)
+
+    covered = health(key=secret).json["coverage"]
+
+    assert covered["EUR"] == {
+        "owed": "700.00",
+        "at_psps": "700.00",
+        "at_collectors": "0.00",
+        "shortfall": "0.00",
+        "covered": True,
+    }
+    assert (covered["XOF"]["at_psps"], covered["XOF"]["at_collectors"]) == ("0", "5000")
+    assert "coverage" not in health().json
 
 
 def test_d09_a_secret_is_known_by_its_fingerprint_and_to_staff_only() -> None:

@@ -6,6 +6,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from payments.ledger import selectors
+from payments.ledger.rules import registered_rules
+
+
+def _beside() -> str:
+    """How many figures beside the books were held against them."""
+    count = len(registered_rules())
+    return f", {count} figures kept beside them agree" if count else ""
 
 
 class Command(BaseCommand):
@@ -28,7 +35,7 @@ class Command(BaseCommand):
             if not wrong:
                 self.stdout.write(
                     f"{summary.currency} ok: {counts}; entries sum to zero, balances agree, "
-                    "no guarded balance is negative"
+                    f"no guarded balance is negative{_beside()}"
                 )
                 continue
             said = "; ".join(str(problem) for problem in wrong[:10])
