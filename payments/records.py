@@ -149,6 +149,11 @@ def lock_difference(caller: Caller, difference_id: int) -> Difference:
     return row
 
 
+def open_differences() -> QuerySet[Difference]:
+    """Differences that nobody has accepted."""
+    return Difference.objects.filter(status=DifferenceStatus.OPEN)
+
+
 def lines_of_run(run: ReconciliationRun) -> QuerySet[Difference]:
     """The differences that a run found. Those of a run are found again until they are closed."""
     found = Difference.objects.filter(psp=run.psp, first_run__lte=run.pk, last_run__gte=run.pk)

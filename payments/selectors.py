@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 
 from kobatela.accounts.visible import visible_to
 from kobatela.kernel import clock
@@ -148,6 +148,13 @@ def payments_to_cover(psp: str, currency: str, limit: int) -> list[tuple[int, st
     """Those payments, oldest first, with their reason and amount in minor units."""
     found = _to_cover().filter(psp=psp, currency=currency).order_by("pk")
     return list(found.values_list("pk", "reason", "amount_minor")[:limit])
+
+
+def uncovered_totals() -> list[tuple[str, str, int, int]]:
+    """What waits UNCOVERED: PSP, currency, how many, and their sum in minor units."""
+    waiting = _pending().filter(reason=Reason.UNCOVERED).order_by("psp", "currency")
+    sums = waiting.values_list("psp", "currency")
+    return list(sums.annotate(count=Count("pk"), total=Sum("amount_minor")))
 
 
 def _to_cover() -> QuerySet[Payment]:

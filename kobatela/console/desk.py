@@ -13,6 +13,7 @@ from audit import selectors as audit_selectors
 from audit.alert_types import AlertStatus
 from escrow import selectors as escrow_selectors
 from kobatela.accounts import selectors as account_selectors
+from payments import records as reconciliation
 from payments import selectors as payment_selectors
 from proofs import selectors as proof_selectors
 
@@ -111,6 +112,14 @@ def _piles() -> list[_Pile]:
             payment_selectors.payments_for_staff,
             "updated_at",
             reverse("admin:payments_payment_changelist") + "?status=ERROR",
+            Tone.URGENT,
+        ),
+        _Pile(
+            "Differences with PSPs",
+            "Their record and ours disagree; nothing is repaired by itself.",
+            reconciliation.open_differences,
+            "created_at",
+            reverse("admin:payments_difference_changelist") + "?status=OPEN",
             Tone.URGENT,
         ),
         _Pile(

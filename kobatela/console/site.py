@@ -3,10 +3,14 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.urls import path
 
 from kobatela.console import desk
+from kobatela.console.money import money_desk
+from kobatela.kernel.admin import ADMIN_GROUP, SUPPORT_GROUP, has_role
 
 # Daily work first; what is only looked up from time to time last.
 _ORDER = ("proofs", "escrow", "payments", "accounts", "audit", "uploads", "ledger")
@@ -30,6 +34,21 @@ class ConsoleSite(admin.AdminSite):
         response = super().index(request, context)
         assert isinstance(response, TemplateResponse), "the index is a rendered page"
         return response
+
+    def get_urls(self) -> list[Any]:
+        """The money desk, before Django's own pages."""
+        return [path("money/", self.admin_view(self.money), name="money_desk"), *super().get_urls()]
+
+    def money(self, request: HttpRequest) -> TemplateResponse:
+        """What is owed, and where the money for it lies."""
+        if not has_role(request, frozenset({ADMIN_GROUP, SUPPORT_GROUP})):
+            raise PermissionDenied
+        context = {
+            **self.each_context(request),
+            "title": "Money desk",
+            "desk": money_desk(),
+        }
+        return TemplateResponse(request, "console/money.html", context)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None
