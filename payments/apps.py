@@ -14,9 +14,10 @@ class PaymentsConfig(AppConfig):
         """Register the system checks, and what the books are held against."""
         from payments import checks
         from payments.ledger.rules import register_rule
-        from payments.services.ledger_checks import IN_TRANSIT_DISAGREES, IN_TRANSIT_STATEMENT
+        from payments.services import ledger_checks as held
 
-        register_rule(IN_TRANSIT_DISAGREES, IN_TRANSIT_STATEMENT)
+        register_rule(held.IN_TRANSIT_DISAGREES, held.IN_TRANSIT_STATEMENT)
+        register_rule(held.FROZEN_DISAGREES, held.FROZEN_STATEMENT)
 
         for check in (
             checks.check_handlers,

@@ -28,8 +28,8 @@ SELECT (SELECT coalesce(sum(balance.balance_minor), 0)
 class Coverage:
     """One currency. What is owed is owed by us; where the money lies is another matter.
 
-    owed_minor: held by escrows, payable, senders' own, and in transit. at_psps, at_collectors: what
-    lies where, by name. leaving_minor: what each PSP is to pay, now or on its way.
+    owed_minor: held by escrows, frozen, payable, senders' own, and in transit. at_psps,
+    at_collectors: what lies where, by name. leaving: what each PSP is to pay, now or on its way.
     """
 
     currency: str
@@ -66,7 +66,8 @@ class Coverage:
         return not self.shortfall_minor and not self.short_at
 
 
-_OWED = chart.GUARDED
+# What people may claim. What others owe us (an open chargeback, a receivable) covers nothing yet.
+_OWED = frozenset(kind for kind in chart.GUARDED if chart.NORMAL_SIDE[kind] is chart.Side.CREDIT)
 
 
 def coverage() -> list[Coverage]:

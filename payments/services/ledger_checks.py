@@ -20,6 +20,19 @@ SELECT currency, code, coalesce(sent.amount_minor, 0), coalesce(kept.amount_mino
  WHERE coalesce(sent.amount_minor, 0) <> coalesce(kept.amount_minor, 0)
 """
 
+FROZEN_DISAGREES = "what is frozen is not the money of an open chargeback"
+FROZEN_STATEMENT = """
+SELECT currency, code, coalesce(frozen.amount_minor, 0), coalesce(kept.amount_minor, 0)
+  FROM (SELECT 'chargeback:' || id || ':frozen' AS code, currency, frozen_minor AS amount_minor
+          FROM payments_chargeback WHERE status = 'OPEN') AS frozen
+  FULL JOIN (SELECT account.code, account.currency, sum(balance.balance_minor) AS amount_minor
+               FROM ledger_account account
+               JOIN ledger_balance balance ON balance.account_id = account.id
+              WHERE account.kind = 'chargeback_frozen'
+              GROUP BY account.code, account.currency) AS kept USING (code, currency)
+ WHERE coalesce(frozen.amount_minor, 0) <> coalesce(kept.amount_minor, 0)
+"""
+
 
 def check_ledger() -> dict[str, int]:
     """Recompute the books; alert for each currency that is wrong. How many problems there are."""

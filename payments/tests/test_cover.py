@@ -23,8 +23,16 @@ from payments.services.sending import send_payment
 from payments.services.sweeps import sweep
 from payments.tests.batches import lines, make_batch, make_waiting
 from payments.tests.books import assert_in_order, at_psp, payable
-from payments.tests.factories import make_payout, make_refund, make_sent, make_settled, report
+from payments.tests.factories import (
+    charged_escrow,
+    make_payout,
+    make_refund,
+    make_sent,
+    make_settled,
+    report,
+)
 from payments.tests.stub_psp import StubPsp
+from payments.tests.test_chargebacks import tell
 from payments.tests.test_concurrency import together
 
 pytestmark = pytest.mark.django_db
@@ -284,6 +292,17 @@ def test_refunds_that_a_collector_pays_ask_nothing_of_a_psp(psp: StubPsp) -> Non
     collector = make_user()
     make_refund(f"collector:{collector.pk}")
     assert only("EUR").leaving == {}
+
+
+def test_an_open_chargeback_leaves_what_is_owed_without_its_money(psp: StubPsp) -> None:
+    _, funding = charged_escrow()
+    tell("opened", funding, amount="40.00", currency="EUR")
+
+    euros = only("EUR")
+
+    assert euros.shortfall_minor == 4_000
+    assert euros.owed_minor - euros.at_psps_minor == 4_000
+    assert not euros.is_covered
 
 
 def test_the_watch_alerts_for_what_is_short_and_keeps_its_figures(psp: StubPsp) -> None:
