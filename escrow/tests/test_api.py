@@ -368,6 +368,7 @@ def test_the_summary_tells_balances_actions_and_deadlines(settings: Any) -> None
         "free": "50.00",
         "released": "0.00",
         "refunded": "0.00",
+        "frozen": "0.00",
         "in_transit": "0.00",
     }
     assert shown["current_milestone"]["sequence_index"] == 1

@@ -26,6 +26,8 @@ PSP_REFUSED = "PSP_REFUSED"
 # The PSP reports within seconds; what it has not reported by then may have been lost.
 LOOK_AFTER = timedelta(minutes=10)
 LOOK_EVERY = timedelta(hours=1)
+# A fee is on record with the charge; where it is not, an hour changes nothing.
+FEE_EVERY = timedelta(hours=12)
 # As long as a deposit may be announced without arriving.
 EXPIRES_AFTER = timedelta(days=14)
 
@@ -147,13 +149,16 @@ def look_up_funding(*, funding_id: int) -> None:
 
 @transaction.atomic(durable=True)
 def _postpone_look(
-    funding_id: int, status: FundingStatus = FundingStatus.CREATED
+    funding_id: int,
+    status: FundingStatus = FundingStatus.CREATED,
+    every: timedelta = LOOK_EVERY,
 ) -> Funding | None:
     funding = selectors.lock_funding(funding_id)
     if funding.status != status:
         return None
-    funding.next_look_at = clock.now() + LOOK_EVERY
-    _save(funding, "next_look_at")
+    funding.next_look_at = clock.now() + every
+    # That somebody looks is no change of the session.
+    funding.save(update_fields=["next_look_at"])
     return funding
 
 
@@ -163,7 +168,7 @@ def _is_too_old(funding: Funding) -> bool:
 
 def look_up_fee(*, funding_id: int) -> None:
     """Ask the PSP what it charged for money that has come in. Called outside any transaction."""
-    funding = _postpone_look(funding_id, FundingStatus.SUCCEEDED)
+    funding = _postpone_look(funding_id, FundingStatus.SUCCEEDED, FEE_EVERY)
     if funding is None or funding.fee_minor is not None:
         return
     found = registry.get_psp(funding.psp).find_funding(funding.psp_key, funding.psp_ref or "")

@@ -64,7 +64,7 @@ def test_a_session_has_what_the_payers_device_needs(psp: StubPsp, escrow: Escrow
     assert_in_order()
 
 
-def test_an_open_session_for_the_same_amount_is_answered_again(
+def test_d19_an_open_session_for_the_same_amount_is_answered_again(
     psp: StubPsp, escrow: Escrow
 ) -> None:
     first, second = open_for(escrow), open_for(escrow)
@@ -162,7 +162,7 @@ def test_a_report_that_overtakes_our_own_call_finds_the_session(
     assert (funding.status, funding.psp_ref, held(escrow)) == ("SUCCEEDED", "ch_9", 10_000)
 
 
-def test_more_than_was_asked_is_booked_and_goes_back_with_an_alert(
+def test_d18_more_than_was_asked_is_booked_and_goes_back_with_an_alert(
     psp: StubPsp, escrow: Escrow
 ) -> None:
     funding = open_for(escrow)
@@ -193,7 +193,9 @@ def test_less_than_was_asked_is_booked_as_it_came(psp: StubPsp, escrow: Escrow) 
     assert_in_order()
 
 
-def test_money_of_another_currency_is_booked_and_goes_back(psp: StubPsp, escrow: Escrow) -> None:
+def test_d18_money_of_another_currency_is_booked_and_goes_back(
+    psp: StubPsp, escrow: Escrow
+) -> None:
     funding = open_for(escrow)
 
     take_event("funding.succeeded", psp_ref=funding.psp_ref, amount="5000", currency="XOF")

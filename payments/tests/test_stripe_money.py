@@ -140,7 +140,7 @@ def test_what_stripe_kept_of_a_charge_is_asked_for_and_booked_once(
         assert sweep()["fees"] == 0
     stripe_server.fees[charge] = 320
 
-    with clock.frozen(clock.now() + timedelta(hours=2)):
+    with clock.frozen(clock.now() + timedelta(hours=13)):
         assert sweep()["fees"] == 1
         assert sweep()["fees"] == 0
 
@@ -149,6 +149,18 @@ def test_what_stripe_kept_of_a_charge_is_asked_for_and_booked_once(
     assert ledger.balance_minor(chart.psp_fee(), "EUR") == 320
     assert at_psp(name="stripe") == 9_680
     in_order()
+
+
+def test_a_fee_that_stripe_does_not_tell_is_not_asked_for_for_ever(
+    stripe_server: StripeServer,
+) -> None:
+    collected(stripe_server)
+    asked = 0
+    for hours in range(1, 24 * 5, 3):
+        with clock.frozen(clock.now() + timedelta(hours=hours)):
+            asked += sweep()["fees"]
+    assert 4 <= asked <= 8
+    assert ledger.balance_minor(chart.psp_fee(), "EUR") == 0
 
 
 @pytest.mark.parametrize(

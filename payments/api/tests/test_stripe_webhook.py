@@ -113,7 +113,7 @@ def test_the_secret_of_one_door_opens_no_other(
     refused(other, 401, "WEBHOOK_SIGNATURE_INVALID")
 
 
-def test_secrets_are_changed_without_a_restart(
+def test_d37_secrets_are_changed_without_a_restart(
     stripe_server: StripeServer, settings: Settings, tmp_path: Any
 ) -> None:
     path = tmp_path / "secrets.json"
