@@ -3,6 +3,7 @@
 import pytest
 from django.db import transaction
 
+from audit.models import Alert
 from kobatela.accounts.tests.factories import make_caller, make_staff_caller, make_user
 from kobatela.kernel.caller import Scope
 from kobatela.kernel.errors import InvalidState
@@ -12,10 +13,18 @@ from payments.ledger import chart
 from payments.ledger import selectors as ledger
 from payments.ledger.errors import AlreadyPosted, InsufficientFunds
 from payments.models import Payment
+from payments.services.payouts import execute_payment
 from payments.services.refunds import RefundShare, confirm_external, request_refund
 from payments.services.sending import send_payment
 from payments.tests.books import assert_in_order, at_psp, funds
-from payments.tests.factories import count_in, funded_escrow, make_refund, make_sent
+from payments.tests.factories import (
+    count_in,
+    funded_escrow,
+    make_refund,
+    make_sent,
+    make_settled,
+    take_event,
+)
 from payments.tests.stub_psp import StubPsp
 
 pytestmark = pytest.mark.django_db
@@ -149,6 +158,30 @@ def test_staff_with_a_stake_do_not_say_that_it_was_paid(psp: StubPsp, scope: Sco
 
     payment.refresh_from_db()
     assert payment.status == "SENT"
+    assert_in_order()
+
+
+@pytest.mark.parametrize("told", ["refund.failed", "refund.returned", "refund.reversed"])
+def test_a_refund_that_fails_after_it_settled_is_owed_to_the_payer_again(
+    psp: StubPsp, told: str
+) -> None:
+    first = make_settled(psp, make_refund())
+    assert (at_psp(), funds(first)) == (0, 0)
+
+    for number in range(2):
+        event = take_event(told, event_id=f"evt_{number}", psp_ref=first.psp_ref)
+        assert event.status == "PROCESSED"
+
+    first.refresh_from_db()
+    successor = Payment.objects.exclude(pk=first.pk).get()
+    assert first.status == "REFUNDED"
+    assert (successor.status, successor.hold_reason) == ("PENDING", "returned")
+    assert (at_psp(), funds(first)) == (10_000, 10_000)
+    assert list(Alert.objects.values_list("type", "count")) == [("PAYOUT_RETURNED", 1)]
+
+    execute_payment(payment_id=successor.pk, caller=make_staff_caller("support"))
+    make_settled(psp, successor)
+    assert (at_psp(), funds(first)) == (0, 0)
     assert_in_order()
 
 
