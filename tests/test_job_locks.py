@@ -14,6 +14,7 @@ import pytest
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from audit.models import Alert, AuditEntry, JobLock, JobRun
+from kobatela.celery import app
 from kobatela.kernel import clock
 from kobatela.rest.redis import client
 
@@ -72,6 +73,12 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
+def _has_carried_an_id() -> bool:
+    """Ring as a request does, until a run was not turned away."""
+    app.send_task("audit.tasks.watch_jobs", headers={"kobatela_request_id": "order-77"})
+    return AuditEntry.objects.filter(request_id="order-77").exists()
+
+
 def _has_run_out() -> bool:
     return JobLock.objects.filter(expires_at__lt=clock.now()).exists()
 
@@ -125,6 +132,7 @@ def test_two_schedulers_ring_twice_and_the_job_runs_one_at_a_time(tmp_path: Path
         wait_until(lambda: client().llen("default") >= 4, "two schedulers to ring")
         stack.enter_context(process(*celery, "worker", "-c", "4", "-Q", "default"))
         wait_until(lambda: JobRun.objects.filter(status="DONE").count() >= 4, "four runs")
+        wait_until(_has_carried_an_id, "a task that works under the id that rang")
 
     # What ran when everything was killed may have been cut off; all the others are whole.
     runs = list(JobRun.objects.filter(name="job_watch", status="DONE").order_by("started_at"))

@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 
 import redis
 
@@ -131,5 +132,7 @@ def _read(name: str) -> dict[tuple[str, ...], float]:
     return {tuple(json.loads(labels)): float(value) for labels, value in stored.items()}
 
 
-def _packed(labels: Sequence[str]) -> str:
+@lru_cache(maxsize=_MAX_SERIES)
+def _packed(labels: tuple[str, ...]) -> str:
+    # The same few are packed at every request.
     return json.dumps(labels)
