@@ -124,6 +124,13 @@ def foreign_mandate(api: Api, escrow_id: int) -> dict[str, Any]:
     }
 
 
+def _run_out(world: World) -> Asked:
+    """A mandate that nobody has cleaned up yet."""
+    mandate = mandate_of(world)
+    Mandate.objects.filter(pk=mandate.pk).update(expires_at=mandate.created_at)
+    return Asked({}, {}, success=202)
+
+
 def _receipt(world: World) -> Asked:
     purchase_id, body = receipt_of(world)
     return Asked({"purchase_id": purchase_id}, body)
@@ -197,7 +204,7 @@ NEW: Mapping[str, Row] = {
     "POST /spend/purchases": Row(Scope.SENDER, _made(new_purchase)),
     "POST /spend": Row(Scope.SENDER, _made(new_spending, success=200)),
     "POST /mandates": Row(Scope.SENDER, _made(new_mandate)),
-    "POST /mandates/cleanup": Row(Scope.SENDER, _made(lambda _: {}, success=202)),
+    "POST /mandates/cleanup": Row(Scope.SENDER, _run_out),
 }
 
 INSIDE: tuple[Inside, ...] = (

@@ -78,6 +78,8 @@ class Tried:
 
 # Every command is tried with what its row says; these can show more, or less.
 TRIED: Mapping[str, Tried] = {
+    # How many had run out says nothing of whose they were.
+    "POST /mandates/cleanup": Tried(lacks=frozenset({"stranger"})),
     "POST /spend/purchases": Tried(
         changed={"amount": "11.00"}, invalid={"amount": "ten"}, refused={"amount": "1000.00"}
     ),

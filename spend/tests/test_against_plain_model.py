@@ -14,6 +14,7 @@ from escrow.rules import OPEN_MILESTONE
 from escrow.services.milestones import MilestoneTerms, add_milestone
 from escrow.services.refunds import refund_escrow
 from escrow.tests.factories import as_client, make_escrow, minor_of
+from escrow.tests.side_by_side import IS_SOAK
 from kobatela.kernel import clock
 from kobatela.kernel.errors import DomainError
 from spend.models import Purchase, Spending
@@ -152,7 +153,10 @@ def took(world: Plain | Real, step: tuple[Any, ...]) -> bool:
     return True
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=2000 if IS_SOAK else 15,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(steps=st.lists(STEPS, min_size=4, max_size=12))
 def test_any_sequence_spends_what_the_plain_model_spends(steps: list[tuple[Any, ...]]) -> None:
     midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
