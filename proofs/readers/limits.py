@@ -22,8 +22,8 @@ class ChildLimits:
 
 
 # A parser holds one PDF with all that PDFium makes of it, and one rendered page.
-PARSER_LIMITS = ChildLimits(address_space_bytes=700_000_000, cpu_s=20)
-PARSER_TIMEOUT_S = 30.0
+PARSER_LIMITS = ChildLimits(address_space_bytes=700_000_000, cpu_s=12)
+PARSER_TIMEOUT_S = 18.0
 # An OCR engine with its models; its address space is larger than what it ever fills.
 OCR_LIMITS = ChildLimits(address_space_bytes=1_200_000_000, cpu_s=60)
 OCR_TIMEOUT_S = 90.0

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from audit.actions import Action
 from audit.services import entries
+from escrow.services.evidence import lock_for_decision
 from kobatela.kernel import clock
 from proofs import bells
 from proofs.checks.document_words import finding
@@ -82,7 +83,7 @@ def reread_document(*, proof_id: int, actor: str) -> DocumentReading:
         seen.upload.storage_name, seen.upload.media_type, documents.country_of(seen)
     )
     with transaction.atomic():
-        proof = lock_proof(proof_id)
+        proof = _locked(proof_id)
         documents.store(proof=proof, read=read, actor=actor, action=Action.PROOF_DOCUMENT_REREAD)
         if proof.processing in {Processing.QUEUED, Processing.READING, Processing.FAILED}:
             _pass_through(proof)
@@ -133,7 +134,7 @@ def sweep_documents() -> dict[str, int]:
 @transaction.atomic
 def _claim(proof_id: int) -> Order | None:
     """Take a document for this worker; None when there is nothing to take."""
-    proof = lock_proof(proof_id)
+    proof = _locked(proof_id)
     if proof.processing == Processing.READING:
         if proof.processing_due_at is not None and proof.processing_due_at > clock.now():
             return None
@@ -160,7 +161,7 @@ def _claim(proof_id: int) -> Order | None:
 @transaction.atomic
 def _finish(order: Order, read: FileRead) -> Processing:
     """Store what was read and what the checks say of it, unless another worker has done so."""
-    proof = lock_proof(order.proof_id)
+    proof = _locked(order.proof_id)
     if not _is_still(proof, order):
         return Processing(proof.processing)
     _move(proof, Processing.CHECKING)
@@ -172,7 +173,7 @@ def _finish(order: Order, read: FileRead) -> Processing:
 @transaction.atomic
 def _give_back(order: Order) -> Processing:
     """Reading does not work here now: another try later, or none any more."""
-    proof = lock_proof(order.proof_id)
+    proof = _locked(order.proof_id)
     if not _is_still(proof, order):
         return Processing(proof.processing)
     if proof.processing_attempts >= MAX_ATTEMPTS:
@@ -182,6 +183,17 @@ def _give_back(order: Order) -> Processing:
         proof.processing_due_at = clock.now() + RETRY_AFTER * proof.processing_attempts
         _save(proof)
     return Processing(proof.processing)
+
+
+def _locked(proof_id: int) -> Proof:
+    """The proof, locked after its escrow and milestone, as everybody does.
+
+    A command that closes the escrow holds that, and the escrow's audit stream, when it comes to the
+    proof; whoever came the other way round would stand in a circle with it.
+    """
+    seen = Proof.objects.only("escrow_id", "milestone_id").get(pk=proof_id)
+    lock_for_decision(escrow_id=seen.escrow_id, milestone_id=seen.milestone_id)
+    return lock_proof(proof_id)
 
 
 def _give_up(proof: Proof) -> None:

@@ -44,12 +44,10 @@ def public_report(seen: Seen) -> dict[str, Any]:
             "webhook_configured": secret_status(Door.STRIPE) != "missing",
             "api_key_configured": bool(settings.STRIPE_SECRET_KEY),
         },
-        "ai_proof_enabled": _is_enabled(
-            "AI_PROOF_ADVISOR_ENABLED", switched_on=database.get(SwitchName.AI, True)
-        ),
-        "ocr_enabled": _is_enabled(
-            "INVOICE_OCR_ENABLED", switched_on=database.get(SwitchName.OCR, True)
-        ),
+        "ai_proof_enabled": settings.AI_PROOF_ADVISOR_ENABLED and database.get(SwitchName.AI, True),
+        "ocr_enabled": settings.INVOICE_OCR_ENABLED
+        and settings.INVOICE_OCR_PROVIDER != "none"
+        and database.get(SwitchName.OCR, True),
         "ai_metrics": database.get("ai_metrics"),
         "ocr_metrics": database.get("ocr_metrics"),
         "scheduler_config_enabled": settings.KOBATELA_SCHEDULER_ENABLED,
@@ -149,8 +147,3 @@ def _job_facts(job: ScheduledJob, now: datetime) -> dict[str, Any]:
     age_s = _age_s(job, now)
     is_late = age_s is None or age_s > _PERIODS_UNTIL_LATE * job.every_s
     return {"every_s": job.every_s, "age_s": age_s, "late": is_late}
-
-
-def _is_enabled(setting: str, *, switched_on: bool) -> bool:
-    # The settings come with the advisor and the readers; until then both are off.
-    return bool(getattr(settings, setting, False)) and switched_on

@@ -15,6 +15,7 @@ from django.test import override_settings
 
 from audit.services import counters
 from audit.services.jobs import run_exclusively
+from audit.services.switches import set_switch
 from kobatela.accounts.tests.factories import make_key
 from kobatela.api.health import probes, report
 from kobatela.api.health.serializers import HealthOut
@@ -297,3 +298,21 @@ def test_ai1_anyone_sees_what_the_advisor_costs_and_that_its_breaker_is_open() -
     assert (found["breaker"], found["breaker_failures"]) == ("open", 5)
     assert (found["calls"], found["errors"], found["skipped"]) == (9, 5, 2)
     assert found["breaker_opened_at"] is not None
+
+
+@pytest.mark.parametrize(
+    ("enabled", "provider", "switch", "said"),
+    [
+        (True, "rapidocr", True, True),
+        (False, "rapidocr", True, False),
+        (True, "none", True, False),
+        (True, "tesseract", False, False),
+    ],
+)
+def test_ocr_is_said_to_be_on_where_pictures_are_really_read(
+    provider: str, *, enabled: bool, switch: bool, said: bool
+) -> None:
+    if not switch:
+        set_switch(name="ocr", is_on=False, reason="too slow", actor="staff:1")
+    with override_settings(INVOICE_OCR_ENABLED=enabled, INVOICE_OCR_PROVIDER=provider):
+        assert health().json["ocr_enabled"] is said

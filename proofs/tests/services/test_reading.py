@@ -15,13 +15,17 @@ from audit.services import switches
 from audit.services.counters import counted
 from audit.tests.together import run_together
 from conftest import Doorbells
+from escrow.services.refunds import refund_escrow
+from escrow.tests.factories import as_provider
 from kobatela.embedded.sample_documents import make_invoice_pdf
 from kobatela.kernel import clock
 from proofs.models import DocumentReading, Proof
 from proofs.readers import document_reading
 from proofs.readers.documents.facts import Note, NoteCode, Reading, ReadingStatus
 from proofs.readers.errors import ReaderUnavailable
+from proofs.services import documents
 from proofs.services import reading as reading_service
+from proofs.services.closing import EvidenceOfEscrow
 from proofs.services.reading import (
     LEASE,
     MAX_ATTEMPTS,
@@ -243,6 +247,42 @@ def test_an_escrow_that_closes_meanwhile_keeps_its_decision() -> None:
     proof.refresh_from_db()
     assert (proof.status, proof.processing) == (ProofStatus.REJECTED, Processing.DONE)
     assert proof.review_reasons == ["DOCUMENT"], "why a person had to look is as it was"
+
+
+@pytest.mark.concurrency
+@pytest.mark.django_db(transaction=True)
+def test_a_reading_that_ends_while_its_escrow_closes_stands_in_no_circle_with_it() -> None:
+    proof = queued_invoice()
+    closing, store = threading.Event(), documents.store
+    rejects = EvidenceOfEscrow.escrow_closed
+
+    def closes(self: EvidenceOfEscrow, escrow_id: int, actor: str) -> None:
+        closing.set()
+        rejects(self, escrow_id, actor)
+
+    def stores(**options: Any) -> Any:
+        # Whoever closes the escrow has come as far as to the proof, if it can come so far at all.
+        closing.wait(1.0)
+        return store(**options)
+
+    with (
+        reads(),
+        patch.object(documents, "store", stores),
+        patch.object(EvidenceOfEscrow, "escrow_closed", closes),
+    ):
+        refund = partial(
+            refund_escrow,
+            caller=as_provider(proof.escrow),
+            escrow_id=proof.escrow_id,
+            amount_in=None,
+        )
+        results = run_together([partial(read_document, proof_id=proof.pk), refund])
+
+    assert results[0] == Processing.DONE
+    assert not isinstance(results[1], Exception), results[1]
+    proof.refresh_from_db()
+    assert (proof.status, proof.decided_by) == (ProofStatus.REJECTED, "system:close")
+    assert proof.reading is not None
 
 
 # --- Tried again, and given up --------------------------------------------------------------------
