@@ -152,8 +152,9 @@ class Action(StrEnum):
     PROOF_INFO_REQUESTED = "proof.info_requested"
     PROOF_READ = "proof.read"
     PROOF_FILE_READ = "proof_file.read"
-    PROOF_ADVISED = "proof.advised"
-    PROOF_ADVICE_MISSED = "proof.advice_missed"
+    # Of a noun of its own: the parties' timeline is made of what happened to the proof.
+    ADVICE_GIVEN = "advice.given"
+    ADVICE_MISSED = "advice.missed"
     ADVISOR_BREAKER_OPENED = "advisor.breaker_opened"
     ADVISOR_BREAKER_HALF_OPENED = "advisor.breaker_half_opened"
     ADVISOR_BREAKER_CLOSED = "advisor.breaker_closed"

@@ -211,7 +211,7 @@ def _record(proof: Proof, run: AdviceRun) -> None:
     is_advised = run.status == AdviceStatus.ADVISED
     entries.record(
         actor=ACTOR,
-        action=Action.PROOF_ADVISED if is_advised else Action.PROOF_ADVICE_MISSED,
+        action=Action.ADVICE_GIVEN if is_advised else Action.ADVICE_MISSED,
         subject=f"proof:{proof.pk}",
         stream=f"escrow:{proof.escrow_id}",
         body={

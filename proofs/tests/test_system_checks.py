@@ -142,9 +142,27 @@ def test_r5_neither_web_nor_worker_starts_with_an_advisor_and_no_key(entry: str)
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
     assert result.returncode != 0
     assert "proofs.E003" in result.stderr
     assert "OPENAI_API_KEY" in result.stderr
+
+
+def test_the_web_server_does_not_load_the_models_library(tmp_path: Path) -> None:
+    code = "import sys, kobatela.wsgi; sys.exit(bool({'openai', 'httpx2'} & set(sys.modules)))"
+    # The web server warns when it finds no style sheets, so it gets a folder for them.
+    environment = made_up_environment() | {"KOBATELA_STATIC_DIR": str(tmp_path)}
+
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).resolve().parents[2],
+        env={"PATH": os.environ["PATH"]} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+    assert (result.returncode, result.stderr) == (0, "")

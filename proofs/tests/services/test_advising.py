@@ -73,7 +73,7 @@ def test_what_is_clean_and_passes_every_rule_is_approved_by_the_machine(
     assert (run.status, run.model, run.attempts) == (AdviceStatus.ADVISED, "model-of-the-tests", 1)
     assert len(run.prompt_sha256) == 64
     assert (run.prompt_tokens, run.completion_tokens) == (100, 20)
-    entry = AuditEntry.objects.get(action="proof.advised")
+    entry = AuditEntry.objects.get(action="advice.given")
     assert (entry.actor, entry.subject) == ("system:advisor", f"proof:{proof.pk}")
     assert "I looked" not in entry.body
     assert_in_order()
@@ -128,7 +128,7 @@ def test_ai1_without_advice_the_photo_goes_to_a_person_and_nothing_fails(
     assert len(model.bodies) == calls
     assert (proof.ai_risk_level, proof.ai_score) == ("", None)
     assert list(payments_of(escrow.pk)) == []
-    assert AuditEntry.objects.filter(action="proof.advice_missed").count() == 1
+    assert AuditEntry.objects.filter(action="advice.missed").count() == 1
 
 
 def test_a_passing_failure_is_tried_again_and_then_the_advice_counts(model: ModelServer) -> None:
