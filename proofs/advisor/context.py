@@ -18,12 +18,12 @@ MAX_ITEMS = 50
 # What numbers, dates, codes and words from our own lists look like.
 _PLAIN = re.compile(r"[A-Za-z0-9_.:+\-/]{0,40}")
 _INJECTION = re.compile(
-    r"ignor\w* (?:\w+ ){0,4}(?:instructions?|consignes?|rules?|regles?)"
-    r"|(?:disregard|forget|oublie\w*) (?:\w+ ){0,4}(?:instructions?|consignes?|above|precedent\w*)"
+    r"ignor\w{0,5} (?:\w{1,20} ){0,4}(?:instructions?|consignes?|rules?|regles?)"
+    r"|(?:disregard|forget|oublie\w{0,3}) (?:\w{1,20} ){0,4}(?:instructions?|consignes?|above)"
     r"|(?:system|developer) (?:prompt|message|mode)|jailbreak|prompt systeme"
     r"|<\|?/?(?:system|assistant|user|im_start|im_end)\b|\[/?inst\]"
     r"|risk_level|\"?score\"?\s*[:=]\s*[01]"
-    r"|(?:respond|answer|reply|output|reponds|repondez) (?:\w+ ){0,4}(?:clean|json|approved?)"
+    r"|(?:respond|answer|reply|output|reponds|repondez) (?:\w{1,20} ){0,4}(?:clean|json|approved?)"
     r"|you (?:are|must|should) (?:now |please )?(?:an? )?"
     r"(?:ai|assistant|approve|mark|answer|output)"
     r"|(?:approve|validate|approuve[rz]?|valide[rz]?) (?:this|the|ce|cet|cette|la|le) "

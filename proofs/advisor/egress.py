@@ -40,10 +40,8 @@ def check_body(body: bytes, known: KnownValues) -> None:
 
 
 def _check_text(text: str, known: KnownValues) -> None:
-    folded = fold(text).text
-    for kind, pattern in known.patterns:
-        if pattern.search(folded):
-            raise EgressRefused(kind.value)
+    for _start, _stop, kind in known.find(fold(text)):
+        raise EgressRefused(kind.value)
 
 
 def _check_picture(encoded: str, known: KnownValues) -> None:

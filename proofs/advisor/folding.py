@@ -5,10 +5,8 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# What may stand between the characters of one value: spaces, dots, dashes, slashes, line ends.
-GAP = r"[\W_]{0,4}"
 NOT_AFTER_WORD = r"(?<![^\W_])"
-NOT_BEFORE_WORD = r"(?![^\W_])"
+WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +25,34 @@ class Folded:
         return self.places[start], self.places[end - 1] + 1
 
 
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """Only the letters and figures of a folded text, and where in it each of them stands."""
+
+    text: str
+    places: tuple[int, ...]
+
+    @classmethod
+    def of(cls, folded: Folded) -> "Compact":
+        """Leave out all else: spaces, signs, ends of lines."""
+        kept = [(sign, place) for place, sign in enumerate(folded.text) if sign.isalnum()]
+        return cls("".join(sign for sign, _ in kept), tuple(place for _, place in kept))
+
+    def places_of(self, value: str) -> Iterator[tuple[int, int]]:
+        """Where `value` begins here, and where in the folded text it ends."""
+        start = self.text.find(value)
+        while start >= 0:
+            yield start, self.places[start + len(value) - 1] + 1
+            start = self.text.find(value, start + len(value))
+
+    def digits_before(self, start: int, at_most: int) -> int:
+        """How far back from `start` figures go."""
+        first = start
+        while first > 0 and start - first < at_most and self.text[first - 1].isdecimal():
+            first -= 1
+        return first
+
+
 def fold(text: str) -> Folded:
     """Fold a text: ``AÏSSATOU``, also in full-width letters, is ``aissatou``."""
     characters: list[str] = []
@@ -40,7 +66,7 @@ def fold(text: str) -> Folded:
 
 def words_of(text: str) -> list[str]:
     """The words of a text, folded."""
-    return re.findall(r"[^\W_]+", fold(text).text)
+    return WORD.findall(fold(text).text)
 
 
 def _folded(character: str) -> Iterator[str]:

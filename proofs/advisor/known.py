@@ -1,12 +1,11 @@
-"""The people and accounts that an escrow knows, as patterns that find them however written."""
+"""The people and accounts that an escrow knows, found in a text however they are written."""
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from proofs.advisor.folding import GAP, NOT_AFTER_WORD, NOT_BEFORE_WORD, words_of
+from proofs.advisor.folding import WORD, Compact, Folded, fold, words_of
 
 # Words that names of firms and bodies are made of; alone they name nobody.
 _GENERIC = frozenset({
@@ -21,7 +20,9 @@ _GENERIC = frozenset({
     "systems", "technologies", "trading", "transport", "travaux", "union", "works",
 })  # fmt: skip
 _LONG = 8
+_SHORTEST = 6
 _SIGNIFICANT_DIGITS = 8
+_COUNTRY_DIGITS = 7
 
 
 class Kind(StrEnum):
@@ -54,21 +55,54 @@ class KnownValues:
     def __repr__(self) -> str:
         return "<known values>"
 
+    def find(self, folded: Folded) -> Iterator[tuple[int, int, Kind]]:
+        """Where they stand in a folded text, and what they are; the finds may overlap.
+
+        Looked for as plain texts, in time that grows with the length of the text: a pattern for
+        each value would let one hostile document hold up a worker.
+        """
+        compact = Compact.of(folded)
+        for kind, value in self._unspaced:
+            for start, stop in compact.places_of(value):
+                reach = _COUNTRY_DIGITS if kind is Kind.PHONE else 0
+                yield compact.places[compact.digits_before(start, reach)], stop, kind
+        words = list(WORD.finditer(folded.text))
+        for place, word in enumerate(words):
+            for wanted in self._words.get(word.group(), ()):
+                found = words[place : place + len(wanted)]
+                if tuple(item.group() for item in found) == wanted:
+                    yield word.start(), found[-1].end(), Kind.NAME
+
     @cached_property
-    def patterns(self) -> tuple[tuple[Kind, "re.Pattern[str]"], ...]:
-        """Patterns over folded text, by kind; at most one of each."""
-        sources = (
-            (Kind.EMAIL, {_email(value) for value in self.emails if value.strip()}),
-            (Kind.IBAN, set(_accounts(self.accounts))),
-            (Kind.PHONE, set(_phones(self.phones))),
-            (Kind.NAME, set(_names(self.names, self.vocabulary))),
-        )
+    def _unspaced(self) -> tuple[tuple[Kind, str], ...]:
+        """What is found however it is spaced: letters and figures only."""
+        found = {
+            *((Kind.EMAIL, _plain(value)) for value in self.emails),
+            *((Kind.IBAN, _plain(value)) for value in self.accounts),
+            # Written with and without the country's code, so the end of it counts.
+            *((Kind.PHONE, _digits(value)[-_SIGNIFICANT_DIGITS:]) for value in self.phones),
+            *((Kind.NAME, "".join(order)) for name in self.names for order in _orders(name)),
+        }
+        shortest = {Kind.NAME: _LONG}
         return tuple(
-            # The longest first, so that a whole name goes before its parts.
-            (kind, re.compile("|".join(sorted(found, key=lambda text: (-len(text), text)))))
-            for kind, found in sources
-            if found
+            sorted(item for item in found if len(item[1]) >= shortest.get(item[0], _SHORTEST))
         )
+
+    @cached_property
+    def _words(self) -> dict[str, list[tuple[str, ...]]]:
+        """Names, and parts of names, as whole words, by the first of them."""
+        wanted = {order for name in self.names for order in _orders(name) if _is_name(order)}
+        wanted |= {
+            (word,)
+            for name in self.names
+            if len(words_of(name)) > 1
+            for word in words_of(name)
+            if _names_somebody(word) and word not in self.vocabulary
+        }
+        by_first: dict[str, list[tuple[str, ...]]] = {}
+        for words in sorted(wanted):
+            by_first.setdefault(words[0], []).append(words)
+        return by_first
 
     @cached_property
     def plain(self) -> frozenset[bytes]:
@@ -79,43 +113,22 @@ class KnownValues:
         )
 
 
-def _email(value: str) -> str:
-    return "".join(
-        rf"\s*{re.escape(sign)}\s*" if sign in "@." else re.escape(sign)
-        for sign in "".join(value.split()).casefold()
-    )
+def _plain(value: str) -> str:
+    return "".join(words_of(value))
 
 
-def _accounts(values: Iterable[str]) -> Iterator[str]:
-    for value in values:
-        plain = "".join(words_of(value))
-        if len(plain) >= _LONG:
-            yield GAP.join(plain)
+def _digits(value: str) -> str:
+    return "".join(sign for sign in fold(value).text if sign.isdecimal())
 
 
-def _phones(values: Iterable[str]) -> Iterator[str]:
-    for value in values:
-        digits = re.sub(r"\D", "", value)
-        if len(digits) < _SIGNIFICANT_DIGITS - 2:
-            continue
-        # Written with and without the country's code, so the end of it counts.
-        yield rf"(?:\d{GAP}){{0,7}}?{GAP.join(digits[-_SIGNIFICANT_DIGITS:])}(?!\d)"
+def _orders(name: str) -> set[tuple[str, ...]]:
+    """A name's words as they are and the other way round."""
+    words = tuple(words_of(name))
+    return {words, words[::-1]}
 
 
-def _names(values: Iterable[str], vocabulary: frozenset[str]) -> Iterator[str]:
-    for value in values:
-        words = words_of(value)
-        if len("".join(words)) < 2:
-            continue
-        for order in (words, words[::-1]):
-            whole = GAP.join(map(re.escape, order))
-            yield f"{NOT_AFTER_WORD}{whole}{NOT_BEFORE_WORD}"
-            if len(words) > 1 and len("".join(words)) >= _LONG:
-                # Also inside a longer word, as in an address or the name of a file.
-                yield whole
-        for word in words if len(words) > 1 else ():
-            if _names_somebody(word) and word not in vocabulary:
-                yield f"{NOT_AFTER_WORD}{re.escape(word)}{NOT_BEFORE_WORD}"
+def _is_name(words: tuple[str, ...]) -> bool:
+    return len("".join(words)) >= 2
 
 
 def _names_somebody(word: str) -> bool:

@@ -78,7 +78,7 @@ class Masker:
         found = sorted(
             (
                 (*folded.original_span(start, stop), kind)
-                for start, stop, kind in self._found(folded.text)
+                for start, stop, kind in (*self._known.find(folded), *_found(folded.text))
                 if start < stop
             ),
             # What goes furthest says what it is: an e-mail, not the name in it.
@@ -93,13 +93,15 @@ class Masker:
                 merged.append((start, stop, kind))
         return merged
 
-    def _found(self, text: str) -> Iterator[tuple[int, int, Kind]]:
-        for kind, pattern in (*self._known.patterns, *_FORMS):
-            for match in pattern.finditer(text):
-                yield *match.span(), kind
-        for match in _LABELLED_NAME.finditer(text):
-            yield *match.span(1 if match.group(1) else 2), Kind.NAME
-        yield from _accounts(text)
+
+def _found(text: str) -> Iterator[tuple[int, int, Kind]]:
+    """What is known by its form, or by what stands before it."""
+    for kind, pattern in _FORMS:
+        for match in pattern.finditer(text):
+            yield *match.span(), kind
+    for match in _LABELLED_NAME.finditer(text):
+        yield *match.span(1 if match.group(1) else 2), Kind.NAME
+    yield from _accounts(text)
 
 
 def _accounts(text: str) -> Iterator[tuple[int, int, Kind]]:

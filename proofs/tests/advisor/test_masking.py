@@ -1,12 +1,16 @@
 """What names people, places and accounts becomes a placeholder, however it is written."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proofs.advisor.context import make_context
 from proofs.advisor.folding import fold
 from proofs.advisor.known import Kind, KnownValues
 from proofs.advisor.masking import Masker
+from proofs.tests.advisor.test_context import material
 
 KNOWN = KnownValues(
     names=frozenset({"Aïssatou Koné", "BTP Horizon SARL", "moussa.traore"}),
@@ -151,3 +155,24 @@ def test_a_known_account_is_found_in_whatever_surroundings_and_spacing(
 def test_masking_never_fails_and_leaves_no_text_longer_than_its_placeholders(text: str) -> None:
     said = masked(text)
     assert masked(text) == said
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "1", "1 ", "a@", "a.", "fr76", "12345 ", "12 rue ", "1.11111 ", "name:", "ignor "],
+)
+def test_no_document_holds_up_a_worker(unit: str) -> None:
+    known = KnownValues(
+        names=frozenset(f"Person{number} Family{number}" for number in range(200)),
+        emails=frozenset(f"person{number}@example.org" for number in range(200)),
+        phones=frozenset(f"+22507{number:08d}" for number in range(200)),
+        accounts=frozenset(f"FR76{number:023d}" for number in range(200)),
+    )
+    text = unit * (20_000 // len(unit))
+    started_s = time.process_time()
+
+    masked(text, known)
+    make_context(material(exhibit={"reading": {"text": text}}, known=known))
+
+    # Patterns for each value took up to 48 s.
+    assert time.process_time() - started_s < 3
