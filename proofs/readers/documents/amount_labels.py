@@ -45,7 +45,7 @@ _WITH_TAX = re.compile(
 )
 _WITHOUT_TAX = re.compile(
     r"exc[l1i]|\bht\b|\bh\.t|hors|ohne (?:mwst|ust|steuer)|netto|before (?:gst|vat|tax)|untaxed"
-    r"|w/o|without|zzgl"
+    r"|w/o|without|\w\W+zzgl"
 )
 _SPEAKS_OF_ITS_KIND = re.compile(r"ttc|t\.t\.c|brutto")
 
@@ -67,7 +67,7 @@ _DUE = re.compile(
     r"|due payable|^\W*due\b|zu zahlen|residual"
 )
 _PAYABLE = re.compile(
-    r"a payer|amount payable|total payable|te betalen|to pay\b|somme de|somme totale de"
+    r"a payer|amount payable|total payable|te betalen|to pay\b|somme de|somme totale de|\bsum of"
 )
 _NET_TOTAL = re.compile(r"n[eo]tt? t[o0]ta[l1]|t[o0]ta[l1] n[eo]tt?\b")
 _GROSS = re.compile(

@@ -16,6 +16,7 @@ NETS = frozenset({Role.NET, Role.NET_TOTAL, Role.TOTAL, Role.NONE})
 LAST_WORDS = frozenset({Role.GROSS, Role.TOTAL, Role.PAYABLE, Role.DUE, Role.ROUNDED})
 # More are no bill.
 MAX_NETS, MAX_TAXES, MAX_PAYMENTS = 200, 40, 40
+MAX_RATES = 4
 _CENT = Decimal("0.01")
 # Sums of rounded parts may be off by so many cents.
 _TOLERANCE_CENTS = 2
@@ -49,6 +50,7 @@ class Sums:
         self._pairs: dict[Decimal, list[tuple[Labelled, Labelled]]] = defaultdict(list)
         for net, tax in _pairs(labelled):
             self._pairs[(net.value + tax.value).quantize(_CENT, ROUND_HALF_EVEN)].append((net, tax))
+        self._with_all_taxes = set(_nets_and_all_taxes(labelled))
         self._nets_of_last_words = {
             id(net)
             for one in labelled
@@ -73,6 +75,10 @@ class Sums:
                 unnamed = net.role is Role.NONE and one.role is Role.NONE
                 if net is not one and tax is not one and not unnamed:
                     yield net, tax
+
+    def has_net_and_tax(self, one: Labelled) -> bool:
+        """Whether a net amount and a tax, or the taxes of all rates together, make it up."""
+        return any(self.net_and_tax(one)) or one.value in self._with_all_taxes
 
     def is_net_of_a_total(self, one: Labelled) -> bool:
         """Whether this amount and a tax make up what is called a total."""
@@ -106,6 +112,18 @@ def _pairs(labelled: Sequence[Labelled]) -> Iterator[tuple[Labelled, Labelled]]:
             # A tax that is levied: of the same sign, and from 1 to 50 percent.
             if _LOWEST_TAX <= tax.value / net.value <= _HIGHEST_TAX:
                 yield net, tax
+
+
+def _nets_and_all_taxes(labelled: Sequence[Labelled]) -> Iterator[Decimal]:
+    """Give what is named net plus the taxes of several rates, each on a line of its own."""
+    taxes = {one.amount.line_index: one.value for one in labelled if one.role is Role.TAX}
+    if not 2 <= len(taxes) <= MAX_RATES:
+        return
+    tax = sum(taxes.values(), Decimal(0))
+    for net in labelled:
+        is_named_net = net.role in {Role.NET, Role.NET_TOTAL} and net.value != 0
+        if is_named_net and _LOWEST_TAX <= tax / net.value <= _HIGHEST_TAX:
+            yield net.value + tax
 
 
 def _distinct(labelled: Sequence[Labelled], at_most: int) -> list[Labelled]:

@@ -34,6 +34,7 @@ _NO_NAME = re.compile(
     r"|recu\b|copyright|version|welcome|thank|original|\bcopy\b|\bno\b\.|\bnr\b|:\s*$|take ?away"
     r"|capital|kapital|iban|\bbic\b|\bgst\b|\btva\b|\bust|\bvat\b|total|licen[sc]e|owned by|order"
     r"|^\W*(?:\w+ )?(?:nummer|number|numero|id|gln|duns)\W*$|statement|guest check"
+    r"|received|recu de|^\W*(?:artikel|article|items?|description|designation|bezeichnung|qty)\b"
 )
 _ADDRESS = re.compile(
     r"\d{4,}|\bstr(?:asse|\.)|\brue\b|\bstreet\b|\broad\b|\bjalan\b|\bavenue\b|\bjln\b|\blot\b"

@@ -142,7 +142,7 @@ def _points(one: Labelled, sums: Sums) -> float:
 def _arithmetic(one: Labelled, sums: Sums) -> float:
     """Give points for what adds up to this amount."""
     points = 0.0
-    if one.role is not Role.NET and any(sums.net_and_tax(one)):
+    if one.role is not Role.NET and sums.has_net_and_tax(one):
         points += _NET_AND_TAX_POINTS
     if sums.is_net_of_a_total(one):
         points += _IS_NET_POINTS
