@@ -16,6 +16,7 @@ from escrow.errors import InsufficientEscrowBalance
 from escrow.services import deadlines
 from escrow.services import evidence as escrow_evidence
 from kobatela.kernel import clock
+from kobatela.kernel.crashpoints import crashpoint
 from kobatela.kernel.errors import InvalidState
 from proofs import bells
 from proofs.advisor.advising import consult
@@ -56,7 +57,10 @@ def advise(*, proof_id: int) -> AdviceStatus | None:
     run_id = _begin(proof_id)
     if run_id is None:
         return None
-    return _finish(proof_id, run_id, *_consult(proof_id))
+    crashpoint("advice.begun")
+    said = _consult(proof_id)
+    crashpoint("advice.asked")
+    return _finish(proof_id, run_id, *said)
 
 
 def sweep_advice() -> dict[str, int]:

@@ -14,6 +14,7 @@ from audit.actions import Action
 from audit.services import entries
 from escrow.services.evidence import lock_for_decision
 from kobatela.kernel import clock
+from kobatela.kernel.crashpoints import crashpoint
 from proofs import bells
 from proofs.checks.document_words import finding
 from proofs.checks.findings import FindingCode
@@ -58,11 +59,13 @@ def read_document(*, proof_id: int) -> Processing:
     order = _claim(proof_id)
     if order is None:
         return Processing(Proof.objects.values_list("processing", flat=True).get(pk=proof_id))
+    crashpoint("document.claimed")
     try:
         read = documents.read_file(order.storage_name, order.media_type, order.country)
     except (ReaderUnavailable, FileNotFoundError):
         logger.exception("The document of proof %s could not be read here", proof_id)
         return _give_back(order)
+    crashpoint("document.read")
     return _finish(order, read)
 
 

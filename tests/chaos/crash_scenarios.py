@@ -7,6 +7,7 @@ request, the sweeper comes by) and asserts that the effect is there exactly once
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from unittest import mock
@@ -21,6 +22,7 @@ from escrow.models import Deposit
 from escrow.services.deadlines import apply_due
 from kobatela.accounts.models import User
 from kobatela.accounts.tests.factories import make_caller, make_user
+from kobatela.embedded.sample_documents import make_invoice_pdf
 from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import Ending
 from kobatela.rest.tests.client import Answer
@@ -34,8 +36,12 @@ from payments.services.events import process_event
 from payments.services.fundings import look_up_funding
 from payments.services.sending import send_payment
 from payments.services.stripe_accounts import open_account_link
-from proofs.models import Proof
+from proofs.advisor.reply import Missing, Reply
+from proofs.models import DocumentReading, Proof
+from proofs.services import advising
 from proofs.services.derivatives import make_derivative, sweep_derivatives
+from proofs.services.reading import LEASE, read_document
+from proofs.tests.factories import INVOICE_TEXT
 from tests.chaos.dying import Die, dying_at
 from tests.house import House, ok, person, photo, photo_milestone, refused, uploaded
 
@@ -253,6 +259,38 @@ def derivative(house: House, die: Die) -> None:
     assert Proof.objects.get(pk=proof_id).derivative == "done"
 
 
+def advice(house: House, die: Die) -> None:
+    """A model is asked about a photo; whoever asked is not waited for longer than minutes."""
+    escrow_id = _funded(house)
+    said = mock.patch.object(advising, "consult", return_value=(Reply(missing=Missing.TIMEOUT), ""))
+    with override_settings(AI_PROOF_ADVISOR_ENABLED=True, OPENAI_API_KEY="k"), said:
+        proof_id = ok(house.send_photo(escrow_id, 1, photo()), 201)["id"]
+        die(lambda: advising.advise(proof_id=proof_id))
+        assert advising.advise(proof_id=proof_id) is None, "its worker may be alive"
+        with clock.frozen(clock.now() + timedelta(minutes=9)):
+            advising.sweep_advice()
+    proof = Proof.objects.get(pk=proof_id)
+    assert (proof.status, proof.processing) == ("PENDING", "done")
+    assert proof.review_reasons == ["AI_UNAVAILABLE"]
+    assert not Payment.objects.filter(escrow=escrow_id).exists()
+
+
+def document(house: House, die: Die) -> None:
+    """A document is read by a worker, and by another one once the claim has run out."""
+    invoice = photo_milestone(1, AMOUNT, proof_kind="INVOICE")
+    escrow_id = house.agree(invoice, total=AMOUNT)
+    ok(_deposit_of(house, escrow_id, AMOUNT)())
+    name = f"{secrets.token_hex(8)}.pdf"
+    sent = house.send(escrow_id, 1, (name, _pdf(), "application/pdf"), "INVOICE")
+    proof_id = ok(sent, 201)["id"]
+    die(lambda: read_document(proof_id=proof_id))
+    assert read_document(proof_id=proof_id) == "reading", "its worker may be alive"
+    with clock.frozen(clock.now() + LEASE):
+        assert read_document(proof_id=proof_id) == "done"
+    assert DocumentReading.objects.filter(proof=proof_id).count() == 1
+    assert house.trail(escrow_id)["proof.document_read"] == 1
+
+
 def refused_photo(house: House, die: Die) -> None:
     """What is refused leaves its entry, also when the answer never comes."""
     escrow_id, picture = _funded(house), photo(north_deg=1.0)
@@ -322,6 +360,10 @@ SCENARIOS: Mapping[str, Scenario] = {
     "file.kept": proof_file,
     "file.expiry_committed": file_expiry,
     "derivative.rendered": derivative,
+    "advice.begun": advice,
+    "advice.asked": advice,
+    "document.claimed": document,
+    "document.read": document,
     "entry.kept_apart": refused_photo,
     "account.opened": stripe_account,
 }
@@ -413,6 +455,11 @@ def _assert_funded_once(house: House, escrow_id: int) -> None:
     trail = house.trail(escrow_id)
     for action in ("funding.created", "funding.succeeded", "deposit.confirmed", "escrow.funded"):
         assert trail[action] == 1, trail
+
+
+def _pdf() -> bytes:
+    """An invoice that was never sent before."""
+    return make_invoice_pdf(replace(INVOICE_TEXT, number=f"F-{secrets.token_hex(4)}"))
 
 
 def _locks_run_out() -> None:
