@@ -11,9 +11,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from proofs.readers.documents.amount_labels import Role
 from proofs.readers.documents.amounts import Amount
 
-# What may be the net of a total, and what may be a total that has one.
+# What may be the net of a total.
 NETS = frozenset({Role.NET, Role.NET_TOTAL, Role.TOTAL, Role.NONE})
-LAST_WORDS = frozenset({Role.GROSS, Role.TOTAL, Role.PAYABLE, Role.DUE, Role.ROUNDED})
 # More are no bill.
 MAX_NETS, MAX_TAXES, MAX_PAYMENTS = 200, 40, 40
 MAX_RATES = 4
@@ -51,12 +50,6 @@ class Sums:
         for net, tax in _pairs(labelled):
             self._pairs[(net.value + tax.value).quantize(_CENT, ROUND_HALF_EVEN)].append((net, tax))
         self._with_all_taxes = set(_nets_and_all_taxes(labelled))
-        self._nets_of_last_words = {
-            id(net)
-            for one in labelled
-            if one.role in LAST_WORDS and not one.is_below_heading
-            for net, _ in self.net_and_tax(one)
-        }
         self._paid = set(_cash_less_change(labelled))
         self._rounded = _rounded(labelled)
         self._rows: dict[int, list[Labelled]] = defaultdict(list)
@@ -79,10 +72,6 @@ class Sums:
     def has_net_and_tax(self, one: Labelled) -> bool:
         """Whether a net amount and a tax, or the taxes of all rates together, make it up."""
         return any(self.net_and_tax(one)) or one.value in self._with_all_taxes
-
-    def is_net_of_a_total(self, one: Labelled) -> bool:
-        """Whether this amount and a tax make up what is called a total."""
-        return id(one) in self._nets_of_last_words
 
     def ends_its_row(self, one: Labelled) -> bool:
         """Whether two amounts before it on its line make it up, as in the last row of a table."""

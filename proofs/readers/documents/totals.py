@@ -31,6 +31,8 @@ _POINTS = {
     Role.PAID: 0.5,
     Role.NONE: 0.0,
 }
+# Of these the largest is not preferred.
+_NO_TOTALS = frozenset({Role.NET, Role.PAID, Role.NONE})
 _NET_AND_TAX_POINTS = 3.0
 _ONE_ROW_POINTS = 2.0
 _CASH_POINTS = 2.5
@@ -40,7 +42,6 @@ _LARGEST_POINTS = 0.5
 _BELOW_SUMMARY_POINTS = -2.0
 # The heading "Total" stands over the items as well.
 _BELOW_HEADING_POINTS = -2.0
-_IS_NET_POINTS = -2.5
 _WHOLE_NUMBER_POINTS = -1.5
 # What makes the confidence full.
 _SURE_POINTS = 7.0
@@ -72,11 +73,10 @@ def find_totals(lines: Sequence[Line]) -> Totals:
         return Totals()
     sums = Sums(labelled)
     points = {id(one): _points(one, sums) for one in candidates}
-    totalled = [one for one in candidates if one.role is not Role.NONE] or candidates
-    largest = max(abs(one.value) for one in totalled)
-    for one in candidates:
-        if abs(one.value) == largest and one.role is not Role.NET:
-            points[id(one)] += _LARGEST_POINTS
+    totals = [one for one in candidates if one.role not in _NO_TOTALS] or candidates
+    largest = max(abs(one.value) for one in totals)
+    for one in totals:
+        points[id(one)] += _LARGEST_POINTS * (abs(one.value) == largest)
     # Of equals the later: the last word on a page is the last word.
     best = max(candidates, key=lambda one: (points[id(one)], one.amount.line_index))
     sure = min(1.0, max(0.1, points[id(best)] / _SURE_POINTS))
@@ -144,8 +144,6 @@ def _arithmetic(one: Labelled, sums: Sums) -> float:
     points = 0.0
     if one.role is not Role.NET and sums.has_net_and_tax(one):
         points += _NET_AND_TAX_POINTS
-    if sums.is_net_of_a_total(one):
-        points += _IS_NET_POINTS
     if sums.ends_its_row(one):
         points += _ONE_ROW_POINTS
     if sums.is_cash_less_change(one):
