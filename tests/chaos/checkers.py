@@ -19,7 +19,7 @@ Books = Mapping[str, Any]
 _DIGITS = {"EUR": 2, "XOF": 0}
 _KNOWN_ACCOUNT = re.compile(
     r"psp:(fake|manual)|collector:\d+|escrow:\d+:held|user:\d+:(payable|funds)"
-    r"|payment:\d+:in_transit|income:platform_fee|expense:psp_fee"
+    r"|(payee|merchant):\d+:payable|payment:\d+:in_transit|income:platform_fee|expense:psp_fee"
 )
 _STEP_KEY = re.compile(r"(payment:\d+):(\d+):(sent|settled|failed|returned)")
 
@@ -98,7 +98,7 @@ def deals(found: Snapshot, agreed: Iterable["Deal"]) -> list[str]:
             row["released_minor"],
             row["refunded_minor"],
             sorted(one["amount_minor"] for one in confirmed),
-            sum(one["amount_minor"] for one in live if one["kind"] == "payout"),
+            sum(one["amount_minor"] for one in live if one["kind"] != "refund"),
             sum(one["amount_minor"] for one in live if one["kind"] == "refund"),
         )
         told = (
@@ -293,7 +293,7 @@ def _untold_postings(
             is_told = steps.get((step[1], int(step[2]), f"payment.{step[3]}"), 0) == 1
         elif code == "deposit":
             is_told = told.get((key, "deposit.confirmed"), 0) == 1
-        elif code in {"release", "refund"}:
+        elif code in {"release", "refund", "spend"}:
             payment_id = ordered.get(key) or ordered.get(f"{key}:1")
             is_told = told.get((f"payment:{payment_id}", "payment.requested"), 0) == 1
         else:

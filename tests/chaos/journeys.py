@@ -122,6 +122,21 @@ class Traveller:
         self._tell(deal, "client-approve", self._sender)
         self._close(deal, "RELEASED", released_minor=deal.held_minor)
 
+    def pay_others(self) -> None:
+        """An allowed payee is paid from what no milestone needs, then the rest is accepted."""
+        deal = self._agree(parts=1, extra=True)
+        self._fund(deal)
+        payee = {"escrow_id": deal.escrow_id, "payee_ref": f"shop-{secrets.token_hex(4)}"}
+        self._support.command("/spend/allowed", payee | {"label": "A shop for cement"})
+        amounts = self._split(deal.extra_minor)
+        self._at_once(
+            amounts,
+            lambda minor: self._sender.command("/spend", payee | {"amount": deal.money(minor)}),
+        )
+        deal.released_minor += sum(amounts)
+        self._tell(deal, "client-approve", self._sender)
+        self._close(deal, "RELEASED", released_minor=deal.held_minor)
+
     def call_it_off(self) -> None:
         """The sender cancels before all is paid in."""
         deal = self._agree(parts=2)
@@ -268,6 +283,7 @@ JOURNEYS: Sequence[Callable[[Traveller], None]] = (
     Traveller.prove_the_work,
     Traveller.accept_it_all,
     Traveller.take_some_back,
+    Traveller.pay_others,
     Traveller.call_it_off,
     Traveller.give_it_back,
     Traveller.quarrel,
