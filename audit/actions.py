@@ -181,6 +181,7 @@ class Action(StrEnum):
     PURCHASE_REFUND_ASKED = "purchase.refund_asked"
     PURCHASE_REFUNDED = "purchase.refunded"
     PURCHASE_RECEIPT_ADDED = "purchase.receipt_added"
+    PURCHASE_RECEIPT_READ = "purchase_receipt.read"
     SPENDING_MADE = "spending.made"
     SPENDING_REFUSED = "spending.refused"
     SPENDING_PAID = "spending.paid"

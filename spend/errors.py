@@ -128,6 +128,14 @@ class ReceiptExists(DomainError):
     message = "The purchase has a receipt."
 
 
+class ReceiptNotFound(DomainError):
+    """The purchase has no receipt."""
+
+    code = "RECEIPT_NOT_FOUND"
+    kind = Kind.NOT_FOUND
+    message = "The purchase has no receipt."
+
+
 # --- "May this be spent?": every refusal names its rule and what is left of each limit ------------
 
 

@@ -124,6 +124,15 @@ def foreign_mandate(api: Api, escrow_id: int) -> dict[str, Any]:
     }
 
 
+def _kept_receipt(world: World) -> Asked:
+    """A purchase that has its receipt."""
+    asked = _receipt(world)
+    api = Api(make_key(Scope.SENDER, user=world.client)[1])
+    path = f"/spend/purchases/{asked.ids['purchase_id']}/receipt"
+    assert api.post(path, json=asked.json).status == 200
+    return Asked(asked.ids)
+
+
 def _run_out(world: World) -> Asked:
     """A mandate that nobody has cleaned up yet."""
     mandate = mandate_of(world)
@@ -183,6 +192,7 @@ ROWS: Mapping[str, Row] = {
         Scope.SENDER,
         lambda world: Asked({"purchase_id": purchase_of(world)}, {"note": "for the record"}),
     ),
+    "GET /spend/purchases/<int:purchase_id>/receipt": Row(Scope.SENDER, _kept_receipt),
     "POST /spend/purchases/<int:purchase_id>/receipt": Row(Scope.SENDER, _receipt),
     "GET /mandates/<int:mandate_id>": Row(
         Scope.SENDER, lambda world: Asked({"mandate_id": mandate_of(world).pk})

@@ -98,8 +98,8 @@ def test_a_pharmacy_is_paid_and_a_casino_refused(house: House, family: Family) -
     )
 
     assert (bought["category_id"], bought["status"]) == (family.health, "COMPLETED")
-    assert bought["limits"]["mandate"]["left"] == "150.00"
     # How much the son has there is not the mother's to read.
+    assert bought["limits"] == {"mandate": {"limit": "150.00", "used": "0.00", "left": "150.00"}}
     left = {"mandate": {"limit": "150.00", "used": "40.00", "left": "110.00"}}
     assert details == {"rule": "mandate_category", "limits": left}
     assert balances("merchant:") == {f"merchant:{family.pharmacy}:payable": 4_000}
@@ -156,6 +156,12 @@ def test_a_receipt_is_there_for_support_to_see(house: House, family: Family) -> 
     refused(again, 409, "RECEIPT_EXISTS")
     shown = ok(house.support.api.get(path))
     assert shown["receipt_upload_id"] == upload["upload_id"]
+    handed_out = house.support.api.get(f"{path}/receipt")
+    assert (handed_out.status, handed_out.body[:3]) == (200, b"\xff\xd8\xff")
+    assert "attachment" in handed_out.headers["Content-Disposition"]
+    assert house.trail(family.escrow_id)["purchase_receipt.read"] == 1
+    stranger = person("sender")
+    refused(stranger.api.get(f"{path}/receipt"), 404, "PURCHASE_NOT_FOUND")
 
 
 def test_a_simulation_says_the_same_and_leaves_nothing(house: House, family: Family) -> None:

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.http import HttpRequest
-from django.urls import reverse
+from django.core.exceptions import PermissionDenied
+from django.http import FileResponse, Http404, HttpRequest
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from escrow.services import deadlines
 from kobatela.kernel.admin import Command, ConsoleAdmin, NoteForm
+from kobatela.kernel.errors import DomainError
 from kobatela.kernel.money import format_minor
+from kobatela.uploads.downloads import as_download
 from spend import selectors
 from spend.admin.catalogue import caller_of
 from spend.models import (
@@ -22,7 +25,7 @@ from spend.models import (
     PurchaseStatus,
     Spending,
 )
-from spend.services import mandates, permissions, refunds
+from spend.services import mandates, permissions, receipts, refunds
 
 
 def _amount(amount_minor: int | None, currency: str) -> str:
@@ -192,5 +195,24 @@ class PurchaseAdmin(ConsoleAdmin):
         """The file that shows what was bought."""
         if purchase.receipt_id is None:
             return "none"
-        address = reverse("admin:uploads_upload_change", args=[purchase.receipt_id])
+        address = reverse("admin:spend_purchase_receipt", args=[purchase.pk])
         return format_html('<a href="{}">upload {}</a>', address, purchase.receipt_id)
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the file of the receipt."""
+        own = path(
+            "<int:purchase_id>/receipt-file/",
+            self.admin_site.admin_view(self._receipt),
+            name="spend_purchase_receipt",
+        )
+        return [own, *super().get_urls()]
+
+    def _receipt(self, request: HttpRequest, purchase_id: int) -> FileResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            purchase = receipts.read_receipt(caller=caller_of(request), purchase_id=purchase_id)
+        except DomainError as refusal:
+            raise Http404 from refusal
+        assert purchase.receipt is not None, "one without was refused"
+        return as_download(purchase.receipt, f"receipt-{purchase.pk}")

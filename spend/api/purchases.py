@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.http import FileResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kobatela.kernel.caller import Scope
 from kobatela.rest.idempotency import Idempotency
+from kobatela.uploads.downloads import as_download
 from spend import selectors
 from spend.api import bodies
 from spend.api.base import EVERYONE, FromEscrow, id_in
@@ -34,6 +37,7 @@ class PurchaseViewSet(FromEscrow):
         "retrieve": EVERYONE,
         "refund": _SENDER | {Scope.SUPPORT},
         "receipt": _SENDER | {Scope.SUPPORT},
+        "receipt_file": EVERYONE,
     }
     idempotency: ClassVar[Mapping[str, Idempotency]] = {"create": Idempotency.REQUIRED}
     simulatable = frozenset({"create"})
@@ -99,3 +103,10 @@ class PurchaseViewSet(FromEscrow):
             upload_id=self.valid(ReceiptIn)["upload_id"],
         )
         return Response(self.shown(PurchaseOut, purchase, self.payments))
+
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    def receipt_file(self, request: Request, purchase_id: int) -> FileResponse:
+        """The receipt itself, to be saved; the reading is audited."""
+        purchase = receipts.read_receipt(caller=self.caller, purchase_id=purchase_id)
+        assert purchase.receipt is not None, "one without was refused"
+        return as_download(purchase.receipt, f"receipt-{purchase.pk}")

@@ -59,7 +59,7 @@ urlpatterns = [
     ),
     path(
         "spend/purchases/<int:purchase_id>/receipt",
-        PurchaseViewSet.as_view({"post": "receipt"}),
+        PurchaseViewSet.as_view({"get": "receipt_file", "post": "receipt"}),
         name="purchase-receipt",
     ),
     path("spend", SpendViewSet.as_view({"post": "create"}), name="spend"),

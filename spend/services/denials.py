@@ -8,7 +8,7 @@ from audit.services import entries
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import DomainError
 from spend import rules
-from spend.rules import Ask, Decision
+from spend.rules import Ask, Decision, Limit
 
 # What only those read who may see the escrow itself.
 _OF_THE_ESCROW = "escrow"
@@ -44,5 +44,10 @@ def refuse(
             **about,
         },
     )
-    limits = [item for item in decision.limits if shows_escrow or item.name != _OF_THE_ESCROW]
+    limits = readable(decision, shows_escrow=shows_escrow)
     return decision.error(rule=decision.rule, limits=rules.shown(limits, ask.currency))
+
+
+def readable(decision: Decision, *, shows_escrow: bool) -> tuple[Limit, ...]:
+    """The limits that a caller may read; `shows_escrow` as for `refuse`."""
+    return tuple(item for item in decision.limits if shows_escrow or item.name != _OF_THE_ESCROW)

@@ -73,6 +73,8 @@ def make_purchase(*, caller: Caller, order: PurchaseOrder) -> PurchaseResult:
     scene = _set(caller, order, _merchant_of(order))
     ask = _ask(scene)
     decision = rules.decide(ask)
+    # A beneficiary is no party to the escrow.
+    shows_escrow = caller.may_act_for(order.sender_id)
     if not decision.is_allowed:
         raise denials.refuse(
             caller=caller,
@@ -85,7 +87,7 @@ def make_purchase(*, caller: Caller, order: PurchaseOrder) -> PurchaseResult:
                 "beneficiary_id": order.beneficiary_id,
                 "merchant_id": order.merchant_id,
             },
-            shows_escrow=caller.is_staff or caller.may_act_for(order.sender_id),
+            shows_escrow=shows_escrow,
         )
     assert scene.mandate is not None, "without a mandate nothing is allowed"
     approvals = _missing_approval(scene, scene.mandate)
@@ -94,7 +96,7 @@ def make_purchase(*, caller: Caller, order: PurchaseOrder) -> PurchaseResult:
     purchase = _buy(scene, scene.mandate)
     if purchase.amount_minor + _spent(ask) == scene.mandate.total_minor:
         move(scene.mandate, MandateStatus.CONSUMED, Action.MANDATE_CONSUMED, caller.actor)
-    return PurchaseResult(purchase, tuple(decision.limits))
+    return PurchaseResult(purchase, denials.readable(decision, shows_escrow=shows_escrow))
 
 
 def _check_people(caller: Caller, order: PurchaseOrder) -> None:

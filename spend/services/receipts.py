@@ -7,7 +7,7 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.uploads.services.files import claim_upload
 from spend import selectors
-from spend.errors import ReceiptExists
+from spend.errors import ReceiptExists, ReceiptNotFound
 from spend.models import Purchase
 from spend.services.purchases import tell
 
@@ -35,4 +35,17 @@ def add_receipt(*, caller: Caller, purchase_id: int, upload_id: int) -> Purchase
         upload_id=upload.pk,
         sha256=upload.sha256,
     )
+    return purchase
+
+
+@transaction.atomic
+def read_receipt(*, caller: Caller, purchase_id: int) -> Purchase:
+    """A purchase with its receipt, and one audit entry that it was read.
+
+    Raises PurchaseNotFound and ReceiptNotFound.
+    """
+    purchase = selectors.get_purchase(caller, purchase_id)
+    if purchase.receipt_id is None:
+        raise ReceiptNotFound
+    tell(purchase, Action.PURCHASE_RECEIPT_READ, caller, upload_id=purchase.receipt_id)
     return purchase

@@ -1,12 +1,18 @@
 """The pages on which support looks after controlled spending."""
 
+from pathlib import Path
+
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from escrow.tests.factories import make_escrow
-from kobatela.accounts.tests.factories import make_staff, make_user
+from kobatela.accounts.tests.factories import make_key, make_staff, make_user
+from kobatela.kernel.caller import Scope
+from kobatela.rest.tests.client import Api
+from proofs.tests.factories import photo
 from spend.models import AllowedPayee, AllowedUsage, Category, Mandate, Merchant, Purchase
 from spend.tests.factories import (
     allow,
@@ -108,6 +114,23 @@ def test_support_gives_a_purchase_back_with_a_reason(browser: Client) -> None:
     assert Purchase.objects.get(pk=purchase.pk).status == "REFUNDED"
     again = browser.post(page, {**SURE, "note": "Again."})
     assert "PURCHASE_ALREADY_REFUNDED" in str(again.context["form"].errors)
+
+
+def test_support_opens_a_receipt(browser: Client, settings: Settings, tmp_path: Path) -> None:
+    settings.KOBATELA_FILES_DIR = tmp_path
+    purchase = buy(make_mandate())
+    assert browser.get(path_of("purchase", purchase.pk, "receipt")).status_code == 404
+    api = Api(make_key(Scope.SENDER, user=purchase.beneficiary)[1])
+    form = {"file": SimpleUploadedFile("receipt.jpg", photo(), content_type="image/jpeg")}
+    upload = api.post("/files/proofs", files=form, fields={}).json
+    body = {"upload_id": upload["upload_id"]}
+    assert api.post(f"/spend/purchases/{purchase.pk}/receipt", json=body).status == 200
+
+    page = browser.get(path_of("purchase", purchase.pk)).content.decode()
+    address = path_of("purchase", purchase.pk, "receipt")
+    assert address in page
+    answer = browser.get(address)
+    assert b"".join(answer.streaming_content)[:3] == b"\xff\xd8\xff"  # type: ignore[attr-defined]  # a file
 
 
 def test_who_is_no_staff_sees_nothing() -> None:
