@@ -62,6 +62,9 @@ def issue_key(  # noqa: PLR0913 - each is a property of the key
     wanted = Scope(scope)
     if wanted in PARTY_SCOPES and user is None:
         raise ValidationFailed.of("user_id", "required", "A party's key belongs to a user.")
+    if wanted not in PARTY_SCOPES and user is not None and not user.is_staff:
+        # With a key for anybody, one admin could be two of the people who must agree.
+        raise ValidationFailed.of("user_id", "not_staff", "Such a key belongs to staff or nobody.")
     if may_confirm_deposits:
         _check_confirming(user, reason)
     if days_valid is not None and not 1 <= days_valid <= MAX_DAYS_VALID:

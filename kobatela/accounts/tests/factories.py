@@ -34,10 +34,14 @@ def make_user(**overrides: Any) -> User:
 
 
 def make_key(scope: Scope | str, user: User | None = None, **overrides: Any) -> tuple[ApiKey, str]:
-    """A live key and its secret; a party's key without a user gets a fresh one."""
+    """A live key and its secret; a party's key without a user gets a fresh one, and who gets a
+    key of staff is staff."""
     scope = Scope(scope)
     if user is None and scope in PARTY_SCOPES:
         user = make_user()
+    if user is not None and scope not in PARTY_SCOPES and not user.is_staff:
+        user.is_staff = True
+        user.save(update_fields=["is_staff"])
     values: dict[str, Any] = {
         "name": f"{scope} key",
         "scope": scope,

@@ -241,9 +241,11 @@ def test_the_shape_of_a_key() -> None:
         ({"days_valid": 10**9}, {"days_valid"}),
         ({"allowed_ips": ["here"]}, {"allowed_ips.0"}),
         ({"allowed_ips": "10.0.0.1"}, {"allowed_ips"}),
-        ({"user_id": "own", "may_confirm_deposits": True}, {"reason"}),
+        ({"scope": "support", "user_id": "own"}, {"user_id"}),
+        ({"scope": "sender", "user_id": "own", "may_confirm_deposits": True}, {"reason"}),
         (
             {
+                "scope": "sender",
                 "user_id": "own",
                 "may_confirm_deposits": True,
                 "reason": "x",

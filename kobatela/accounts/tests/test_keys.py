@@ -12,7 +12,13 @@ from kobatela.accounts.errors import ApiKeyNotFound, ApiKeyNotLive, RotationOpen
 from kobatela.accounts.models import ApiKey
 from kobatela.accounts.selectors import confirm_limit_minor
 from kobatela.accounts.services import keys
-from kobatela.accounts.tests.factories import ROOT, make_caller, make_key, make_user
+from kobatela.accounts.tests.factories import (
+    ROOT,
+    make_caller,
+    make_key,
+    make_staff,
+    make_user,
+)
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
 from kobatela.kernel.errors import ValidationFailed
@@ -264,3 +270,15 @@ def test_an_unknown_key_is_not_found() -> None:
         keys.rotate_key(caller=ROOT, key_id=10**9)
     with pytest.raises(ApiKeyNotFound):
         keys.revoke_key(caller=ROOT, key_id=10**9)
+
+
+@pytest.mark.parametrize("scope", [Scope.SUPPORT, Scope.ADMIN])
+def test_a_staff_key_is_not_made_for_somebody_who_is_no_staff(scope: Scope) -> None:
+    # One admin with such a key would be two of the people who must agree.
+    with pytest.raises(ValidationFailed) as refusal:
+        keys.issue_key(caller=ROOT, name="second hand", scope=scope, user_id=make_user().pk)
+    assert refusal.value.details["fields"][0]["field"] == "user_id"
+    assert not ApiKey.objects.exists()
+    staff = make_staff("support")
+    issued = keys.issue_key(caller=ROOT, name="desk", scope=scope, user_id=staff.pk)
+    assert issued.api_key.user_id == staff.pk
