@@ -1,9 +1,10 @@
 """The console's admin site."""
 
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -34,6 +35,18 @@ class ConsoleSite(admin.AdminSite):
         response = super().index(request, context)
         assert isinstance(response, TemplateResponse), "the index is a rendered page"
         return response
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:  # noqa: FBT001, FBT002 - as Django calls it
+        """A page of the console; a query that no column can hold is refused before it is asked."""
+        page = super().admin_view(view, cacheable)
+
+        @wraps(page)
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if any("\x00" in value for _, values in request.GET.lists() for value in values):
+                raise BadRequest("The address holds a character that no text has.")
+            return page(request, *args, **kwargs)
+
+        return checked
 
     def get_urls(self) -> list[Any]:
         """The money desk, before Django's own pages."""

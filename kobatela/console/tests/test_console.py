@@ -118,3 +118,13 @@ def test_a_list_is_titled_by_what_it_lists() -> None:
 
 def test_nobody_edits_groups_in_the_console() -> None:
     assert signed_in(make_staff("admin")).get("/admin/auth/group/").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["q", "subject", "status", "o", "e"])
+def test_a_character_that_no_text_has_breaks_no_list(name: str) -> None:
+    client = signed_in(make_staff("admin"))
+    lists = [model for model in admin.site._registry if not model._meta.abstract]
+    for model in lists:
+        path = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        answer = client.get(path, {name: "a\x00b"})
+        assert answer.status_code in {400, 403}, path
