@@ -1,6 +1,7 @@
 """Many hands on one escrow at the same moment, on real PostgreSQL."""
 
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,11 +10,13 @@ from itertools import count
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connections, transaction
 
 from escrow import hooks
+from escrow.errors import EscrowNotFound
 from escrow.models import Escrow, EscrowStatus, MilestoneStatus
 from escrow.rules import TERMINAL
+from escrow.selectors import lock_escrow
 from escrow.services.acceptance import approve_escrow, reject_escrow
 from escrow.services.deadlines import apply_due
 from escrow.services.deposits import report_deposit
@@ -30,7 +33,7 @@ from escrow.services.refunds import refund_escrow
 from escrow.tests.books import assert_in_order
 from escrow.tests.factories import as_provider, fund, make_escrow, minor_of
 from escrow.tests.side_by_side import IS_SOAK, side_by_side
-from kobatela.accounts.tests.factories import make_caller, make_key
+from kobatela.accounts.tests.factories import make_caller, make_key, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.errors import DomainError
@@ -259,3 +262,27 @@ def test_one_passed_deadline_acts_once_however_many_look() -> None:
     assert sorted(applied) == [False] * 7 + [True]
     assert [item.kind for item in payments_of(escrow.pk)] == ["refund"]
     assert_in_order()
+
+
+def test_a_stranger_does_not_wait_for_an_escrow_that_somebody_works_on() -> None:
+    # Who had to wait would learn that it is there, and would keep its parties waiting in turn.
+    escrow = make_escrow()
+    stranger = make_caller(Scope.SENDER, make_user())
+    held, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            lock_escrow(escrow.pk)
+            held.set()
+            may_end.wait(timeout=30)
+        connections.close_all()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert held.wait(timeout=30)
+        with pytest.raises(EscrowNotFound):
+            approve_escrow(caller=stranger, escrow_id=escrow.pk, said=Said())
+    finally:
+        may_end.set()
+        holder.join()
