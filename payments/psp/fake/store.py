@@ -36,6 +36,11 @@ class Delivery:
     tries: int
 
 
+def _now() -> float:
+    """The time as clients read it: to the microsecond, so that a list ends where they say."""
+    return round(time.time(), 6)
+
+
 class Store(Database):
     """What the PSP keeps and looks for."""
 
@@ -65,7 +70,7 @@ class Store(Database):
             new.metadata,
             new.behaviour,
             new.due_at,
-            time.time(),
+            _now(),
         )
         return self.order(order_id)
 
@@ -124,7 +129,7 @@ class Store(Database):
             amount,
             currency,
             metadata,
-            time.time(),
+            _now(),
         )
         return self.funding(funding_id)
 
@@ -182,7 +187,7 @@ class Store(Database):
         return {row["id"]: row for row in self.all("SELECT * FROM lie")}
 
     def _moved(self, row_id: str) -> None:
-        self.run("INSERT OR REPLACE INTO moved VALUES (?, ?)", row_id, time.time())
+        self.run("INSERT OR REPLACE INTO moved VALUES (?, ?)", row_id, _now())
 
     # --- chargebacks ------------------------------------------------------------------------
     def add_chargeback(self, charge: str, amount: str, currency: str) -> Row:
@@ -194,7 +199,7 @@ class Store(Database):
             charge,
             amount,
             currency,
-            time.time(),
+            _now(),
         )
         return self.chargeback(case_id)
 
@@ -307,7 +312,7 @@ class Store(Database):
         """It was taken."""
         self.run(
             "UPDATE delivery SET delivered_at = ?, tries = tries + 1 WHERE id = ?",
-            time.time(),
+            _now(),
             delivery_id,
         )
 
