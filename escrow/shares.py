@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from escrow.errors import InsufficientEscrowBalance
 from escrow.models import Deposit
 
 
@@ -17,8 +18,8 @@ class Share:
 def allocate(deposits: Iterable[Deposit], amount_minor: int) -> list[Share]:
     """Cut a refund into shares, from the newest deposit back, none above what is left of it.
 
-    deposits: the confirmed ones. Raises ValueError when they do not hold that much, which the
-    escrow's own totals make impossible.
+    deposits: the confirmed ones. Raises InsufficientEscrowBalance when they do not hold that much:
+    what a bank took back of them cannot go back through them again.
     """
     shares: list[Share] = []
     wanted = amount_minor
@@ -28,5 +29,5 @@ def allocate(deposits: Iterable[Deposit], amount_minor: int) -> list[Share]:
             shares.append(Share(deposit, part))
             wanted -= part
     if wanted:
-        raise ValueError(f"The deposits are {wanted} short of a refund of {amount_minor}.")
+        raise InsufficientEscrowBalance("The deposits were charged back.")
     return shares

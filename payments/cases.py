@@ -18,6 +18,13 @@ def has_open_chargeback(escrow_id: int) -> bool:
     return chargebacks_of(escrow_id).filter(status=ChargebackStatus.OPEN).exists()
 
 
+def owes_after_chargeback(escrow_id: int) -> bool:
+    """Whether the payer of an escrow got money back from their bank that had been paid on, and
+    nobody has written that debt off."""
+    lost = chargebacks_of(escrow_id).filter(status=ChargebackStatus.LOST)
+    return lost.filter(owed_minor__gt=0, written_off_at=None).exists()
+
+
 def chargebacks_of(escrow_id: int) -> QuerySet[Chargeback]:
     """The chargebacks on one escrow's charges."""
     return Chargeback.objects.filter(escrow=escrow_id)

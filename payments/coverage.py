@@ -10,7 +10,7 @@ from django.db.models import Sum
 from payments.ledger import chart
 from payments.ledger import selectors as ledger
 from payments.ledger.chart import AccountKind
-from payments.models import Payment, PaymentStatus
+from payments.models import Hold, Payment, PaymentStatus
 
 # One statement, because a payment that settles takes its money out of both sums at once: two
 # statements could see it in neither.
@@ -96,7 +96,9 @@ def free_minor(psp: str, currency: str) -> int:
 
 
 def _leaving() -> Mapping[tuple[str, str], int]:
-    open_ones = Payment.objects.filter(status__in=[PaymentStatus.PENDING, PaymentStatus.SENT])
+    open_ones = Payment.objects.filter(
+        status__in=[PaymentStatus.PENDING, PaymentStatus.SENT]
+    ).exclude(hold_reason=Hold.CHARGED_BACK)
     # A collector pays from what it holds itself.
     sums = open_ones.filter(collector=None).values_list("psp", "currency")
     totals: dict[tuple[str, str], int] = defaultdict(int)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
 from audit.actions import Action
 from audit.services.alerts import AlertType, Severity, raise_alert
@@ -19,11 +19,10 @@ from escrow.services.outcomes import freeze, settle
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.crashpoints import crashpoint
-from kobatela.kernel.errors import DomainError
 
 BY_DEADLINE = Acting("system:deadline")
 _AT_ONCE = 500
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def apply_due(*, escrow_id: int) -> bool:
@@ -76,8 +75,8 @@ def apply_all_due(heartbeat: Heartbeat) -> dict[str, Any]:
         heartbeat.beat()
         try:
             applied += apply_due(escrow_id=escrow_id)
-        except (DomainError, DatabaseError):
-            _log.exception("The deadline of escrow %s could not be applied.", escrow_id)
+        except Exception:
+            _logger.exception("The deadline of escrow %s could not be applied.", escrow_id)
             failed.append(escrow_id)
     if failed:
         raise DeadlinesFailed(failed)

@@ -10,6 +10,8 @@ from escrow.models import Deposit, DepositStatus, Escrow, EscrowStatus
 from escrow.services.journal import Acting, record, save_escrow
 from escrow.services.outcomes import refund
 from kobatela.kernel.money import Money, format_minor
+from payments import cases
+from payments.errors import PaymentOnHold
 from payments.services import spends
 from payments.services.spends import Recipient
 
@@ -85,10 +87,15 @@ def put_back(*, escrow: Escrow, origin: str, is_given_back: bool, by: Acting) ->
 
     It is free there again. An escrow that has ended holds nothing: then the money goes on to the
     client, the way the deposits came. Raises InvalidState while the escrow is disputed,
+    PaymentOnHold while a chargeback on it is open or its payer owes for a lost one,
     InsufficientEscrowBalance when the payer's bank has taken the deposits back already, and what
     `take_back` raises.
     """
     rules.require_status(escrow, _NOT_DISPUTED)
+    if cases.has_open_chargeback(escrow.pk) or cases.owes_after_chargeback(escrow.pk):
+        # The bank gave the payer this money already, or is about to: free here, it would be
+        # spent a second time, and that of others.
+        raise PaymentOnHold
     payment = spends.take_back(
         origin=origin,
         is_given_back=is_given_back,

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from escrow.errors import InsufficientEscrowBalance
 from escrow.models import Deposit, DepositStatus
 from escrow.shares import allocate
 
@@ -29,8 +30,8 @@ def test_what_was_refunded_before_is_not_there_any_more() -> None:
     assert cut([a_deposit(1, 100), a_deposit(2, 50, 50)], 60) == [(1, 60)]
 
 
-def test_more_than_the_deposits_hold_is_a_defect() -> None:
-    with pytest.raises(ValueError, match="1 short"):
+def test_more_than_the_deposits_hold_is_refused() -> None:
+    with pytest.raises(InsufficientEscrowBalance):
         allocate([a_deposit(1, 100)], 101)
 
 

@@ -12,12 +12,12 @@ from audit.actions import Action
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import crashpoint
-from payments import hooks, selectors
+from payments import cases, hooks, selectors
 from payments.models import Attempt, Hold, Payment, PaymentKind, PaymentStatus
 from payments.psp.base import OrderState, Outcome, Reason
 from payments.services import books
 from payments.services.fees import book_fee
-from payments.services.rows import add_payment, lock_owner, save, tell
+from payments.services.rows import add_payment, lock_owner, put_on_hold, save, tell
 
 # When the PSP's own record is looked at although its report may still come.
 LOOK_AFTER_ACCEPTED = timedelta(minutes=10)
@@ -124,6 +124,7 @@ def _failed(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) ->
         body={"reason": str(payment.reason)},
     )
     hooks.payment_handler(payment.kind).failed(payment)
+    _keep_if_charged_back(payment)
     raise_alert(
         type=AlertType.PAYOUT_FAILED,
         severity=Severity.WARNING,
@@ -149,6 +150,7 @@ def _returned(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) 
     tell(payment, Action.PAYMENT_RETURNED, actor, event="payment.returned")
     hooks.payment_handler(payment.kind).returned(payment)
     successor = _add_successor(payment, actor)
+    _keep_if_charged_back(successor)
     raise_alert(
         type=AlertType.PAYOUT_RETURNED,
         severity=Severity.CRITICAL,
@@ -156,6 +158,16 @@ def _returned(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) 
         message="A payment came back; its successor waits until somebody executes it.",
         payload={**_figures(payment), "successor": successor.pk},
     )
+
+
+def _keep_if_charged_back(payment: Payment) -> None:
+    """A refund that came back after the payer's bank had given the payer the same money is never
+    sent again: the payer would have it twice."""
+    is_refund = payment.kind == PaymentKind.REFUND
+    if is_refund and cases.owes_after_chargeback(payment.escrow_id):
+        put_on_hold(payment, Hold.CHARGED_BACK)
+        save(payment, "hold_reason", "reason")
+        tell(payment, Action.PAYMENT_HELD, "system:payments", body={"hold": str(Hold.CHARGED_BACK)})
 
 
 def _add_successor(payment: Payment, actor: str) -> Payment:

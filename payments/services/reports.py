@@ -16,6 +16,7 @@ from payments.models import (
     PaymentKind,
 )
 from payments.psp.base import OrderState, Outcome, Reason
+from payments.psp.registry import MANUAL
 from payments.services.chargebacks import record_chargeback
 from payments.services.fundings import fail_funding, succeed_funding
 from payments.services.outcomes import record_outcome
@@ -85,7 +86,10 @@ def _by_case(report: Report) -> list[Funding]:
 
 
 def _is_of(row: Attempt | Funding, report: Report) -> bool:
-    # Who holds the secret of one door says nothing about what went through another.
+    # Who holds the secret of one door says nothing about what went through another, and what
+    # people pay is told by their bank's statement alone.
+    if row.psp == MANUAL:
+        return False
     return (row.psp == STRIPE) == (report.provider == STRIPE)
 
 

@@ -468,3 +468,27 @@ def test_a_milestone_keeps_its_state_while_its_payment_waits(psp: StubPsp) -> No
     assert milestone_of(escrow).status == "PAID"
     assert books(the_case()) == {"psp": -10_000, "owed": 10_000}
     in_order()
+
+
+@pytest.mark.parametrize("end", [OrderState.FAILED, OrderState.RETURNED])
+def test_a_refund_that_comes_back_after_a_lost_case_is_never_sent_again(
+    psp: StubPsp, end: OrderState
+) -> None:
+    escrow, funding = charged_escrow()
+    refund_escrow(caller=as_provider(escrow), escrow_id=escrow.pk, amount_in=None)
+    refund = make_sent(psp, Payment.objects.get())
+    tell("lost", funding)
+    assert the_case().owed_minor == 10_000
+
+    report(refund, end)
+
+    kept = Payment.objects.order_by("pk").last()
+    assert kept is not None
+    assert (kept.status, kept.hold_reason) == (
+        "ERROR" if end is OrderState.FAILED else "PENDING",
+        "charged_back",
+    )
+    with pytest.raises(PaymentOnHold):
+        execute_payment(payment_id=kept.pk, caller=as_client(escrow))
+    assert len(psp.orders) == 1
+    in_order()
