@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 
 from audit.actions import Action
 from audit.services import entries
+from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.accounts.selectors import require_active_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
@@ -107,8 +108,20 @@ def update_merchant(
         except IntegrityError as error:
             raise MerchantExists from error
         _tell(merchant.reference, Action.MERCHANT_UPDATED, caller, **_told(merchant, changed))
+    if "payee_id" in changed:
+        _alert_payee(merchant)
     _keep_account(caller, merchant, destination)
     return merchant
+
+
+def _alert_payee(merchant: Merchant) -> None:
+    raise_alert(
+        type=AlertType.DESTINATION_CHANGED,
+        severity=Severity.WARNING,
+        subject=merchant.reference,
+        message="A merchant is paid to somebody else from now on.",
+        payload={"payee_id": merchant.payee_id},
+    )
 
 
 def _insert(row: Category | Merchant, error: type[DomainError]) -> None:

@@ -24,6 +24,7 @@ from spend.errors import (
     SpendRoleForbidden,
 )
 from spend.models import Mandate, MandateStatus
+from spend.services.independence import require_no_stake
 
 BY_JOB = "system:mandates"
 _AT_ONCE = 500
@@ -54,6 +55,7 @@ def create_mandate(*, caller: Caller, terms: MandateTerms) -> Mandate:
     """
     party_or_refuse(caller, terms.sender_id, "sender_id")
     require_active_user(terms.beneficiary_id, field="beneficiary_id")
+    require_no_stake(caller, terms.sender_id, terms.beneficiary_id)
     if terms.allowed_category_id is not None:
         selectors.get_category(terms.allowed_category_id)
     if terms.allowed_merchant_id is not None:
