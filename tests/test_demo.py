@@ -97,7 +97,7 @@ def test_the_first_calls_work_as_they_are_pasted(running: Path, tmp_path: Path) 
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "\nFUNDED\n" in done.stdout
+    assert "FUNDED\n" in done.stdout
     assert '"status":"SETTLED"' in done.stdout.replace(" ", "")
     assert '"simulated":true' in done.stdout.replace(" ", "")
 
