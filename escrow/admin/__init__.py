@@ -118,4 +118,6 @@ class DepositAdmin(ConsoleAdmin):
     def approvals(self, deposit: Deposit) -> str:
         """How many people have approved, where two must."""
         state = approval_state(deposit.reference, CONFIRM_DEPOSIT.name)
-        return "one is enough" if state is None else f"{state.given} of {state.needed}"
+        if state is None:
+            return "none yet; a large sum, or what makes one within a day, takes two people"
+        return f"{state.given} of {state.needed}"

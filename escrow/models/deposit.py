@@ -9,6 +9,7 @@ from django.db.models import F, Q
 
 from escrow.models._choices import choices
 from escrow.models.escrow import Escrow
+from kobatela.kernel.money import format_minor
 from kobatela.kernel.transitions import check_transition
 
 
@@ -86,7 +87,11 @@ class Deposit(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"deposit {self.pk} on escrow {self.escrow_id} ({self.status})"
+        amount = format_minor(self.amount_minor, self.currency)
+        return (
+            f"deposit {self.pk} of {amount} {self.currency} on escrow {self.escrow_id} "
+            f"({self.status})"
+        )
 
     @property
     def reference(self) -> str:

@@ -13,6 +13,7 @@ def a_deposit(pk: int, amount_minor: int, refunded_minor: int = 0) -> Deposit:
     return Deposit(
         pk=pk,
         amount_minor=amount_minor,
+        currency="EUR",
         refunded_minor=refunded_minor,
         status=DepositStatus.CONFIRMED,
     )

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from kobatela.kernel.money import Money
+from kobatela.kernel.money import Money, format_minor
 from kobatela.kernel.transitions import check_transition
 from payments.models._choices import choices, known
 
@@ -178,7 +178,8 @@ class Payment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"payment {self.pk} ({self.kind}, {self.status})"
+        amount = format_minor(self.amount_minor, self.currency)
+        return f"payment {self.pk} of {amount} {self.currency} ({self.kind}, {self.status})"
 
     @property
     def reference(self) -> str:
