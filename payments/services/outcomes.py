@@ -13,6 +13,7 @@ from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import crashpoint
 from payments import cases, hooks, selectors
+from payments.ledger import selectors as ledger
 from payments.models import Attempt, Hold, Payment, PaymentKind, PaymentStatus
 from payments.psp.base import OrderState, Outcome, Reason
 from payments.services import books
@@ -188,9 +189,15 @@ def _add_successor(payment: Payment, actor: str) -> Payment:
         charge_ref=payment.charge_ref,
         business_key=f"{payment.reference}:again",
         reason=Reason.ON_HOLD,
-        hold_reason=Hold.RETURNED,
+        hold_reason=Hold.CONTRADICTION if _was_given_back(payment) else Hold.RETURNED,
     )
     return add_payment(successor, actor=actor)
+
+
+def _was_given_back(payment: Payment) -> bool:
+    """Whether support has booked already that what it paid for came back: this return may be the
+    same money, so that only staff may pay it once more."""
+    return bool(payment.origin) and ledger.transfers([f"{payment.origin}:back"]).exists()
 
 
 def _accepted(payment: Payment, attempt: Attempt) -> None:
