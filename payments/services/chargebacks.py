@@ -57,7 +57,9 @@ def record_chargeback(
     elif money is not None and money != case.money:
         _alert_contradiction(case, reported_minor=money.amount_minor, currency=money.currency)
         return case
-    if fee_minor is not None:
+    # A report from before the end tells less of the fee than the end did.
+    is_late = state == ChargebackStatus.OPEN and case.status != ChargebackStatus.OPEN
+    if fee_minor is not None and not is_late:
         _book_fee(case, fee_minor)
     if state in {case.status, ChargebackStatus.OPEN}:
         return case

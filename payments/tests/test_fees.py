@@ -108,3 +108,22 @@ def test_a_chargeback_costs_a_fee_that_grows_and_shrinks_with_what_is_told(psp: 
     assert seen == [1_500, 1_500, 2_000, 0]
     assert at_psp() == 0
     assert_in_order()
+
+
+@pytest.mark.parametrize("order", [("opened", "won"), ("won", "opened")])
+def test_the_fee_of_a_case_is_what_its_end_tells_in_whatever_order(
+    psp: StubPsp, order: tuple[str, str]
+) -> None:
+    _, funding = charged_escrow()
+    told = {"opened": "15.00", "won": "0"}
+    for what in order:
+        event = take_event(
+            f"chargeback.{what}",
+            psp_ref="cb_1",
+            payment_reference=funding.psp_ref,
+            fee=told[what],
+        )
+        assert event.status == "PROCESSED"
+    assert ledger.balance_minor(chart.dispute_fee(), "EUR") == 0
+    assert at_psp() == 10_000
+    assert_in_order()
