@@ -197,7 +197,7 @@ FLAWS: Mapping[str, tuple[Callable[[World], None], frozenset[str]]] = {
             world.payments[0]
             | {"id": 2, "method": "external", "business_key": "again", "kind": "spend"}
         ),
-        frozenset({"one_payout", "audit"}),
+        frozenset({"one_payout", "audit", "deals"}),
     ),
     "an entry that is missing": (_drop("entries", 10), frozenset({"audit"})),
     "an entry that was cut off": (_drop("entries", 11), frozenset({"audit"})),
