@@ -64,11 +64,17 @@ def test_what_gets_through_is_whole(line: Line, fault: Fault) -> None:
     assert line.proxy.seen == {fault: 1}
 
 
+# Whose request meets the reset while it is being written reads the end afterwards, not the reset.
+_BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError)
+
+
 @pytest.mark.parametrize(("fault", "error"), [
-    (Fault.RESET, httpx.NetworkError),
+    (Fault.RESET, _BROKEN),
     (Fault.BLACKHOLE, httpx.TimeoutException),
 ])  # fmt: skip
-def test_what_breaks_before_is_not_heard(line: Line, fault: Fault, error: type[Exception]) -> None:
+def test_what_breaks_before_is_not_heard(
+    line: Line, fault: Fault, error: type[Exception] | tuple[type[Exception], ...]
+) -> None:
     with pytest.raises(error):
         line.ask(fault)
     assert line.heard == []
