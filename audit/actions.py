@@ -187,3 +187,4 @@ class Action(StrEnum):
     SPENDING_PAID = "spending.paid"
     SPENDING_PAYOUT_FAILED = "spending.payout_failed"
     SPENDING_PAYOUT_RETURNED = "spending.payout_returned"
+    SPENDING_TAKEN_BACK = "spending.taken_back"

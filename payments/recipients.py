@@ -24,6 +24,12 @@ def payments_of_origins(origins: Collection[str]) -> dict[str, Payment]:
     return {payment.origin: payment for payment in found}
 
 
+def origin_of_payment(payment_id: int) -> str:
+    """What a payment pays for (`spending:9`); empty for a payout, a refund, or no payment."""
+    found = Payment.objects.filter(pk=payment_id).values_list("origin", flat=True)
+    return found.first() or ""
+
+
 def destination_of_party(party: str) -> Destination | None:
     """The newest account in force of somebody who is no user; None while they have none."""
     return destinations_of_parties([party]).get(party)

@@ -51,6 +51,28 @@ class PurchaseNotFound(DomainError):
     message = "There is no such purchase."
 
 
+class SpendingNotFound(DomainError):
+    """No such payment to a payee that the caller may see."""
+
+    code = "SPENDING_NOT_FOUND"
+    kind = Kind.NOT_FOUND
+    message = "There is no such payment to a payee."
+
+
+class SpendingTakenBack(InvalidState):
+    """The order was cancelled and its money put back; that happens once."""
+
+    code = "SPENDING_TAKEN_BACK"
+    message = "The payment was taken back."
+
+
+class SpendingPaid(InvalidState):
+    """The payee has the money; only what was not paid is taken back."""
+
+    code = "SPENDING_PAID"
+    message = "The payee has received the money."
+
+
 class CategoryExists(DomainError):
     """Another category has this code."""
 

@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 
 from kobatela.accounts.visible import visible_to
 from kobatela.kernel.caller import Caller
+from payments.recipients import origin_of_payment
 from spend import rules
 from spend.errors import (
     CategoryNotFound,
@@ -17,6 +18,7 @@ from spend.errors import (
     MerchantNotFound,
     PayeeNotFound,
     PurchaseNotFound,
+    SpendingNotFound,
     UsageNotFound,
 )
 from spend.models import (
@@ -28,6 +30,7 @@ from spend.models import (
     Merchant,
     Purchase,
     PurchaseStatus,
+    Spending,
 )
 
 # Each spending asks these; composing them anew would cost more than the database takes.
@@ -39,7 +42,7 @@ _SPENT_UNDER = """
 _PAID_TO = """
     SELECT COALESCE(sum(amount_minor) FILTER (WHERE created_at >= %s), 0)::bigint,
            COALESCE(sum(amount_minor), 0)::bigint
-      FROM spend_spending WHERE escrow_id = %s AND payee_ref = %s
+      FROM spend_spending WHERE escrow_id = %s AND payee_ref = %s AND taken_back_at IS NULL
 """
 
 
@@ -196,6 +199,27 @@ def payee_facts(payee: AllowedPayee, at: datetime) -> rules.PayeeFacts:
         total_limit_minor=payee.total_limit_minor,
         paid_minor=paid_minor,
     )
+
+
+def spending_of_payment(payment_id: int) -> Spending | None:
+    """What a payment to a payee pays for, or one that came back in its place; None for others."""
+    kind, _, number = origin_of_payment(payment_id).partition(":")
+    return Spending.objects.filter(pk=number).first() if kind == "spending" else None
+
+
+def get_spending(caller: Caller, payment_id: int) -> Spending:
+    """What a payment pays for, to its escrow's client and to staff. Raises SpendingNotFound, also
+    for one that the caller may not see."""
+    spending = spending_of_payment(payment_id)
+    if spending is None or not (caller.is_staff or caller.may_act_for(spending.escrow.client_id)):
+        raise SpendingNotFound
+    return spending
+
+
+def lock_spending(spending_id: int) -> Spending:
+    """One spending, locked; its escrow must be locked already."""
+    locked = Spending.objects.select_for_update(of=("self",), no_key=True)
+    return locked.select_related("payee").get(pk=spending_id)
 
 
 def next_spending_id() -> int:

@@ -199,6 +199,12 @@ ROWS: Mapping[str, Row] = {
     ),
     "GET /spend/purchases/<int:purchase_id>/receipt": Row(Scope.SENDER, _kept_receipt),
     "POST /spend/purchases/<int:purchase_id>/receipt": Row(Scope.SENDER, _receipt),
+    "POST /spend/payments/<int:payment_id>/take-back": Row(
+        Scope.SENDER,
+        lambda world: Asked(
+            {"payment_id": factories.pay(payee_of(world)).pk}, {"note": "a wrong account"}
+        ),
+    ),
     "GET /mandates/<int:mandate_id>": Row(
         Scope.SENDER, lambda world: Asked({"mandate_id": mandate_of(world).pk})
     ),

@@ -25,7 +25,7 @@ from spend.models import (
     PurchaseStatus,
     Spending,
 )
-from spend.services import mandates, permissions, receipts, refunds
+from spend.services import mandates, permissions, receipts, refunds, take_backs
 
 
 def _amount(amount_minor: int | None, currency: str) -> str:
@@ -51,6 +51,20 @@ def _refund(request: HttpRequest, purchase: Purchase, data: Mapping[str, Any]) -
     if done.approvals is not None:
         return "Your approval counts; a second person has to ask for the same."
     return "The purchase is given back."
+
+
+def _take_back_payment(request: HttpRequest, spending: Spending, data: Mapping[str, Any]) -> str:
+    deadlines.apply_due(escrow_id=spending.escrow_id)
+    done = take_backs.take_back_spending(
+        caller=caller_of(request), payment_id=spending.payment_id, note=data["note"]
+    )
+    if done.approvals is not None:
+        return "Your approval counts; a second person has to ask for the same."
+    return "The payment is taken back."
+
+
+def _no_payment_take_back(spending: Spending) -> str | None:
+    return None if spending.taken_back_at is None else "It was taken back."
 
 
 def _no_take_back(payee: AllowedPayee) -> str | None:
@@ -100,11 +114,28 @@ class SpendingAdmin(ConsoleAdmin):
         "payment_state",
         "actor",
         "created_at",
+        "taken_back_at",
     )
-    list_filter = ("currency", "payment__status")
+    list_filter = (
+        "currency",
+        "payment__status",
+        ("taken_back_at", admin.EmptyFieldListFilter),
+    )
     list_select_related = ("payment",)
     search_fields = ("=escrow__id", "payee_ref", "=payment__id")
     ordering = ("-id",)
+    commands: ClassVar = (
+        Command(
+            "take_back",
+            "Take back",
+            _take_back_payment,
+            form_class=NoteForm,
+            help_text="Cancels a payment that was not sent, or failed. Its money is free in the "
+            "escrow again, or goes to the sender once that has ended.",
+            danger=True,
+            refusal=_no_payment_take_back,
+        ),
+    )
 
     @admin.display(description="amount")
     def amount(self, spending: Spending) -> str:

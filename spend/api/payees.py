@@ -13,8 +13,9 @@ from spend import selectors
 from spend.api import bodies
 from spend.api.base import EVERYONE, STAFF, FromEscrow, SpendBase, id_in
 from spend.api.catalogue_serializers import PayeeFilter, PayeeIn, PayeeOut
-from spend.api.serializers import SpendIn, SpendingOut
-from spend.services import permissions, spendings
+from spend.api.serializers import SpendIn, SpendingOut, TakeBackIn
+from spend.services import permissions, spendings, take_backs
+from spend.services.spendings import SpendingResult
 
 
 class PayeeViewSet(SpendBase):
@@ -65,13 +66,17 @@ class SpendViewSet(FromEscrow):
     """/spend."""
 
     scopes: ClassVar[Mapping[str, frozenset[Scope]]] = {
-        "create": frozenset({Scope.SENDER, Scope.ADMIN})
+        "create": frozenset({Scope.SENDER, Scope.ADMIN}),
+        "take_back": frozenset({Scope.SENDER, Scope.SUPPORT}),
     }
     idempotency: ClassVar[Mapping[str, Idempotency]] = {"create": Idempotency.REQUIRED}
     simulatable = frozenset({"create"})
 
     def escrow_id_of(self, request: Request, **kwargs: Any) -> int | None:
-        """As the body names it."""
+        """As the body names it, or the payment belongs to it."""
+        if "payment_id" in kwargs:
+            spending = selectors.spending_of_payment(kwargs["payment_id"])
+            return spending.escrow_id if spending else None
         return id_in(request.data, "escrow_id")
 
     @extend_schema(request=SpendIn, responses={200: SpendingOut})
@@ -85,5 +90,18 @@ class SpendViewSet(FromEscrow):
             amount_in=bodies.amount_in(body["amount"]),
             note=body.get("note", ""),
         )
+        return self._answer(done)
+
+    @extend_schema(request=TakeBackIn, responses=SpendingOut)
+    def take_back(self, request: Request, payment_id: int) -> Response:
+        """Cancel a payment that was not paid: its money is free in the escrow again."""
+        done = take_backs.take_back_spending(
+            caller=self.caller,
+            payment_id=payment_id,
+            note=self.valid(TakeBackIn).get("note", ""),
+        )
+        return self._answer(done)
+
+    def _answer(self, done: SpendingResult) -> Response:
         context = {"limits": done.limits, "approvals": done.approvals}
         return Response(SpendingOut(done, context=context).data)

@@ -21,8 +21,8 @@ from spend.api.serializers import (
     PurchaseFilter,
     PurchaseIn,
     PurchaseOut,
-    PurchaseRefundIn,
     ReceiptIn,
+    TakeBackIn,
 )
 from spend.services import purchases, receipts, refunds
 
@@ -96,13 +96,13 @@ class PurchaseViewSet(FromEscrow):
         purchase = selectors.get_purchase(self.caller, purchase_id)
         return Response(self.shown(PurchaseOut, purchase, self.payments))
 
-    @extend_schema(request=PurchaseRefundIn, responses=PurchaseOut)
+    @extend_schema(request=TakeBackIn, responses=PurchaseOut)
     def refund(self, request: Request, purchase_id: int) -> Response:
         """Give a purchase back: the budget returns, and the money once it is there."""
         done = refunds.refund_purchase(
             caller=self.caller,
             purchase_id=purchase_id,
-            note=self.valid(PurchaseRefundIn).get("note", ""),
+            note=self.valid(TakeBackIn).get("note", ""),
         )
         shown = self.shown(PurchaseOut, done.purchase, self.payments, approvals=done.approvals)
         return Response(shown)

@@ -101,8 +101,8 @@ class PurchaseFilter(FilterSerializer):
     status = serializers.ChoiceField(choices=list(PurchaseStatus), required=False)
 
 
-class PurchaseRefundIn(StrictSerializer):
-    """Why a purchase is given back; staff must say it."""
+class TakeBackIn(StrictSerializer):
+    """Why a purchase is given back, or a payment taken back; staff must say it."""
 
     note = serializers.CharField(max_length=2000, required=False, allow_blank=True)
 

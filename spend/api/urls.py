@@ -62,6 +62,11 @@ urlpatterns = [
         PurchaseViewSet.as_view({"get": "receipt_file", "post": "receipt"}),
         name="purchase-receipt",
     ),
+    path(
+        "spend/payments/<int:payment_id>/take-back",
+        SpendViewSet.as_view({"post": "take_back"}),
+        name="spend-take-back",
+    ),
     path("spend", SpendViewSet.as_view({"post": "create"}), name="spend"),
     path(
         "mandates", MandateViewSet.as_view({"get": "list", "post": "create"}), name="mandate-list"

@@ -65,10 +65,11 @@ class AllowedPayee(models.Model):
 
 
 class Spending(models.Model):
-    """One payment to an allowed payee. Never changed: the limits are sums over these rows.
+    """One payment to an allowed payee. The limits are sums over the rows that were not taken back.
 
     payee_ref: as on the payee. A payee that was taken back and named again goes on where the first
     one stood, so the sums are over the reference and not over the row.
+    taken_back_at: when the order was cancelled before it was paid, and its money put back.
     """
 
     payee = models.ForeignKey(
@@ -85,6 +86,8 @@ class Spending(models.Model):
     currency = models.CharField(max_length=3)
     note = models.CharField(max_length=2000, default="", blank=True)
     actor = models.CharField(max_length=80)
+    taken_back_at = models.DateTimeField(null=True)
+    taken_back_note = models.CharField(max_length=2000, default="", blank=True)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -98,6 +101,7 @@ class Spending(models.Model):
                 fields=["escrow", "payee_ref", "created_at"],
                 include=["amount_minor"],
                 name="spending_in_window",
+                condition=Q(taken_back_at__isnull=True),
             ),
             models.Index(fields=["payee", "-id"], name="spending_by_payee"),
         ]

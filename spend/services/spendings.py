@@ -32,12 +32,15 @@ COMMAND = "spend"
 
 @dataclass(frozen=True, slots=True)
 class SpendingResult:
-    """What was paid, and the limits before it. With `approvals` nothing was paid yet."""
+    """What was paid or taken back; when it was paid, with the limits before it.
+
+    With `approvals` nothing was done yet.
+    """
 
     escrow_id: int
     money: Money
     payment: "Payment | None" = None
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[Limit, ...] | None = None
     approvals: ApprovalState | None = None
 
 

@@ -29,8 +29,10 @@ def spent_under(mandate: Mandate) -> int:
 
 
 def paid_to(payee: AllowedPayee) -> int:
-    """All that a payee was paid."""
-    paid = Spending.objects.filter(escrow=payee.escrow_id, payee_ref=payee.payee_ref)
+    """All that a payee was paid, or is to be."""
+    paid = Spending.objects.filter(
+        escrow=payee.escrow_id, payee_ref=payee.payee_ref, taken_back_at=None
+    )
     return paid.aggregate(sum=Sum("amount_minor"))["sum"] or 0
 
 
@@ -39,7 +41,8 @@ def _agrees(escrow: Escrow) -> None:
     money_back = Purchase.objects.filter(escrow=escrow, status=PurchaseStatus.REFUNDED)
     bought = Purchase.objects.filter(escrow=escrow).exclude(pk__in=money_back)
     spent = sum(purchase.amount_minor for purchase in bought)
-    spent += sum(row.amount_minor for row in Spending.objects.filter(escrow=escrow))
+    paid = Spending.objects.filter(escrow=escrow, taken_back_at=None)
+    spent += sum(row.amount_minor for row in paid)
     payouts = Payment.objects.filter(escrow=escrow, kind="payout")
     payouts = payouts.exclude(status=PaymentStatus.REFUNDED)
     assert spent + sum(row.amount_minor for row in payouts) == escrow.released_minor

@@ -12,9 +12,13 @@ from escrow.tests.side_by_side import side_by_side
 from kobatela.accounts.tests.factories import make_caller
 from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.errors import DomainError
+from payments.services.payouts import execute_payment
+from payments.services.sending import send_payment
+from payments.tests.stub_psp import StubPsp
 from spend.models import AllowedPayee, Mandate, Merchant, Spending
 from spend.services.mandates import revoke_mandate
 from spend.services.refunds import refund_purchase
+from spend.services.take_backs import take_back_spending
 from spend.tests.books import assert_in_order, paid_to, spent_under
 from spend.tests.factories import as_sender, buy, make_mandate, make_merchant, make_payee, pay
 
@@ -116,4 +120,35 @@ def test_a_purchase_is_given_back_once_however_many_ask(scaled: Scaled) -> None:
         escrow.refresh_from_db()
         assert (escrow.held_minor, escrow.released_minor) == (10_000, 0)
     assert not Spending.objects.exists()
+    assert_in_order()
+
+
+def test_a_payment_is_either_sent_or_taken_back_and_never_both(
+    scaled: Scaled, psp: StubPsp
+) -> None:
+    escrow = make_escrow(amount_total_minor=10**6)
+    client = make_caller(Scope.SENDER, escrow.client)
+    for _ in range(scaled(ci=6, soak=100)):
+        payee = make_payee(escrow, total=EACH_MINOR)
+        payment = pay(payee, EACH_MINOR, caller=client)
+        sent_before = len(psp.sent)
+
+        def take_back(number: int = payment.pk) -> str:
+            return attempt(lambda: take_back_spending(caller=client, payment_id=number))
+
+        def execute(number: int = payment.pk) -> str:
+            done = attempt(lambda: execute_payment(caller=client, payment_id=number))
+            send_payment(payment_id=number)
+            return done
+
+        acts: list[Callable[[], str]] = [take_back, execute] * 3
+        done = side_by_side(acts)
+
+        taken = done[::2].count("spent")
+        sent = len(psp.sent) - sent_before
+        assert taken + sent == 1, (done, sent)
+        payment.refresh_from_db()
+        assert payment.status == ("CANCELLED" if taken else "SENT")
+        assert set(done[::2]) <= {"spent", "SPENDING_TAKEN_BACK", "PAYMENT_IN_TRANSIT"}
+        assert paid_to(payee) == sent * EACH_MINOR
     assert_in_order()
