@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q, QuerySet
 
@@ -13,14 +12,8 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import ValidationFailed
 
-_LOCK_FAMILY = """
-    SELECT key.* FROM accounts_apikey AS key
-      JOIN accounts_apikey AS first ON first.id = COALESCE(key.rotation_of_id, key.id)
-     WHERE key.id = %s FOR NO KEY UPDATE OF first
-"""
-
-# Every request asks the first and every confirmed deposit the second. Composing them anew each
-# time costs more than the database takes to answer.
+# Every request asks for it. Composing it anew each time costs more than the database takes to
+# answer.
 _KEY_WITH_USER = """
     SELECT api_key.*, party.is_active AS user_is_active, party.public_tag AS user_public_tag,
            EXISTS (SELECT FROM accounts_user AS managed
@@ -171,28 +164,6 @@ def lock_key(key_id: int) -> ApiKey:
     if key is None:
         raise ApiKeyNotFound
     return key
-
-
-def lock_key_family(key_id: int) -> ApiKey:
-    """One key, with the first key of its rotation locked until the transaction ends: what a key
-    and its successors confirm is then counted one by one. Raises ApiKeyNotFound.
-    """
-    key = next(iter(ApiKey.objects.raw(_LOCK_FAMILY, [key_id])), None)
-    if key is None:
-        raise ApiKeyNotFound
-    return key
-
-
-def confirm_limit_minor(key: ApiKey, currency: str) -> int:
-    """How much `key` may confirm in open escrows of one currency, in minor units.
-
-    Its own limit, else the four-eyes figure, else nothing.
-    """
-    own: int | None = (key.confirm_limit or {}).get(currency)
-    if own is not None:
-        return own
-    figures: dict[str, int] = settings.KOBATELA_FOUR_EYES_MIN_MINOR
-    return figures.get(currency, 0)
 
 
 def live_keys_of(user_id: int) -> QuerySet[ApiKey]:

@@ -5,12 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
 
 from audit.selectors import alerts, entries
 from kobatela.accounts.errors import ApiKeyNotFound, ApiKeyNotLive, RotationOpen
 from kobatela.accounts.models import ApiKey
-from kobatela.accounts.selectors import confirm_limit_minor
 from kobatela.accounts.services import keys
 from kobatela.accounts.tests.factories import (
     ROOT,
@@ -168,17 +166,6 @@ def test_a_limit_is_an_amount_of_a_currency_in_use(
     limit: dict[str, str], problem: tuple[str, str]
 ) -> None:
     assert _refused(may_confirm_deposits=True, reason="why", confirm_limit=limit) == problem
-
-
-def test_a_limit_is_the_keys_own_else_the_four_eyes_figure_else_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(settings, "KOBATELA_FOUR_EYES_MIN_MINOR", {"EUR": 1000, "USD": 2000})
-    key, _ = make_key("sender", may_confirm_deposits=True, confirm_limit={"EUR": "3.00"})
-
-    assert confirm_limit_minor(key, "EUR") == 300
-    assert confirm_limit_minor(key, "USD") == 2000
-    assert confirm_limit_minor(key, "XAF") == 0
 
 
 def test_allowed_addresses_are_kept_as_networks() -> None:
