@@ -21,6 +21,7 @@ from kobatela.accounts.selectors import nobody_else, parties_of
 from kobatela.accounts.visible import visible_to
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller, Scope
+from kobatela.kernel.rows import RowStatement
 from payments import selectors as payment_selectors
 
 # What the parties read as the story of an escrow: all that happened to it, no reads, no approvals.
@@ -32,10 +33,10 @@ TIMELINE_ACTIONS = frozenset(
 )
 
 # Every command begins with two of these, so they are not composed anew each time.
-_LOCK = "SELECT * FROM escrow_escrow WHERE id = %s FOR NO KEY UPDATE"
-_LOCK_OWN = (
-    "SELECT * FROM escrow_escrow WHERE id = %s AND %s IN (client_id, provider_id)"
-    " FOR NO KEY UPDATE"
+_LOCK = RowStatement(Escrow, "FROM escrow_escrow WHERE id = %s FOR NO KEY UPDATE")
+_LOCK_OWN = RowStatement(
+    Escrow,
+    "FROM escrow_escrow WHERE id = %s AND %s IN (client_id, provider_id) FOR NO KEY UPDATE",
 )
 _DUE = "SELECT 1 FROM escrow_escrow WHERE id = %s AND next_deadline_at <= %s"
 
@@ -111,8 +112,8 @@ def lock_visible_escrow(caller: Caller, escrow_id: int) -> Escrow:
     return lock_escrow(escrow_id)
 
 
-def _locked(statement: str, *parameters: int | None) -> Escrow:
-    escrow = next(iter(Escrow.objects.raw(statement, parameters)), None)
+def _locked(statement: RowStatement[Escrow], *parameters: int | None) -> Escrow:
+    escrow = statement.first(*parameters)
     if escrow is None:
         raise EscrowNotFound
     return escrow

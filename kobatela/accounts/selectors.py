@@ -11,17 +11,21 @@ from kobatela.accounts.models import ApiKey, Approval, ApprovalStatus, Language,
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import ValidationFailed
+from kobatela.kernel.rows import RowStatement
 
-# Every request asks for it. Composing it anew each time costs more than the database takes to
-# answer.
-_KEY_WITH_USER = """
-    SELECT api_key.*, party.is_active AS user_is_active, party.public_tag AS user_public_tag,
-           EXISTS (SELECT FROM accounts_user AS managed
-                    WHERE managed.managed_by_id = api_key.user_id) AS user_manages
-      FROM accounts_apikey AS api_key LEFT JOIN accounts_user AS party ON party.id = api_key.user_id
-     WHERE api_key.public_id = %s
-"""
-_LOCK_KEY = "SELECT * FROM accounts_apikey WHERE id = %s FOR NO KEY UPDATE"
+_KEY_WITH_USER = RowStatement(
+    ApiKey,
+    """
+      FROM accounts_apikey LEFT JOIN accounts_user AS party ON party.id = accounts_apikey.user_id
+     WHERE accounts_apikey.public_id = %s
+    """,
+    more=(
+        "party.is_active",
+        "party.public_tag",
+        "EXISTS (SELECT FROM accounts_user AS managed WHERE managed.managed_by_id = party.id)",
+    ),
+)
+_LOCK_KEY = RowStatement(ApiKey, "FROM accounts_apikey WHERE id = %s FOR NO KEY UPDATE")
 
 
 def parties_of(caller: Caller) -> QuerySet[User]:
@@ -148,19 +152,19 @@ def key_by_public_id(public_id: str) -> tuple[ApiKey, bool] | None:
 
     Of the user only what the gates ask is loaded; the rest is fetched when it is first read.
     """
-    key = next(iter(ApiKey.objects.raw(_KEY_WITH_USER, [public_id])), None)
-    if key is None:
+    found = _KEY_WITH_USER.first_with_more(public_id)
+    if found is None:
         return None
-    found = vars(key)
+    key, (is_active, public_tag, manages) = found
     if key.user_id is not None:
-        gate = [key.user_id, found["user_is_active"], found["user_public_tag"]]
+        gate = [key.user_id, is_active, public_tag]
         key.user = User.from_db(DEFAULT_DB_ALIAS, ["id", "is_active", "public_tag"], gate)
-    return key, found["user_manages"]
+    return key, manages
 
 
 def lock_key(key_id: int) -> ApiKey:
     """One key, locked until the transaction ends. Raises ApiKeyNotFound."""
-    key = next(iter(ApiKey.objects.raw(_LOCK_KEY, [key_id])), None)
+    key = _LOCK_KEY.first(key_id)
     if key is None:
         raise ApiKeyNotFound
     return key
