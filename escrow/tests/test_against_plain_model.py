@@ -6,7 +6,6 @@ from itertools import count
 from typing import Any
 
 import pytest
-from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +28,7 @@ from escrow.services.refunds import refund_escrow
 from escrow.tests.books import assert_in_order
 from escrow.tests.factories import as_provider, fund, make_escrow, minor_of
 from escrow.tests.plain_model import Part, PlainEscrow, Refused
+from escrow.tests.savepoints import savepoint, undone
 from kobatela.accounts.tests.factories import make_caller, make_key, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
@@ -214,13 +214,6 @@ def _agree(real: Real, plain: PlainEscrow) -> None:
     assert returned == plain.refunded + plain.surplus
 
 
-def savepoint() -> transaction.Atomic:
-    """A block that a durable one may stand in: here the test is what makes it not durable."""
-    block = transaction.atomic()
-    block._from_testcase = True  # type: ignore[attr-defined]  # as Django's own TestCase does
-    return block
-
-
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     max_examples=RUNS,
@@ -238,7 +231,7 @@ def test_any_sequence_of_commands_ends_as_the_plain_model_says(
     steps: list[tuple[Any, ...]],
     ending: list[tuple[Any, ...]],
 ) -> None:
-    with savepoint():
+    with undone():
         real = Real(parts, psp)
         plain = PlainEscrow(TOTAL, [Part(amount) for amount in parts])
         first: list[tuple[Any, ...]] = [("report", start)] if start else []
@@ -247,4 +240,3 @@ def test_any_sequence_of_commands_ends_as_the_plain_model_says(
             assert done == expected, step
             _agree(real, plain)
         assert_in_order()
-        transaction.set_rollback(True)
