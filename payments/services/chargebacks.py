@@ -60,7 +60,7 @@ def record_chargeback(
     # A report from before the end tells less of the fee than the end did.
     is_late = state == ChargebackStatus.OPEN and case.status != ChargebackStatus.OPEN
     if fee_minor is not None and not is_late:
-        _book_fee(case, fee_minor)
+        _book_fee(case, fee_minor, actor)
     if state in {case.status, ChargebackStatus.OPEN}:
         return case
     if case.status != ChargebackStatus.OPEN:
@@ -252,8 +252,8 @@ def _told_held(payment: Payment, actor: str) -> None:
     tell(payment, Action.PAYMENT_HELD, actor, body={"hold": str(payment.hold_reason)})
 
 
-def _book_fee(case: Chargeback, fee_minor: int) -> None:
-    """Book what the PSP's fee for the case has grown or fallen by."""
+def _book_fee(case: Chargeback, fee_minor: int, actor: str) -> None:
+    """Book and tell what the PSP's fee for the case has grown or fallen by."""
     change_minor = fee_minor - case.fee_minor
     if not change_minor:
         return
@@ -267,6 +267,13 @@ def _book_fee(case: Chargeback, fee_minor: int) -> None:
         _post(case, step, PostingCode.DISPUTE_FEE_RETURNED, legs)
     case.fee_minor = fee_minor
     _save(case, "fee_minor")
+    entries.record(
+        actor=actor,
+        action=Action.PSP_FEE_BOOKED,
+        subject=case.reference,
+        stream=f"escrow:{case.escrow_id}",
+        body={"psp": case.psp, "fee_minor": change_minor, "currency": case.currency},
+    )
 
 
 def _close(case: Chargeback, status: ChargebackStatus, *fields: str) -> None:

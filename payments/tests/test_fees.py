@@ -1,5 +1,6 @@
 """What PSPs charge is an expense, booked once, whenever they tell it."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from kobatela.kernel import clock
 from kobatela.kernel.money import Money
 from payments.ledger import chart
 from payments.ledger import selectors as ledger
+from payments.models import Chargeback
 from payments.psp.base import FundingFound, OrderState
 from payments.services.fundings import open_session
 from payments.services.sweeps import sweep
@@ -107,6 +109,11 @@ def test_a_chargeback_costs_a_fee_that_grows_and_shrinks_with_what_is_told(psp: 
 
     assert seen == [1_500, 1_500, 2_000, 0]
     assert at_psp() == 0
+    entries = AuditEntry.objects.filter(action="psp_fee.booked").order_by("pk")
+    assert [json.loads(entry.body)["fee_minor"] for entry in entries] == [1_500, 500, -2_000]
+    case = Chargeback.objects.get()
+    told = {(entry.subject, entry.stream, entry.actor) for entry in entries}
+    assert told == {(case.reference, f"escrow:{case.escrow_id}", "psp:default")}
     assert_in_order()
 
 

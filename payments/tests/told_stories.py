@@ -130,7 +130,7 @@ class Story:
         if self.reports or (is_open and (payment is None or is_free)):
             # A sweep is dear, and one between any two other moves shows no more.
             if self.rng.random() < 0.2 or not (self.reports or is_free):
-                yield sweep
+                yield self._sweep
             if self.reports and not self.is_late:
                 yield self._be_late
 
@@ -199,6 +199,9 @@ class Story:
 
     def _execute(self, payment: Payment) -> None:
         execute_payment(payment_id=payment.pk, caller=as_client(self.escrow))
+
+    def _sweep(self) -> None:
+        sweep()
 
     def _be_late(self) -> None:
         """Nothing happens for more than a day."""

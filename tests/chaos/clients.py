@@ -5,7 +5,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import httpx
@@ -53,14 +53,17 @@ class Client:
         body: Mapping[str, Any] | None = None,
         *,
         file: bytes | None = None,
+        media_type: str = "image/jpeg",
         has_key: bool = True,
+        excused: Collection[str] = (),
     ) -> dict[str, Any]:
         """The answer 2xx of a command, however often it must be asked. Raises Unanswered.
 
-        A refusal is a problem: what the journeys ask for is always allowed.
+        A refusal is a problem: what the journeys ask for is always allowed. Where it may not be,
+        `excused` names the codes of a refusal that is an answer too: then {"refused": code}.
         """
         key = f"chaos-{secrets.token_hex(8)}" if has_key else ""
-        asked = Asked(self.key, path, dict(body or {}), key, file)
+        asked = Asked(self.key, path, dict(body or {}), key, file, media_type)
         give_up_at = time.monotonic() + self._patience_s
         tries = 0
         while time.monotonic() < give_up_at:
@@ -69,6 +72,8 @@ class Client:
             if answer is None:
                 self._pause()
                 continue
+            if answer.status_code in {403, 409} and _code_of(answer) in excused:
+                return {"refused": _code_of(answer)}
             if not answer.is_success:
                 problem = f"{path} was refused: {answer.status_code} {answer.text[:300]}"
                 self._journal.complain(f"{problem} (asked {tries} times: {asked.body})")
@@ -86,8 +91,22 @@ class Client:
         if asked.file is None:
             return self._try("POST", asked.path, headers=headers, json=asked.body)
         form = {name: str(value) for name, value in asked.body.items()}
-        files = {"file": ("site.jpg", asked.file, "image/jpeg")}
+        files = {"file": ("file", asked.file, asked.media_type)}
         return self._try("POST", asked.path, headers=headers, data=form, files=files)
+
+    def fetch(self, path: str) -> bytes:
+        """What is at `path`, where handing it out changes something. Raises Unanswered."""
+        give_up_at = time.monotonic() + self._patience_s
+        while time.monotonic() < give_up_at:
+            answer = self._try("GET", path, headers={"Authorization": f"Bearer {self.key}"})
+            if answer is not None and answer.is_success:
+                asked = Asked(self.key, path, {})
+                self._journal.add(Acknowledged(asked, answer.status_code, answer.content, 1))
+                return answer.content
+            if answer is not None:
+                raise Unanswered(f"{path} answered {answer.status_code} {answer.text[:300]}")
+            self._pause()
+        raise Unanswered(f"{path} was not handed out")
 
     def read(self, path: str) -> dict[str, Any] | None:
         """The answer to a question, or None when nobody could answer now."""
@@ -134,9 +153,11 @@ class Client:
 
 
 def _is_passing(answer: httpx.Response) -> bool:
-    if answer.status_code != 409:
-        return False
+    return answer.status_code == 409 and _code_of(answer) in _PASSING_CODES
+
+
+def _code_of(answer: httpx.Response) -> str:
     try:
-        return json.loads(answer.content)["error"]["code"] in _PASSING_CODES
+        return str(json.loads(answer.content)["error"]["code"])
     except (ValueError, KeyError, TypeError):
-        return False
+        return ""

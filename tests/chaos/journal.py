@@ -12,7 +12,7 @@ from typing import Any
 class Asked:
     """A command as it was sent, so that the very same can be sent again.
 
-    key: its Idempotency-Key, "" for a command that takes none. file: a photo of a form.
+    key: its Idempotency-Key, "" for a command that takes none. file: that of a form.
     """
 
     api_key: str
@@ -20,6 +20,7 @@ class Asked:
     body: dict[str, Any]
     key: str = ""
     file: bytes | None = None
+    media_type: str = "image/jpeg"
 
 
 @dataclass(frozen=True)

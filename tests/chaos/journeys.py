@@ -2,12 +2,13 @@
 
 import random
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -18,6 +19,8 @@ from tests.chaos.clients import Client, Unanswered
 from tests.chaos.journal import Journal
 
 SITE_LAT, SITE_LNG, RADIUS_M = 14.693700, -17.444060, 80
+# What was seen to wait for support may meanwhile wait for a bank, or have been taken back.
+_MAY_WAIT = frozenset({"PAYMENT_ON_HOLD", "PAYMENT_RETURNED", "PAYMENT_TAKEN_BACK"})
 # The largest amounts stay far below what needs two people, or more than a machine.
 _PART_MINOR = {"EUR": (500, 9_000), "XOF": (3_000, 60_000)}
 
@@ -35,6 +38,7 @@ class Deal:
     extra_minor: int
     deposits_minor: list[int] = field(default_factory=list)
     source: str = ""
+    charged_back_minor: int = 0
     released_minor: int = 0
     refunded_minor: int = 0
     status: str = "DRAFT"
@@ -48,7 +52,8 @@ class Deal:
     @property
     def held_minor(self) -> int:
         """What it must hold now."""
-        return sum(self.deposits_minor) - self.released_minor - self.refunded_minor
+        came_in = sum(self.deposits_minor) - self.charged_back_minor
+        return came_in - self.released_minor - self.refunded_minor
 
     def money(self, amount_minor: int) -> str:
         """An amount as the API writes it."""
@@ -57,7 +62,12 @@ class Deal:
 
 @dataclass
 class Town:
-    """Where travellers go: the addresses, the support desk, and everybody's books."""
+    """Where travellers go: the addresses, the support desk, and everybody's books.
+
+    make_staff: what the console does with a user who is to be staff.
+    paid_lines: the book of who pays from files, as `paid_by_people` wants it.
+    deck: journeys that nobody has made in this round, whoever travels; so a short run has each.
+    """
 
     base_url: str
     psp_url: str
@@ -65,7 +75,18 @@ class Town:
     support_key: str
     journal: Journal
     patience_s: float
+    make_staff: Callable[[int], None]
     deals: list[Deal] = field(default_factory=list)
+    paid_lines: set[str] = field(default_factory=set)
+    deck: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def draw(self, journeys: Sequence[str], chance: random.Random) -> str:
+        """What to do next."""
+        with self.lock:
+            if not self.deck:
+                self.deck = chance.sample(journeys, k=len(journeys))
+            return self.deck.pop()
 
     def client(self, key: str, chance: random.Random) -> Client:
         """A client with this key."""
@@ -73,15 +94,28 @@ class Town:
 
 
 class Traveller:
-    """A sender with their provider, who make one deal after another."""
+    """A sender with their provider, who make one deal after another.
+
+    journeys: what they choose from, by name.
+    """
+
+    journeys: ClassVar[Sequence[str]] = (
+        "prove_the_work",
+        "prove_the_work",
+        "accept_it_all",
+        "take_some_back",
+        "pay_others",
+        "call_it_off",
+        "give_it_back",
+        "quarrel",
+    )
 
     def __init__(self, town: Town, seed: int) -> None:
         self._town = town
         self._chance = random.Random(seed)  # noqa: S311 - what to do is no secret
-        admin = town.client(town.admin_key, self._chance)
-        self._sender_id, sender_key = _settle_in(admin, "sender", may_confirm_deposits=True)
-        self._provider_id, provider_key = _settle_in(admin, "provider")
-        admin.close()
+        self._admin = town.client(town.admin_key, self._chance)
+        self._sender_id, sender_key = settle_in(self._admin, "sender", may_confirm_deposits=True)
+        self._provider_id, provider_key = settle_in(self._admin, "provider")
         self._sender = town.client(sender_key, self._chance)
         self._provider = town.client(provider_key, self._chance)
         self._support = town.client(town.support_key, self._chance)
@@ -89,11 +123,11 @@ class Traveller:
     def travel(self, is_over: Callable[[], bool]) -> None:
         """Make deals until it is over; the one under way is brought to its end."""
         while not is_over():
-            journey = self._chance.choice(JOURNEYS)
+            journey = self._town.draw(self.journeys, self._chance)
             try:
-                journey(self)
+                getattr(self, journey)()
             except Unanswered as problem:
-                self._town.journal.complain(f"{journey.__name__}: {problem}")
+                self._town.journal.complain(f"{journey}: {problem}")
 
     # --- Journeys -------------------------------------------------------------------------------
     def prove_the_work(self) -> None:
@@ -170,8 +204,16 @@ class Traveller:
         self._close(deal, "RELEASED", released_minor=release_minor, refunded_minor=refund_minor)
 
     # --- Steps ----------------------------------------------------------------------------------
-    def _agree(self, *, parts: int, extra: bool = False) -> Deal:
-        currency = self._chance.choice(tuple(_PART_MINOR))
+    def _agree(
+        self,
+        *,
+        parts: int,
+        extra: bool = False,
+        currency: str = "",
+        provider_id: int | None = None,
+        proof_kind: str = "PHOTO",
+    ) -> Deal:
+        currency = currency or self._chance.choice(tuple(_PART_MINOR))
         span = _PART_MINOR[currency]
         parts_minor = [self._chance.randint(*span) for _ in range(parts)]
         extra_minor = self._chance.randint(*span) if extra else 0
@@ -180,13 +222,13 @@ class Traveller:
             "/escrows",
             {
                 "client_id": self._sender_id,
-                "provider_id": self._provider_id,
+                "provider_id": provider_id or self._provider_id,
                 "amount_total": deal.money(deal.total_minor),
                 "currency": currency,
                 "release_conditions": {},
                 "deadline_at": (clock.now() + timedelta(days=90)).isoformat(),
                 "milestones": [
-                    _milestone(index, deal.money(minor))
+                    _milestone(index, deal.money(minor), proof_kind)
                     for index, minor in enumerate(parts_minor, start=1)
                 ],
             },
@@ -195,27 +237,37 @@ class Traveller:
         self._town.deals.append(deal)
         return deal
 
-    def _fund(self, deal: Deal) -> None:
-        deal.source = self._chance.choice(("psp", "collector"))
+    def _fund(self, deal: Deal, source: str = "") -> str:
+        """Pay all of it in; the charge at the PSP, if there is one."""
+        deal.source = source or self._chance.choice(("psp", "collector"))
+        charge = ""
         if deal.source == "psp":
-            self._pay_at_psp(deal)
+            charge = self._pay_at_psp(deal)
             deal.deposits_minor.append(deal.total_minor)
         else:
             self._deposit(deal, self._split(deal.total_minor))
         self._sender.read_until(
             f"/escrows/{deal.escrow_id}", lambda found: found["status"] == "FUNDED", "the funding"
         )
+        return charge
 
-    def _pay_at_psp(self, deal: Deal) -> None:
+    def _pay_at_psp(self, deal: Deal) -> str:
         secret = None
         while secret is None:
             # A repeated answer has no secret; whoever missed it asks anew.
             session = self._tell(deal, "funding-session", self._sender)
             secret = session["client_secret"]
         reference = str(secret).partition("_secret_")[0]
-        answer = httpx.post(f"{self._town.psp_url}/fundings/{reference}/complete", json={})
+        self._at_psp(f"/fundings/{reference}/complete")
+        return reference
+
+    def _at_psp(self, path: str, **fields: str) -> dict[str, Any]:
+        """What payers and banks do, away from us."""
+        answer = httpx.post(f"{self._town.psp_url}{path}", json=fields, timeout=30)
         if not answer.is_success:
-            raise Unanswered(f"the PSP refused the payer: {answer.text[:200]}")
+            raise Unanswered(f"the PSP refused {path}: {answer.text[:200]}")
+        told: dict[str, Any] = answer.json()
+        return told
 
     def _deposit(self, deal: Deal, amounts_minor: list[int]) -> None:
         self._at_once(
@@ -278,18 +330,6 @@ class Traveller:
                 done.result()
 
 
-JOURNEYS: Sequence[Callable[[Traveller], None]] = (
-    Traveller.prove_the_work,
-    Traveller.prove_the_work,
-    Traveller.accept_it_all,
-    Traveller.take_some_back,
-    Traveller.pay_others,
-    Traveller.call_it_off,
-    Traveller.give_it_back,
-    Traveller.quarrel,
-)
-
-
 class SupportDesk:
     """Somebody at support: tries failed payments again, and says what collectors have paid."""
 
@@ -313,19 +353,27 @@ class SupportDesk:
         try:
             page = self._support.read(f"/payments?{query}&limit=50") or {"items": []}
             for payment in page["items"]:
-                # Others wait for a worker, not for a person.
+                # Others wait for a worker, not for a person; and some for the word of a bank.
                 if payment["status"] != "PENDING" or payment["reason"] == "ON_HOLD":
-                    self._support.command(command.format(id=payment["id"]), has_key=False)
+                    self._support.command(
+                        command.format(id=payment["id"]),
+                        has_key=False,
+                        excused=_MAY_WAIT if "execute" in command else (),
+                    )
         except Unanswered as problem:
             self._journal.complain(f"the support desk: {problem}")
 
 
-def _milestone(index: int, amount: str) -> Mapping[str, Any]:
-    return {
+def _milestone(index: int, amount: str, proof_kind: str) -> Mapping[str, Any]:
+    terms = {
         "sequence_index": index,
         "label": f"Part {index}",
         "amount": amount,
-        "proof_kind": "PHOTO",
+        "proof_kind": proof_kind,
+    }
+    if proof_kind != "PHOTO":
+        return terms
+    return terms | {
         "geofence_lat": str(SITE_LAT),
         "geofence_lng": str(SITE_LNG),
         "geofence_radius_m": str(RADIUS_M),
@@ -333,13 +381,23 @@ def _milestone(index: int, amount: str) -> Mapping[str, Any]:
     }
 
 
-def _settle_in(admin: Client, scope: str, **key: Any) -> tuple[int, str]:
+def settle_in(admin: Client, scope: str, **key: Any) -> tuple[int, str]:
     """A fresh user and the secret of their key."""
+    user_id, name = admit(admin, scope)
+    return user_id, issue(admin, scope, user_id, name, **key)
+
+
+def admit(admin: Client, scope: str) -> tuple[int, str]:
+    """A fresh user and their name."""
     name = f"{scope}-{secrets.token_hex(4)}"
     user = admin.command("/users", {"username": name, "email": f"{name}@example.org"})
-    wanted = {"name": name, "scope": scope, "user_id": user["id"], **key}
+    return int(user["id"]), name
+
+
+def issue(admin: Client, scope: str, user_id: int, name: str, **key: Any) -> str:
+    """The secret of a user's new key."""
+    wanted = {"name": name, "scope": scope, "user_id": user_id, **key}
     if key:
         wanted["reason"] = "It collects the money itself."
         wanted["confirm_limit"] = {"EUR": "9000000.00", "XOF": "900000000"}
-    issued = admin.command("/apikeys", wanted)
-    return int(user["id"]), str(issued["key"])
+    return str(admin.command("/apikeys", wanted)["key"])

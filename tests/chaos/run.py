@@ -16,11 +16,16 @@ import httpx
 import psycopg
 
 from tests.chaos import checkers
+from tests.chaos.batch_desk import BatchDesk
+from tests.chaos.deal_books import deals
+from tests.chaos.durability import durable
 from tests.chaos.installation import Installation, running
 from tests.chaos.journal import Acknowledged, Journal
-from tests.chaos.journeys import SupportDesk, Town, Traveller
+from tests.chaos.journeys import SupportDesk, Town
 from tests.chaos.nemesis import Nemesis, Quota
 from tests.chaos.snapshot import BankReader, Snapshot, take_snapshot
+from tests.chaos.trail import audit
+from tests.chaos.wider_journeys import Wanderer
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # The promise: so long after the last fault everything is done.
@@ -107,16 +112,17 @@ class _People:
         self._patience_s = town.patience_s
         self._is_over = threading.Event()
         self._desk_is_over = threading.Event()
-        everybody = [Traveller(town, chance.randrange(2**32)) for _ in range(travellers)]
-        desk = SupportDesk(town, chance.randrange(2**32))
+        everybody = [Wanderer(town, chance.randrange(2**32)) for _ in range(travellers)]
+        desks = [desk(town, chance.randrange(2**32)) for desk in (SupportDesk, BatchDesk)]
         self._travellers = [
             threading.Thread(target=one.travel, args=(self._is_over.is_set,), daemon=True)
             for one in everybody
         ]
-        self._desk = threading.Thread(
-            target=desk.work, args=(self._desk_is_over.is_set,), daemon=True
-        )
-        for thread in (*self._travellers, self._desk):
+        self._desks = [
+            threading.Thread(target=desk.work, args=(self._desk_is_over.is_set,), daemon=True)
+            for desk in desks
+        ]
+        for thread in (*self._travellers, *self._desks):
             thread.start()
 
     def come_home(self) -> bool:
@@ -127,10 +133,11 @@ class _People:
             thread.join(max(0.0, give_up_at - time.monotonic()))
         return not any(thread.is_alive() for thread in self._travellers)
 
-    def close_the_desk(self) -> None:
+    def close_the_desks(self) -> None:
         """Nothing is left to be tried again."""
         self._desk_is_over.set()
-        self._desk.join(timeout=60)
+        for desk in self._desks:
+            desk.join(timeout=60)
 
 
 def _judge(
@@ -148,17 +155,18 @@ def _judge(
     if not came_home:
         left.append("some clients are still not answered")
     problems["liveness"] = left
-    people.close_the_desk()
+    people.close_the_desks()
     journal = town.journal
     problems["answers"] = journal.problems
     books = _books(installation)
     found = take_snapshot(installation.owner_url)
-    problems["durable"] = checkers.durable(found, journal.acknowledged)
-    problems["deals"] = checkers.deals(found, town.deals)
+    problems["durable"] = durable(found, journal.acknowledged)
+    problems["deals"] = deals(found, town.deals)
     problems["paid_once"] = checkers.paid_once(found, books)
+    problems["paid_by_people"] = checkers.paid_by_people(found, town.paid_lines)
     problems["psp_books"] = checkers.psp_books(found, books)
     problems["one_payout"] = checkers.one_payout(found)
-    problems["audit"] = checkers.audit(found)
+    problems["audit"] = audit(found)
     problems["ledger"] = [*checkers.bank(found), *_ledger_check(installation)]
     problems["replay"] = _replay(plan, town, random.Random(plan.seed))  # noqa: S311 - likewise
     _count(report, found, books)
@@ -174,8 +182,7 @@ def _wait_until_quiet(installation: Installation, give_up_at: float) -> list[str
 
 def _left_to_do(installation: Installation) -> list[str]:
     try:
-        names = ("payments", "events", "fundings", "proofs")
-        found = take_snapshot(installation.owner_url, *names)
+        found = take_snapshot(installation.owner_url, *checkers.LOOKED_AT)
         return checkers.unfinished(found, _books(installation))
     except (psycopg.Error, httpx.HTTPError) as error:
         return [f"it cannot be asked: {error}"]
@@ -225,6 +232,11 @@ def _is_same(answer: Acknowledged, content: bytes) -> bool:
 
 def _town(installation: Installation, journal: Journal, patience_s: float) -> Town:
     keys = installation.credentials["keys"]
+
+    def make_staff(user_id: int) -> None:
+        with psycopg.connect(installation.owner_url) as connection:
+            connection.execute("UPDATE accounts_user SET is_staff = true WHERE id = %s", [user_id])
+
     return Town(
         base_url=installation.base_url,
         psp_url=installation.psp_direct_url,
@@ -232,6 +244,7 @@ def _town(installation: Installation, journal: Journal, patience_s: float) -> To
         support_key=keys["support"],
         journal=journal,
         patience_s=patience_s,
+        make_staff=make_staff,
     )
 
 
@@ -242,6 +255,11 @@ def _count(report: Report, found: Snapshot, books: Mapping[str, Any]) -> None:
         "attempts": len(found.attempts),
         "orders at the PSP": len(books["transfers"]) + len(books["refunds"]),
         "fundings at the PSP": len(books["fundings"]),
+        "chargebacks": dict(Counter(row["status"] for row in found.chargebacks)),
+        "batches": dict(Counter(row["status"] for row in found.batches)),
+        "lines paid by people": dict(Counter(row["status"] for row in found.lines)),
+        "documents read": len(found.readings),
+        "purchases": dict(Counter(row["status"] for row in found.purchases)),
         "audit entries": len(found.entries),
         "alerts": dict(Counter(row["type"] for row in found.alerts)),
         "runs of jobs": dict(Counter(row["status"] for row in found.jobs)),

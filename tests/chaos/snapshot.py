@@ -25,16 +25,37 @@ _TABLES = {
     "payments": "SELECT * FROM payments_payment ORDER BY id",
     "attempts": "SELECT * FROM payments_attempt ORDER BY id",
     "fundings": "SELECT * FROM payments_funding ORDER BY id",
+    "chargebacks": "SELECT * FROM payments_chargeback ORDER BY id",
+    "batches": "SELECT * FROM payments_batch ORDER BY id",
+    "lines": "SELECT * FROM payments_batchline ORDER BY id",
+    "statements": "SELECT * FROM payments_batchstatement ORDER BY id",
+    "destinations": "SELECT id, created_at FROM payments_destination ORDER BY id",
     "events": "SELECT id, type, status, reason, tries FROM payments_pspevent ORDER BY id",
     "proofs": "SELECT * FROM proofs_proof ORDER BY id",
+    "readings": "SELECT id, proof_id FROM proofs_documentreading ORDER BY id",
+    "mandates": "SELECT * FROM spend_mandate ORDER BY id",
+    "purchases": "SELECT * FROM spend_purchase ORDER BY id",
+    "spendings": "SELECT * FROM spend_spending ORDER BY id",
+    "approvals": "SELECT * FROM accounts_approval ORDER BY id",
     "transfers": "SELECT business_key, code, currency FROM ledger_transfer ORDER BY id",
     "entries": """
-        SELECT stream, stream_seq, action, subject, body::json AS body FROM audit_auditentry
+        SELECT id, stream, stream_seq, action, subject, body::json AS body FROM audit_auditentry
          ORDER BY stream, stream_seq
     """,
+    "outbox": "SELECT id, entry_id, event, relayed_at FROM audit_outboxevent ORDER BY id",
     "answers": "SELECT key, status, body FROM kobatela_rest_idempotencyrecord",
-    "jobs": "SELECT name, status, error FROM audit_jobrun ORDER BY id",
+    "jobs": "SELECT name, owner, status, error FROM audit_jobrun ORDER BY id",
+    "locks": "SELECT name, owner, expires_at < now() AS is_over FROM audit_joblock ORDER BY name",
     "alerts": "SELECT type, subject, severity FROM audit_alert ORDER BY id",
+    # What clients made and nothing else tells of: that it is there.
+    "others": """
+        SELECT 'user' AS kind, id FROM accounts_user
+         UNION ALL SELECT 'key', id FROM accounts_apikey
+         UNION ALL SELECT 'category', id FROM spend_category
+         UNION ALL SELECT 'merchant', id FROM spend_merchant
+         UNION ALL SELECT 'usage', id FROM spend_allowedusage
+         UNION ALL SELECT 'payee', id FROM spend_allowedpayee
+    """,
 }
 
 
@@ -49,13 +70,26 @@ class Snapshot:
     payments: Sequence[Row] = ()
     attempts: Sequence[Row] = ()
     fundings: Sequence[Row] = ()
+    chargebacks: Sequence[Row] = ()
+    batches: Sequence[Row] = ()
+    lines: Sequence[Row] = ()
+    statements: Sequence[Row] = ()
+    destinations: Sequence[Row] = ()
     events: Sequence[Row] = ()
     proofs: Sequence[Row] = ()
+    readings: Sequence[Row] = ()
+    mandates: Sequence[Row] = ()
+    purchases: Sequence[Row] = ()
+    spendings: Sequence[Row] = ()
+    approvals: Sequence[Row] = ()
     transfers: Sequence[Row] = ()
     entries: Sequence[Row] = ()
+    outbox: Sequence[Row] = ()
     answers: Sequence[Row] = ()
     jobs: Sequence[Row] = ()
+    locks: Sequence[Row] = ()
     alerts: Sequence[Row] = ()
+    others: Sequence[Row] = ()
 
 
 def take_snapshot(url: str, *names: str) -> Snapshot:
@@ -103,7 +137,7 @@ class BankReader:
 
     def _read_on(self, connection: "psycopg.Connection[dict[str, Any]]") -> None:
         while not self._stopping.is_set():
-            found = _read(connection, ("accounts", "escrows"))
+            found = _read(connection, ("accounts", "escrows", "chargebacks"))
             connection.rollback()
             self.problems += self._check(found)[: max(0, 20 - len(self.problems))]
             self.count += 1

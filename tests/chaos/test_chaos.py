@@ -44,6 +44,9 @@ def test_whatever_is_killed_the_money_is_right(seed: int, scaled: Scaled) -> Non
     # Otherwise there was nothing that could have gone wrong.
     assert report.figures["acknowledged"] > scaled(ci=20, soak=500)
     assert report.figures["bank snapshots"] > scaled(ci=500, soak=2_000)
+    if SCALE == "soak":
+        kinds = ("chargebacks", "batches", "lines paid by people", "documents read", "purchases")
+        assert [name for name in kinds if not report.figures[name]] == []
 
 
 @pytest.mark.parametrize("build", BUILDS)

@@ -13,8 +13,16 @@ from django.apps import AppConfig
 
 SHORT = timedelta(seconds=1)
 LONG = timedelta(seconds=4)
+# A reader needs seconds where everything around it is killed and started again.
+READ_WITHIN = timedelta(seconds=15)
 # How often the jobs run that work may wait for, or that look over everything, in seconds.
-EVERY_S = {"payment_sweep": 3, "escrow_deadlines": 5, "ledger_check": 20, "reconciliation": 20}
+EVERY_S = {
+    "payment_sweep": 3,
+    "escrow_deadlines": 5,
+    "sweep_documents": 3,
+    "ledger_check": 20,
+    "reconciliation": 20,
+}
 
 
 class HurryConfig(AppConfig):
@@ -26,6 +34,7 @@ class HurryConfig(AppConfig):
     def ready(self) -> None:
         """Change the waits, then break what is to be broken."""
         from payments.services import events, fundings, outcomes, sweeps
+        from proofs.services import reading, submissions
         from tests.chaos import broken_builds
 
         outcomes.FIRST_LOOK_AFTER, outcomes.LONGEST_WAIT = SHORT, LONG
@@ -33,7 +42,11 @@ class HurryConfig(AppConfig):
         events.FIRST_SWEEP_AFTER, events.FIRST_WAIT, events.LONGEST_WAIT = LONG, SHORT, LONG
         fundings.LOOK_AFTER = fundings.LOOK_EVERY = LONG
         sweeps.PATIENCE = LONG
-        for module in map(import_module, ("escrow.schedule", "payments.schedule")):
+        reading.LEASE, reading.RETRY_AFTER = READ_WITHIN, SHORT
+        reading.RING_AGAIN_AFTER = vars(submissions)["UNHEARD_AFTER"] = LONG
+        for module in map(
+            import_module, ("escrow.schedule", "payments.schedule", "proofs.schedule")
+        ):
             vars(module)["SCHEDULE"] = [
                 replace(job, every_s=EVERY_S.get(job.name, job.every_s)) for job in module.SCHEDULE
             ]
