@@ -39,33 +39,9 @@ class World:
         self.milestones = [{"id": 1, "escrow_id": 1, "status": "PAID"}]
         self.deposits = [_deposit(1, 900, "ch_1"), _deposit(2, 500, "ch_2"), _deposit(3, 900, "")]
         self.payments = _payments()
-        self.attempts = [
-            {"payment_id": 1, "psp_key": "koba_1", "result": "settled"},
-            {"payment_id": 2, "psp_key": "KB1-1-A", "result": "settled"},
-            {"payment_id": 3, "psp_key": "koba_3", "result": "settled"},
-        ]
-        self.fundings = [
-            {
-                "id": 1,
-                "escrow_id": 1,
-                "psp_key": "kobf_1",
-                "status": "SUCCEEDED",
-                "received_minor": 900,
-            },
-            {
-                "id": 2,
-                "escrow_id": 2,
-                "psp_key": "kobf_2",
-                "status": "SUCCEEDED",
-                "received_minor": 500,
-            },
-        ]
-        self.chargebacks = [
-            {
-                "id": 1, "escrow_id": 2, "payer_id": 7, "psp_ref": "cb_1", "status": "WON",
-                "amount_minor": 500, "frozen_minor": 500, "owed_minor": 0, "written_off_at": None,
-            }
-        ]  # fmt: skip
+        self.attempts = _attempts()
+        self.fundings = _fundings()
+        self.chargebacks = _chargebacks()
         self.batches = [
             {"id": 1, "status": "CLOSED", "file_sha256": hashlib.sha256(FILE).hexdigest()}
         ]
@@ -176,6 +152,42 @@ def _payments() -> list[Row]:
             "id": 3, "escrow_id": 3, "amount_minor": 200, "kind": "purchase",
             "origin": "purchase:1", "business_key": "purchase:1:pay",
         },
+    ]  # fmt: skip
+
+
+def _attempts() -> list[Row]:
+    return [
+        {"payment_id": 1, "psp_key": "koba_1", "result": "settled"},
+        {"payment_id": 2, "psp_key": "KB1-1-A", "result": "settled"},
+        {"payment_id": 3, "psp_key": "koba_3", "result": "settled"},
+    ]
+
+
+def _fundings() -> list[Row]:
+    return [
+        {
+            "id": 1,
+            "escrow_id": 1,
+            "psp_key": "kobf_1",
+            "status": "SUCCEEDED",
+            "received_minor": 900,
+        },
+        {
+            "id": 2,
+            "escrow_id": 2,
+            "psp_key": "kobf_2",
+            "status": "SUCCEEDED",
+            "received_minor": 500,
+        },
+    ]
+
+
+def _chargebacks() -> list[Row]:
+    return [
+        {
+            "id": 1, "escrow_id": 2, "payer_id": 7, "psp_ref": "cb_1", "status": "WON",
+            "amount_minor": 500, "frozen_minor": 500, "owed_minor": 0, "written_off_at": None,
+        }
     ]  # fmt: skip
 
 
