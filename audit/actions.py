@@ -89,6 +89,10 @@ class Action(StrEnum):
     CHARGEBACK_LOST = "chargeback.lost"
     CHARGEBACK_WRITTEN_OFF = "chargeback.written_off"
     PSP_FEE_BOOKED = "psp_fee.booked"
+    FUNDS_MOVE_PROPOSED = "funds_move.proposed"
+    FUNDS_MOVE_BOOKED = "funds_move.booked"
+    FUNDS_MOVE_REJECTED = "funds_move.rejected"
+    CHARGEBACK_RECOVERED = "chargeback.recovered"
 
     # --- escrow -----------------------------------------------------------------------------
     ESCROW_CREATED = "escrow.created"

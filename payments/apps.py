@@ -18,6 +18,8 @@ class PaymentsConfig(AppConfig):
 
         register_rule(held.IN_TRANSIT_DISAGREES, held.IN_TRANSIT_STATEMENT)
         register_rule(held.FROZEN_DISAGREES, held.FROZEN_STATEMENT)
+        register_rule(held.DEBT_DISAGREES, held.DEBT_STATEMENT)
+        register_rule(held.MOVED_DISAGREES, held.MOVED_STATEMENT)
 
         for check in (
             checks.check_handlers,

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from payments.ledger import selectors as ledger_selectors
 from payments.models import Chargeback, ChargebackStatus, PspEvent
@@ -20,9 +20,19 @@ def has_open_chargeback(escrow_id: int) -> bool:
 
 def owes_after_chargeback(escrow_id: int) -> bool:
     """Whether the payer of an escrow got money back from their bank that had been paid on, and
-    nobody has written that debt off."""
-    lost = chargebacks_of(escrow_id).filter(status=ChargebackStatus.LOST)
-    return lost.filter(owed_minor__gt=0, written_off_at=None).exists()
+    has neither paid it back nor been freed of it."""
+    return _in_debt(chargebacks_of(escrow_id)).exists()
+
+
+def lock_debt(chargeback_id: int) -> Chargeback | None:
+    """A case that left an open debt, locked; None when there is no such debt."""
+    locked = Chargeback.objects.select_for_update(of=("self",), no_key=True)
+    return _in_debt(locked.filter(pk=chargeback_id)).order_by().first()
+
+
+def _in_debt(rows: QuerySet[Chargeback]) -> QuerySet[Chargeback]:
+    lost = rows.filter(status=ChargebackStatus.LOST, written_off_at=None)
+    return lost.filter(owed_minor__gt=F("recovered_minor"))
 
 
 def chargebacks_of(escrow_id: int) -> QuerySet[Chargeback]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from django.db import connection
 from django.db.models import Sum
 
+from payments import funds
 from payments.ledger import chart
 from payments.ledger import selectors as ledger
 from payments.ledger.chart import AccountKind
@@ -14,14 +15,17 @@ from payments.models import Hold, Payment, PaymentStatus
 
 # One statement, because a payment that settles takes its money out of both sums at once: two
 # statements could see it in neither.
-_FREE = """
+_HELD = """
 SELECT (SELECT coalesce(sum(balance.balance_minor), 0)
           FROM ledger_balance balance JOIN ledger_account account ON account.id = balance.account_id
          WHERE account.code = %s AND account.currency = %s)::bigint
      - (SELECT coalesce(sum(amount_minor), 0)
           FROM payments_payment
-         WHERE status = 'SENT' AND psp = %s AND currency = %s)::bigint
 """
+_FREE = f"{_HELD} WHERE status = 'SENT' AND psp = %s AND currency = %s)::bigint"
+_FREE_AT_COLLECTOR = (
+    f"{_HELD} WHERE status = 'SENT' AND collector_id = %s AND currency = %s)::bigint"
+)
 
 
 @dataclass(slots=True)
@@ -30,6 +34,8 @@ class Coverage:
 
     owed_minor: held by escrows, frozen, payable, senders' own, and in transit. at_psps,
     at_collectors: what lies where, by name. leaving: what each PSP is to pay, now or on its way.
+    moved: what came to each PSP from elsewhere, less what left it for another, as two people booked
+    it; at_psps holds it. put_in_minor: what of that was our own.
     """
 
     currency: str
@@ -37,6 +43,8 @@ class Coverage:
     at_psps: dict[str, int] = field(default_factory=dict)
     at_collectors: dict[str, int] = field(default_factory=dict)
     leaving: dict[str, int] = field(default_factory=dict)
+    moved: dict[str, int] = field(default_factory=dict)
+    put_in_minor: int = 0
 
     @property
     def at_psps_minor(self) -> int:
@@ -80,17 +88,30 @@ def coverage() -> list[Coverage]:
             row.at_psps[name] = minor
         elif kind == AccountKind.COLLECTOR:
             row.at_collectors[name] = minor
+        elif kind == AccountKind.OPERATOR:
+            row.put_in_minor += minor
         elif kind in _OWED:
             row.owed_minor += minor
     for (psp, currency), minor in _leaving().items():
         found.setdefault(currency, Coverage(currency)).leaving[psp] = minor
+    for (psp, currency), minor in funds.moved_minor().items():
+        found.setdefault(currency, Coverage(currency)).moved[psp] = minor
     return [found[currency] for currency in sorted(found)]
 
 
 def free_minor(psp: str, currency: str) -> int:
     """What a PSP holds by the ledger and is not on its way out; below 0 if more left than came."""
+    return _one(_FREE, [chart.psp(psp).code, currency, psp, currency])
+
+
+def free_at_collector_minor(user_id: int, currency: str) -> int:
+    """What a collector holds and has not been asked to pay back; below 0 if it paid more."""
+    return _one(_FREE_AT_COLLECTOR, [chart.collector(user_id).code, currency, user_id, currency])
+
+
+def _one(statement: str, values: list[str | int]) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(_FREE, [chart.psp(psp).code, currency, psp, currency])
+        cursor.execute(statement, values)
         (found,) = cursor.fetchone()
     return int(found)
 

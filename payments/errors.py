@@ -201,6 +201,38 @@ class DestinationExists(InvalidState):
     message = "This account is the current one already."
 
 
+class FundsMoveNotFound(DomainError):
+    """No such move of funds for this caller."""
+
+    code = "FUNDS_MOVE_NOT_FOUND"
+    kind = Kind.NOT_FOUND
+    message = "There is no such move of funds."
+
+
+class FundsReferenceUsed(DomainError):
+    """A move of this bank reference waits, or was booked."""
+
+    code = "FUNDS_REFERENCE_USED"
+    kind = Kind.CONFLICT
+    message = "There is a move of this bank reference already."
+
+
+class FundsNotThere(DomainError):
+    """The source has less than is said to have come from it; `details.free` tells what it has."""
+
+    code = "FUNDS_NOT_THERE"
+    kind = Kind.CONFLICT
+    message = "By our books the source does not have so much."
+
+
+class OwnFundsForbidden(DomainError):
+    """Nobody says of their own money, or of that of somebody close, that it has come."""
+
+    code = "OWN_FUNDS_FORBIDDEN"
+    kind = Kind.FORBIDDEN
+    message = "You, or somebody close to you, is the one from whom this money came."
+
+
 class BatchNotFound(DomainError):
     """No such batch for this caller."""
 

@@ -18,13 +18,15 @@ COLLECTORS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where money lies. says: what the PSP itself said when it was last asked."""
+    """Where money lies. says: what the PSP itself said when it was last asked.
+    moved: what of it people booked as put in from elsewhere, less what left it so."""
 
     name: str
     held: str
     leaving: str
     short: str
     says: str
+    moved: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Sheet:
     owed: str
     at_psps: str
     at_collectors: str
+    put_in: str
     shortfall: str
     is_covered: bool
     places: list[Place]
@@ -48,6 +51,7 @@ class MoneyDesk:
     sheets: list[Sheet]
     waiting: list[tuple[str, str, int, str]]
     waiting_url: str
+    moves_url: str
     asked_at: datetime | None
 
 
@@ -63,6 +67,7 @@ def money_desk() -> MoneyDesk:
             for psp, currency, count, minor in waiting
         ],
         waiting_url=reverse("admin:payments_payment_changelist") + "?reason=UNCOVERED",
+        moves_url=reverse("admin:payments_fundsmove_changelist"),
         asked_at=run.started_at if run is not None else None,
     )
 
@@ -78,6 +83,7 @@ def _sheet(row: Coverage, told: Mapping[str, Any]) -> Sheet:
         owed=shown(row.owed_minor),
         at_psps=shown(row.at_psps_minor),
         at_collectors=shown(row.at_collectors_minor),
+        put_in=shown(row.put_in_minor),
         shortfall=shown(row.shortfall_minor),
         is_covered=row.is_covered,
         places=[
@@ -86,6 +92,7 @@ def _sheet(row: Coverage, told: Mapping[str, Any]) -> Sheet:
                 held=shown(row.at_psps.get(name, 0)),
                 leaving=shown(row.leaving.get(name, 0)),
                 short=shown(row.short_at.get(name, 0)),
+                moved=shown(row.moved.get(name, 0)),
                 says="does not say" if (said := says.get(name)) is None else shown(said),
             )
             for name in sorted(row.at_psps.keys() | row.leaving.keys())

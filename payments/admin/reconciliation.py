@@ -53,6 +53,7 @@ class ReconciliationRunAdmin(ConsoleAdmin):
         "ours",
         "agreed",
         "in_flight",
+        "moved",
         "found",
         "opened",
         "closed",

@@ -26,6 +26,7 @@ class AccountKind(StrEnum):
     CHARGEBACK_FROZEN = "chargeback_frozen"
     CHARGEBACK_LOSS = "chargeback_loss"
     RECEIVABLE = "receivable"
+    OPERATOR = "operator"
 
 
 class Side(StrEnum):
@@ -50,6 +51,7 @@ NORMAL_SIDE: Mapping[AccountKind, Side] = {
     AccountKind.PARTY_PAYABLE: Side.CREDIT,
     AccountKind.IN_TRANSIT: Side.CREDIT,
     AccountKind.PLATFORM_FEE: Side.CREDIT,
+    AccountKind.OPERATOR: Side.CREDIT,
 }
 
 # What is owed to somebody, or by somebody, can never be less than nothing. PSP and collector
@@ -157,6 +159,11 @@ def receivable(user_id: int) -> AccountRef:
     return _account(f"user:{user_id}:receivable", AccountKind.RECEIVABLE)
 
 
+def operator() -> AccountRef:
+    """What we put in ourselves, so that what is owed is there. It is owed to nobody."""
+    return _account("operator:capital", AccountKind.OPERATOR)
+
+
 class PostingCode(StrEnum):
     """What a transfer is about."""
 
@@ -180,6 +187,7 @@ class PostingCode(StrEnum):
     CHARGEBACK_WRITTEN_OFF = "chargeback.written_off"
     DISPUTE_FEE = "dispute_fee"
     DISPUTE_FEE_RETURNED = "dispute_fee.returned"
+    FUNDS_MOVED = "funds.moved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +239,10 @@ TEMPLATES: Mapping[PostingCode, Template] = {
     ),
     PostingCode.DISPUTE_FEE: _template({AccountKind.DISPUTE_FEE}, {AccountKind.PSP}),
     PostingCode.DISPUTE_FEE_RETURNED: _template({AccountKind.PSP}, {AccountKind.DISPUTE_FEE}),
+    PostingCode.FUNDS_MOVED: _template(
+        {AccountKind.PSP},
+        {AccountKind.COLLECTOR, AccountKind.PSP, AccountKind.RECEIVABLE, AccountKind.OPERATOR},
+    ),
 }
 
 

@@ -5,6 +5,7 @@ from payments.models.chargeback import Chargeback, ChargebackStatus
 from payments.models.destination import Destination, DestinationKind
 from payments.models.event import EventStatus, PspEvent
 from payments.models.funding import Funding, FundingStatus
+from payments.models.funds import FundsMove, FundsMoveStatus
 from payments.models.payment import (
     Attempt,
     Hold,
@@ -37,6 +38,8 @@ __all__ = [
     "EventStatus",
     "Funding",
     "FundingStatus",
+    "FundsMove",
+    "FundsMoveStatus",
     "Hold",
     "Payment",
     "PaymentKind",

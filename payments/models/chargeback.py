@@ -30,6 +30,7 @@ class Chargeback(models.Model):
     frozen_minor: what of that the escrow still held.
     returned_minor: of a lost case, what refunds that had not been sent were good for.
     owed_minor: of a lost case, what the payer owes, because it had already been paid on.
+    recovered_minor: of that, what the payer has paid back, or what was kept from them for it.
     fee_minor: what the PSP takes for the case.
     """
 
@@ -60,6 +61,7 @@ class Chargeback(models.Model):
     frozen_minor = models.BigIntegerField(default=0)
     returned_minor = models.BigIntegerField(default=0)
     owed_minor = models.BigIntegerField(default=0)
+    recovered_minor = models.BigIntegerField(default=0, db_default=0)
     fee_minor = models.BigIntegerField(default=0)
     written_off_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
@@ -90,6 +92,10 @@ class Chargeback(models.Model):
                 condition=Q(status="OPEN", closed_at__isnull=True)
                 | ~Q(status="OPEN") & Q(closed_at__isnull=False),
             ),
+            models.CheckConstraint(
+                name="chargeback_recovered_within_debt",
+                condition=Q(recovered_minor__gte=0, recovered_minor__lte=F("owed_minor")),
+            ),
             models.UniqueConstraint(fields=["psp", "psp_ref"], name="chargeback_case_unique"),
         ]
         indexes: ClassVar = [
@@ -110,6 +116,11 @@ class Chargeback(models.Model):
     def money(self) -> Money:
         """What the bank took back."""
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def open_debt_minor(self) -> int:
+        """What the payer still owes for it; nothing once the debt was written off."""
+        return 0 if self.written_off_at else self.owed_minor - self.recovered_minor
 
     def transition_to(self, target: ChargebackStatus) -> None:
         """Move to `target`; raises InvalidState when the table does not allow it."""

@@ -33,6 +33,8 @@ class ReconciliationRun(models.Model):
     since, until: the moments between which movements were judged. listed: lines of the PSP.
     ours: records of ours. agreed: those that the PSP confirms in everything. in_flight: those that
     could not be judged yet. found: differences by kind. opened, closed: what this run changed.
+    moved: what came to this PSP from elsewhere in that time, less what left it for another, by
+    currency in minor units; no order of ours stands for it.
     reason: why the list could not be read, in the PSP's words, for staff only.
     """
 
@@ -46,6 +48,7 @@ class ReconciliationRun(models.Model):
     agreed = models.PositiveIntegerField(default=0)
     in_flight = models.PositiveIntegerField(default=0)
     found = models.JSONField(default=dict)
+    moved = models.JSONField(default=dict, db_default={})
     opened = models.PositiveIntegerField(default=0)
     closed = models.PositiveIntegerField(default=0)
     reason = models.CharField(max_length=200, default="", blank=True)

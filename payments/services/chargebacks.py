@@ -79,10 +79,11 @@ def write_off(*, chargeback_id: int, caller: Caller) -> Chargeback:
     Raises InvalidState for a case that left nothing.
     """
     case = Chargeback.objects.select_for_update(of=("self",), no_key=True).get(pk=chargeback_id)
-    if not case.owed_minor:
-        raise InvalidState("Nothing is owed for this chargeback.")
     if case.written_off_at is not None:
         return case
+    loss_minor = case.open_debt_minor
+    if not loss_minor:
+        raise InvalidState("Nothing is owed for this chargeback.")
     case.written_off_at = clock.now()
     _save(case, "written_off_at")
     _post(
@@ -90,8 +91,8 @@ def write_off(*, chargeback_id: int, caller: Caller) -> Chargeback:
         "written_off",
         PostingCode.CHARGEBACK_WRITTEN_OFF,
         [
-            debit(chart.chargeback_loss(), case.owed_minor),
-            credit(chart.receivable(case.payer_id), case.owed_minor),
+            debit(chart.chargeback_loss(), loss_minor),
+            credit(chart.receivable(case.payer_id), loss_minor),
         ],
     )
     _tell(case, Action.CHARGEBACK_WRITTEN_OFF, caller.actor)
@@ -321,6 +322,7 @@ def _figures(case: Chargeback) -> dict[str, Any]:
         "frozen_minor": case.frozen_minor,
         "returned_minor": case.returned_minor,
         "owed_minor": case.owed_minor,
+        "recovered_minor": case.recovered_minor,
         "status": str(case.status),
     }
 

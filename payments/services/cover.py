@@ -81,11 +81,20 @@ def _is_required() -> bool:
     return required
 
 
-def _lock_free_minor(payment: Payment) -> int:
-    """What the payment's PSP holds and has promised to nobody, locked."""
+def lock_free_minor(psp: str, currency: str) -> int:
+    """What a PSP holds and has promised to nobody, locked until the transaction ends."""
+    lock_place(psp, currency)
+    return free_minor(psp, currency)
+
+
+def lock_place(place: str, currency: str) -> None:
+    """Keep others from counting on what lies at a PSP, or with a collector (`collector:7`)."""
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK, [f"coverage:{payment.psp}:{payment.currency}"])
-    return free_minor(payment.psp, payment.currency)
+        cursor.execute(_LOCK, [f"coverage:{place}:{currency}"])
+
+
+def _lock_free_minor(payment: Payment) -> int:
+    return lock_free_minor(payment.psp, payment.currency)
 
 
 def _go_on(payment: Payment) -> bool:

@@ -37,6 +37,8 @@ def _figures(row: Coverage, told: Mapping[str, Mapping[str, int] | None]) -> dic
         "owed_minor": row.owed_minor,
         "at_psps": dict(row.at_psps),
         "at_collectors_minor": row.at_collectors_minor,
+        "moved": dict(row.moved),
+        "put_in_minor": row.put_in_minor,
         "shortfall_minor": row.shortfall_minor,
         "short_at": dict(row.short_at),
         "psp_says": says,

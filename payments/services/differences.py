@@ -224,5 +224,9 @@ def _tell_run(run: ReconciliationRun) -> None:
         actor=_ACTOR,
         action=Action.RECONCILIATION_RUN,
         subject=run.reference,
-        body={**{name: getattr(run, name) for name in names}, "found": run.found},
+        body={
+            **{name: getattr(run, name) for name in names},
+            "found": run.found,
+            "moved": run.moved,
+        },
     )

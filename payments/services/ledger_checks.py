@@ -34,6 +34,38 @@ SELECT currency, code, coalesce(frozen.amount_minor, 0), coalesce(kept.amount_mi
 """
 
 
+DEBT_DISAGREES = "what payers owe is not what lost chargebacks left owing"
+DEBT_STATEMENT = """
+SELECT currency, code, coalesce(owed.amount_minor, 0), coalesce(kept.amount_minor, 0)
+  FROM (SELECT 'user:' || payer_id || ':receivable' AS code, currency,
+               sum(owed_minor - recovered_minor)::bigint AS amount_minor
+          FROM payments_chargeback WHERE status = 'LOST' AND written_off_at IS NULL
+         GROUP BY payer_id, currency) AS owed
+  FULL JOIN (SELECT account.code, account.currency, sum(balance.balance_minor) AS amount_minor
+               FROM ledger_account account
+               JOIN ledger_balance balance ON balance.account_id = account.id
+              WHERE account.kind = 'receivable'
+              GROUP BY account.code, account.currency) AS kept USING (code, currency)
+ WHERE coalesce(owed.amount_minor, 0) <> coalesce(kept.amount_minor, 0)
+"""
+
+MOVED_DISAGREES = "what was moved to a PSP is not what two people said"
+# By account too: the right sum at the wrong PSP is wrong.
+MOVED_STATEMENT = """
+SELECT currency, key, coalesce(said.amount_minor, 0), coalesce(booked.amount_minor, 0)
+  FROM (SELECT 'funds:' || bank_ref || ':moved' AS key, 'psp:' || target AS code, currency,
+               amount_minor
+          FROM payments_fundsmove WHERE status = 'BOOKED') AS said
+  FULL JOIN (SELECT transfer.business_key AS key, account.code, transfer.currency,
+                    entry.amount_minor
+               FROM ledger_transfer transfer
+               JOIN ledger_entry entry ON entry.transfer_id = transfer.id AND entry.amount_minor > 0
+               JOIN ledger_account account ON account.id = entry.account_id
+              WHERE transfer.code = 'funds.moved') AS booked USING (key, code, currency)
+ WHERE coalesce(said.amount_minor, 0) <> coalesce(booked.amount_minor, 0)
+"""
+
+
 def check_ledger() -> dict[str, int]:
     """Recompute the books; alert for each currency that is wrong. How many problems there are."""
     problems = ledger.check()

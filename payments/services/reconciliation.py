@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
-from payments import records
+from payments import funds, records
 from payments.comparison import Span, compare
 from payments.models import Reach, ReconciliationRun, RunStatus
 from payments.psp import registry
@@ -87,6 +87,7 @@ def reconcile(*, psp: str, reach: Reach) -> ReconciliationRun:
     comparison = compare(ours, movements, psp=psp, span=span)
     run.listed, run.ours = len(movements), len(ours)
     run.agreed, run.in_flight = comparison.agreed, len(comparison.in_flight)
+    run.moved = funds.moved_at(psp, span.since, span.until)
     keep_run(run, comparison, grace=GRACE)
     return run
 

@@ -320,6 +320,8 @@ def test_the_watch_alerts_for_what_is_short_and_keeps_its_figures(psp: StubPsp) 
         "owed_minor": 10_000,
         "at_psps": {"fake": 6_000},
         "at_collectors_minor": 4_000,
+        "moved": {},
+        "put_in_minor": 0,
         "shortfall_minor": 0,
         "short_at": {"fake": 4_000},
         "psp_says": {"fake": 5_990, "manual": None},
