@@ -56,6 +56,7 @@ class Action(StrEnum):
     PAYMENT_FAILED = "payment.failed"
     PAYMENT_RETURNED = "payment.returned"
     PAYMENT_RETRIED = "payment.retried"
+    PAYMENT_FOUND = "payment.found"
     PAYMENT_TAKEN_BACK = "payment.taken_back"
     PAYMENT_GIVEN_BACK = "payment.given_back"
     PAYMENT_HELD = "payment.held"

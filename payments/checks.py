@@ -1,5 +1,6 @@
 """System checks of payments: what must be right before money moves."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -8,6 +9,7 @@ from django.core.checks import CheckMessage, Error
 from payments import hooks
 from payments.models import PaymentKind
 from payments.psp import registry
+from payments.services.sending import GIVE_UP_AFTER, REPEAT_WITHIN
 from payments.webhooks.secrets import Door, active_secrets
 
 HANDLED_KINDS = [kind.value for kind in PaymentKind]
@@ -59,6 +61,10 @@ def check_times(**kwargs: Any) -> list[CheckMessage]:
                 id="payments.E004",
             )
         )
+    longest = timedelta(seconds=settings.KOBATELA_PAYMENT_LEASE_S + settings.KOBATELA_PSP_TIMEOUT_S)
+    if longest * 2 > GIVE_UP_AFTER - REPEAT_WITHIN:
+        text = "KOBATELA_PAYMENT_LEASE_S is too long: a payment could be given up during its call."
+        found.append(Error(text, id="payments.E007"))
     if settings.PSP_WEBHOOK_MAX_DRIFT_SECONDS < 1:
         found.append(Error("PSP_WEBHOOK_MAX_DRIFT_SECONDS must be above 0.", id="payments.E005"))
     return found

@@ -49,6 +49,21 @@ class PaymentNotGivenBack(InvalidState):
     message = "The money has arrived; support confirms when it was given back."
 
 
+class PaymentMayBeKnown(InvalidState):
+    """Only an old order that the PSP never confirmed can be one that it never got."""
+
+    code = "PAYMENT_MAY_BE_KNOWN"
+    message = "The PSP has this payment, or may still get it."
+
+
+class OwnPaymentForbidden(DomainError):
+    """Nobody says of a payment in which they have a stake that it was never received."""
+
+    code = "OWN_PAYMENT_FORBIDDEN"
+    kind = Kind.FORBIDDEN
+    message = "You, or somebody close to you, is a party of this payment."
+
+
 class PaymentNotExternal(InvalidState):
     """Only a refund that a collector pays itself is confirmed by hand."""
 

@@ -34,7 +34,7 @@ from payments.psp.registry import MANUAL, ONLINE
 if TYPE_CHECKING:
     from payments.ledger.models import Transfer
 
-EFFECTS = ("sent", "settled", "failed", "returned", "fee")
+EFFECTS = ("sent", "settled", "failed", "never_received", "found", "returned", "fee")
 
 
 def visible_payments(caller: Caller) -> QuerySet[Payment]:

@@ -21,10 +21,13 @@ from payments.models import (
     PaymentStatus,
     PspEvent,
 )
+from payments.psp.registry import ONLINE
 from payments.services.events import reprocess_event
 from payments.services.holds import MAY_BE_HELD, OF_CHARGEBACKS, hold_payment, lift_hold
+from payments.services.never_received import say_never_received
 from payments.services.payouts import execute_payment
 from payments.services.refunds import confirm_external
+from payments.services.sending import may_give_up
 
 
 def _execute(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
@@ -37,6 +40,14 @@ def _confirm(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -
     caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
     confirm_external(payment_id=payment.pk, caller=caller)
     return "The refund is settled."
+
+
+def _give_up(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
+    caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
+    state = say_never_received(payment_id=payment.pk, caller=caller)
+    if not state.granted:
+        return "It is noted. Another person must say the same."
+    return "The payment has failed and can be executed again, under a new key."
 
 
 def _hold(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
@@ -73,6 +84,14 @@ def _no_confirmation(payment: Payment) -> str | None:
     if payment.method != PaymentMethod.EXTERNAL:
         return "The PSP reports this payment."
     return None if payment.status == PaymentStatus.SENT else "It has ended."
+
+
+def _no_giving_up(payment: Payment) -> str | None:
+    if payment.status != PaymentStatus.SENT or payment.method != PaymentMethod.PSP:
+        return "It is not in transit at a PSP."
+    attempt = selectors.current_attempt(payment)
+    is_old = attempt is not None and payment.psp in ONLINE and may_give_up(attempt)
+    return None if is_old else "The PSP has it, or may still get it."
 
 
 def _no_hold(payment: Payment) -> str | None:
@@ -123,6 +142,15 @@ class PaymentAdmin(ConsoleAdmin):
             _confirm,
             help_text="Says that the collector, or somebody at the bank, paid this refund.",
             refusal=_no_confirmation,
+        ),
+        Command(
+            "never_received",
+            "Never received",
+            _give_up,
+            help_text="Says that the PSP has no such payment, because you have looked there under "
+            "each of the keys below. Two people must say so. Then it can be executed again.",
+            danger=True,
+            refusal=_no_giving_up,
         ),
         Command(
             "hold",

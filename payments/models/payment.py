@@ -72,7 +72,10 @@ class Payment(models.Model):
     TRANSITIONS: ClassVar[Mapping[PaymentStatus, frozenset[PaymentStatus]]] = {
         PaymentStatus.PENDING: frozenset({PaymentStatus.SENT, PaymentStatus.CANCELLED}),
         PaymentStatus.SENT: frozenset({PaymentStatus.SETTLED, PaymentStatus.ERROR}),
-        PaymentStatus.ERROR: frozenset({PaymentStatus.PENDING, PaymentStatus.CANCELLED}),
+        # Back to SENT only when the PSP has what it had said that it never got.
+        PaymentStatus.ERROR: frozenset(
+            {PaymentStatus.PENDING, PaymentStatus.SENT, PaymentStatus.CANCELLED}
+        ),
         PaymentStatus.SETTLED: frozenset({PaymentStatus.REFUNDED}),
         PaymentStatus.REFUNDED: frozenset(),
         PaymentStatus.CANCELLED: frozenset(),

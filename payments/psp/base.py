@@ -51,6 +51,7 @@ class Reason(StrEnum):
     PSP_BUSY = "PSP_BUSY"
     PSP_ACCESS_REFUSED = "PSP_ACCESS_REFUSED"
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+    NEVER_RECEIVED = "NEVER_RECEIVED"
     RETURNED_BY_BANK = "RETURNED_BY_BANK"
     CHARGED_BACK = "CHARGED_BACK"
 
@@ -156,7 +157,12 @@ class Books(Protocol):
 
 
 class Psp(Books, Protocol):
-    """One payment service provider. Every call ends by itself; none is made in a transaction."""
+    """One payment service provider. Every call ends by itself; none is made in a transaction.
+
+    knows_all_orders: whether an order that `find` does not find was never received.
+    """
+
+    knows_all_orders: bool
 
     def default_destination(self, user_id: int) -> str:
         """Where a user without a destination is paid; empty when nowhere."""

@@ -22,6 +22,17 @@ def book_failed(payment: Payment) -> Posted:
     return _move(payment, "failed", PostingCode.PAYMENT_FAILED, _transit(payment), _owed(payment))
 
 
+def book_never_received(payment: Payment) -> Posted:
+    """The PSP never got the order: the money is the payee's again, unless the order turns up."""
+    code = PostingCode.PAYMENT_FAILED
+    return _move(payment, "never_received", code, _transit(payment), _owed(payment))
+
+
+def book_found(payment: Payment) -> Posted:
+    """The order turned up: the money is on its way, as it was before."""
+    return _move(payment, "found", PostingCode.PAYMENT_SENT, _owed(payment), _transit(payment))
+
+
 def book_returned(payment: Payment) -> Posted:
     """The money came back to the PSP: it is the payee's again."""
     return _move(payment, "returned", PostingCode.PAYMENT_RETURNED, _from(payment), _owed(payment))

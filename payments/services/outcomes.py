@@ -18,6 +18,7 @@ from payments.models import Attempt, Hold, Payment, PaymentKind, PaymentStatus
 from payments.psp.base import OrderState, Outcome, Reason
 from payments.services import books
 from payments.services.fees import book_fee
+from payments.services.late_words import reopen_if_it_turned_up
 from payments.services.rows import add_payment, lock_owner, put_on_hold, save, tell
 
 # When the PSP's own record is looked at although its report may still come.
@@ -29,6 +30,8 @@ WAITING = frozenset({PaymentStatus.PENDING, PaymentStatus.ERROR})
 # Holds that end by a party's retry or by themselves; a contradiction ends by staff alone.
 _WAS_PAID = frozenset({OrderState.SETTLED, OrderState.RETURNED})
 _YIELDING = frozenset({Hold.NONE, Hold.RETURNED, Hold.CHARGEBACK})
+_FAILED = "A payment failed at the PSP; it can be tried again."
+_NEVER_GOT = "The PSP never got a payment; it can be tried again, under a new key."
 
 
 @transaction.atomic
@@ -43,9 +46,10 @@ def record_outcome(*, attempt_id: int, outcome: Outcome, actor: str) -> Payment:
     attempt = Attempt.objects.get(pk=attempt_id)
     if not (_fits(payment, attempt, outcome) and _take_reference(payment, attempt, outcome)):
         return payment
+    reopen_if_it_turned_up(payment, attempt, outcome, actor=actor, lease=LOOK_AFTER_ACCEPTED)
     match outcome.state:
         case OrderState.ACCEPTED:
-            _accepted(payment, attempt)
+            _accepted(payment, attempt, outcome)
         case OrderState.SETTLED:
             _settled(payment, attempt, outcome, actor)
         case OrderState.FAILED:
@@ -107,8 +111,11 @@ def _failed(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) ->
         # The payer's bank did not take it after all: the money is back, as if it had returned.
         _returned(payment, attempt, outcome, actor)
         return
+    never_received = outcome.reason == Reason.NEVER_RECEIVED
+    if never_received and attempt.accepted_at is not None:
+        return
     if not _is_open(payment, attempt):
-        if attempt.result != OrderState.FAILED:
+        if attempt.result != OrderState.FAILED and not never_received:
             _contradiction(payment, attempt, outcome)
         return
     _finish(attempt, outcome)
@@ -116,7 +123,8 @@ def _failed(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) ->
     payment.reason = outcome.reason or Reason.PSP_REFUSED
     payment.lease_until = None
     save(payment, "status", "reason", "lease_until")
-    books.book_failed(payment)
+    book = books.book_never_received if never_received else books.book_failed
+    book(payment)
     tell(
         payment,
         Action.PAYMENT_FAILED,
@@ -130,7 +138,7 @@ def _failed(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) ->
         type=AlertType.PAYOUT_FAILED,
         severity=Severity.WARNING,
         subject=payment.reference,
-        message="A payment failed at the PSP; it can be tried again.",
+        message=_NEVER_GOT if never_received else _FAILED,
         payload=_figures(payment),
     )
 
@@ -200,8 +208,10 @@ def _was_given_back(payment: Payment) -> bool:
     return bool(payment.origin) and ledger.transfers([f"{payment.origin}:back"]).exists()
 
 
-def _accepted(payment: Payment, attempt: Attempt) -> None:
+def _accepted(payment: Payment, attempt: Attempt, outcome: Outcome) -> None:
     if not _is_open(payment, attempt):
+        if attempt.reason == Reason.NEVER_RECEIVED:
+            _contradiction(payment, attempt, outcome)
         return
     if attempt.accepted_at is None:
         attempt.accepted_at = clock.now()

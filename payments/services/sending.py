@@ -6,7 +6,7 @@ known; whoever comes next asks the PSP about the same key, or sends the same key
 
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -32,12 +32,18 @@ from payments.services.rows import lock_owner, mark_sent, save
 
 # PSPs forget keys after a day; past this age a key that they do not know is not sent again.
 REPEAT_WITHIN = timedelta(hours=20)
+# Whatever was sent within those hours has reached the PSP by then, or never will: a call begins
+# only while its worker has the payment for itself, and ends by itself soon after.
+GIVE_UP_AFTER = timedelta(hours=24)
 _ACTOR = "system:payments"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What one worker is to say to the PSP about one attempt."""
+    """What one worker is to say to the PSP about one attempt.
+
+    send_before: from then on the payment is another worker's.
+    """
 
     attempt_id: int
     psp: str
@@ -46,6 +52,8 @@ class Call:
     body: str
     is_first: bool
     may_repeat: bool
+    may_give_up: bool
+    send_before: datetime
 
 
 def send_payment(*, payment_id: int) -> None:
@@ -110,6 +118,7 @@ def _resume(payment: Payment) -> Call:
 
 
 def _call(payment: Payment, attempt: Attempt, *, is_first: bool) -> Call:
+    assert payment.lease_until is not None, "it has just been taken"
     return Call(
         attempt_id=attempt.pk,
         psp=attempt.psp,
@@ -118,19 +127,36 @@ def _call(payment: Payment, attempt: Attempt, *, is_first: bool) -> Call:
         body=attempt.request_body,
         is_first=is_first,
         may_repeat=attempt.started_at > clock.now() - REPEAT_WITHIN,
+        may_give_up=may_give_up(attempt),
+        send_before=payment.lease_until,
     )
 
 
 def _ask(psp: Psp, call: Call) -> Outcome:
     if call.is_first:
-        return psp.send(call.kind, call.key, call.body)
+        return _send(psp, call)
     found = psp.find(call.kind, call.key, call.body)
     if found.state is not OrderState.NOT_FOUND:
         return found
     crashpoint("payment.not_found")
     if call.may_repeat:
-        return psp.send(call.kind, call.key, call.body)
+        return _send(psp, call)
+    if call.may_give_up and psp.knows_all_orders:
+        return Outcome(OrderState.FAILED, reason=Reason.NEVER_RECEIVED)
     return Outcome(OrderState.NOT_FOUND, reason=Reason.OUTCOME_UNKNOWN)
+
+
+def _send(psp: Psp, call: Call) -> Outcome:
+    # A worker that was frozen for hours must not wake up and give an order that was given up.
+    if clock.now() >= call.send_before:
+        return Outcome(OrderState.UNKNOWN, reason=Reason.OUTCOME_UNKNOWN, message="Not sent.")
+    return psp.send(call.kind, call.key, call.body)
+
+
+def may_give_up(attempt: Attempt) -> bool:
+    """Whether an attempt that the PSP does not know can only be one that it never got."""
+    is_known = attempt.accepted_at is not None or attempt.psp_ref is not None
+    return not is_known and attempt.started_at <= clock.now() - GIVE_UP_AFTER
 
 
 def _lease_is_over(payment: Payment) -> bool:

@@ -33,6 +33,7 @@ class StubPsp:
     """
 
     name: str = "fake"
+    knows_all_orders: bool = True
     orders: dict[str, Outcome] = field(default_factory=dict)
     bodies: dict[str, str] = field(default_factory=dict)
     sent: list[tuple[OrderKind, str, str]] = field(default_factory=list)

@@ -27,6 +27,7 @@ PAYMENT_MOVES = {
     ("SENT", "SETTLED"),
     ("SENT", "ERROR"),
     ("ERROR", "PENDING"),
+    ("ERROR", "SENT"),
     ("SETTLED", "REFUNDED"),
     ("PENDING", "CANCELLED"),
     ("ERROR", "CANCELLED"),

@@ -44,6 +44,8 @@ class StripePsp:
     """Speaks to Stripe. A user is paid to their connected account."""
 
     name = "stripe"
+    # Both lists that `find` reads hold every order under the group or the payment, at once.
+    knows_all_orders = True
 
     def __init__(self, client: StripeClient) -> None:
         self._client = client
