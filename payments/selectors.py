@@ -230,6 +230,16 @@ def fundings_to_look_up(now: datetime, limit: int) -> list[int]:
     return list(due.order_by("next_look_at").values_list("pk", flat=True)[:limit])
 
 
+def ended_fundings_to_look_up(
+    now: datetime, psps: Collection[str], since: datetime, limit: int
+) -> list[int]:
+    """Sessions of these PSPs that ended without money after `since` and are due to be looked at
+    again: somebody may have paid one all the same. Longest overdue first."""
+    ended = Funding.objects.filter(status=FundingStatus.FAILED, updated_at__gt=since)
+    due = ended.filter(next_look_at__lte=now, psp__in=psps)
+    return list(due.order_by("next_look_at").values_list("pk", flat=True)[:limit])
+
+
 def fundings_without_fee(now: datetime, psps: Collection[str], limit: int) -> list[int]:
     """Charges of these PSPs whose fee is not known and is due to be asked for, longest overdue
     first. Who has not told it after three days will not."""
@@ -281,6 +291,11 @@ def events_to_process(now: datetime, limit: int) -> list[int]:
         status__in=[EventStatus.RECEIVED, EventStatus.WAITING], next_try_at__lte=now
     )
     return list(due.order_by("next_try_at").values_list("pk", flat=True)[:limit])
+
+
+def events_for_staff() -> QuerySet[PspEvent]:
+    """Events that could not be taken, which only a person can have processed again."""
+    return PspEvent.objects.filter(status=EventStatus.FAILED)
 
 
 def postings_of(payment: Payment) -> "QuerySet[Transfer]":

@@ -115,6 +115,14 @@ def _piles() -> list[_Pile]:
             Tone.URGENT,
         ),
         _Pile(
+            "Reports that could not be taken",
+            "What a PSP told and no worker could process; it can be processed again.",
+            payment_selectors.events_for_staff,
+            "received_at",
+            reverse("admin:payments_pspevent_changelist") + "?status=FAILED",
+            Tone.URGENT,
+        ),
+        _Pile(
             "Differences with PSPs",
             "Their record and ours disagree; nothing is repaired by itself.",
             reconciliation.open_differences,

@@ -213,7 +213,16 @@ class FundingAdmin(ConsoleAdmin):
 class PspEventAdmin(ConsoleAdmin):
     """What PSPs sent, as they sent it."""
 
-    list_display = ("id", "provider", "event_id", "type", "status", "reason", "received_at")
+    list_display = (
+        "id",
+        "provider",
+        "event_id",
+        "type",
+        "status",
+        "reason",
+        "tries",
+        "received_at",
+    )
     list_filter = ("status", "provider", "type")
     search_fields = ("=event_id", "=payment__psp_ref", "=sha256")
     ordering = ("-id",)

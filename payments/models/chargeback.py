@@ -31,7 +31,7 @@ class Chargeback(models.Model):
     returned_minor: of a lost case, what refunds that had not been sent were good for.
     owed_minor: of a lost case, what the payer owes, because it had already been paid on.
     recovered_minor: of that, what the payer has paid back, or what was kept from them for it.
-    fee_minor: what the PSP takes for the case.
+    fee_minor: what the PSP takes for the case. fee_changes: how often that was another figure.
     """
 
     TRANSITIONS: ClassVar[Mapping[ChargebackStatus, frozenset[ChargebackStatus]]] = {
@@ -63,6 +63,7 @@ class Chargeback(models.Model):
     owed_minor = models.BigIntegerField(default=0)
     recovered_minor = models.BigIntegerField(default=0, db_default=0)
     fee_minor = models.BigIntegerField(default=0)
+    fee_changes = models.PositiveIntegerField(default=0, db_default=0)
     written_off_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()

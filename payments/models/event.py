@@ -31,6 +31,7 @@ class PspEvent(models.Model):
     """A PSP's signed report, kept as it came. What it says is read from `body` alone.
 
     secret_id: which secret signed it. next_try_at: when the sweeper looks at it (again).
+    breaks: how many of its last tries began and never came to an end.
     """
 
     TRANSITIONS: ClassVar[Mapping[EventStatus, frozenset[EventStatus]]] = {
@@ -60,6 +61,7 @@ class PspEvent(models.Model):
         max_length=10, choices=choices(EventStatus), default=EventStatus.RECEIVED
     )
     tries = models.PositiveIntegerField(default=0)
+    breaks = models.PositiveIntegerField(default=0, db_default=0)
     next_try_at = models.DateTimeField()
     reason = models.CharField(max_length=60, default="", blank=True)
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="events")
@@ -77,6 +79,11 @@ class PspEvent(models.Model):
                 fields=["next_try_at"],
                 name="psp_event_wants_work",
                 condition=Q(status__in=["RECEIVED", "WAITING"]),
+            ),
+            models.Index(
+                fields=["received_at"],
+                name="psp_event_wants_a_person",
+                condition=Q(status="FAILED"),
             ),
         ]
 

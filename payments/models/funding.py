@@ -80,6 +80,11 @@ class Funding(models.Model):
                 condition=Q(status="CREATED"),
             ),
             models.Index(
+                fields=["updated_at"],
+                name="funding_may_be_paid_yet",
+                condition=Q(status="FAILED"),
+            ),
+            models.Index(
                 fields=["next_look_at"],
                 name="funding_wants_fee",
                 condition=Q(status="SUCCEEDED", fee_minor__isnull=True),

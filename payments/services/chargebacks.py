@@ -259,7 +259,9 @@ def _book_fee(case: Chargeback, fee_minor: int, actor: str) -> None:
     if not change_minor:
         return
     fee, psp = chart.dispute_fee(), chart.psp(case.psp)
-    step = f"fee:{case.fee_minor}:{fee_minor}"
+    # A number of its own for every change: a fee can go up, down and up again.
+    case.fee_changes += 1
+    step = f"fee:{case.fee_changes}"
     if change_minor > 0:
         legs = [debit(fee, change_minor), credit(psp, change_minor)]
         _post(case, step, PostingCode.DISPUTE_FEE, legs)
@@ -267,7 +269,7 @@ def _book_fee(case: Chargeback, fee_minor: int, actor: str) -> None:
         legs = [debit(psp, -change_minor), credit(fee, -change_minor)]
         _post(case, step, PostingCode.DISPUTE_FEE_RETURNED, legs)
     case.fee_minor = fee_minor
-    _save(case, "fee_minor")
+    _save(case, "fee_minor", "fee_changes")
     entries.record(
         actor=actor,
         action=Action.PSP_FEE_BOOKED,

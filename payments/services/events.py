@@ -23,6 +23,9 @@ FIRST_SWEEP_AFTER = timedelta(seconds=10)
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(hours=1)
 WAIT_AT_MOST = timedelta(hours=72)
+# With the growing waits between them these take more than four hours.
+BREAKS_AT_MOST = 12
+BROKEN = "PROCESSING_BREAKS"
 
 # One statement, so that of two deliveries at once exactly one is the first.
 _STORE = """
@@ -31,6 +34,9 @@ INSERT INTO payments_pspevent (provider, event_id, type, body, sha256, secret_id
 VALUES (%s, %s, %s, %s, %s, %s, 'RECEIVED', 0, %s, '', %s)
 ON CONFLICT (provider, event_id) DO NOTHING RETURNING id
 """
+
+
+OPEN = frozenset({EventStatus.RECEIVED, EventStatus.WAITING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +112,19 @@ def process_event(*, event_id: int) -> EventStatus:
 
 
 @transaction.atomic
-def postpone_event(*, event_id: int) -> None:
+def postpone_event(*, event_id: int) -> bool:
     """Count a try and set the next one, before it is made: an event whose processing breaks a
-    worker must not be the next one again at once."""
+    worker must not be the next one again at once. Whether it is to be tried: one that broke every
+    time has failed, and staff is alerted."""
     event = selectors.lock_event(event_id)
+    if event.breaks >= BREAKS_AT_MOST and event.status in OPEN:
+        _finish(event, Verdict(EventStatus.FAILED, BROKEN))
+        return False
     event.tries += 1
+    event.breaks += 1
     event.next_try_at = clock.now() + _wait(event.tries)
-    event.save(update_fields=["tries", "next_try_at"])
+    event.save(update_fields=["tries", "breaks", "next_try_at"])
+    return True
 
 
 @transaction.atomic
@@ -120,11 +132,12 @@ def reprocess_event(*, event_id: int, caller: Caller) -> PspEvent:
     """Let a worker look at an event once more. Raises EventNotFound, and InvalidState for one
     that had its effect."""
     event = selectors.lock_event(event_id)
-    if event.status not in {EventStatus.RECEIVED, EventStatus.WAITING}:
+    if event.status not in OPEN:
         event.transition_to(EventStatus.WAITING)
     event.next_try_at = clock.now() + FIRST_SWEEP_AFTER
     event.reason = ""
-    event.save(update_fields=["status", "next_try_at", "reason"])
+    event.tries = event.breaks = 0
+    event.save(update_fields=["status", "next_try_at", "reason", "tries", "breaks"])
     entries.record(
         actor=caller.actor,
         action=Action.PSP_EVENT_REPROCESSED,
@@ -145,8 +158,17 @@ def _finish(event: PspEvent, done: Verdict) -> None:
         event.transition_to(done.status)
     event.reason = done.reason
     event.processed_at = now
+    event.breaks = 0
     event.save(
-        update_fields=["status", "reason", "next_try_at", "processed_at", "payment", "funding"]
+        update_fields=[
+            "status",
+            "reason",
+            "next_try_at",
+            "processed_at",
+            "breaks",
+            "payment",
+            "funding",
+        ]
     )
     if done.status == EventStatus.FAILED:
         raise_alert(

@@ -26,6 +26,9 @@ PSP_REFUSED = "PSP_REFUSED"
 # The PSP reports within seconds; what it has not reported by then may have been lost.
 LOOK_AFTER = timedelta(minutes=10)
 LOOK_EVERY = timedelta(hours=1)
+# A session that was replaced or expired here stays open at the PSP, and its payer has its secret.
+LOOK_AT_ENDED_EVERY = timedelta(hours=6)
+LOOK_AT_ENDED_FOR = timedelta(days=30)
 # A fee is on record with the charge; where it is not, an hour changes nothing.
 FEE_EVERY = timedelta(hours=12)
 # As long as a deposit may be announced without arriving.
@@ -147,6 +150,25 @@ def look_up_funding(*, funding_id: int) -> None:
         fail_funding(funding_id=funding_id, reason=EXPIRED, actor="system:payments")
 
 
+def look_up_ended_funding(*, funding_id: int) -> None:
+    """Ask the PSP whether a session that has failed here was paid there, and its report lost.
+
+    Called outside any transaction. What was paid is booked as money that a PSP reports.
+    """
+    funding = _postpone_look(funding_id, FundingStatus.FAILED, LOOK_AT_ENDED_EVERY)
+    if funding is None:
+        return
+    found = registry.get_psp(funding.psp).find_funding(funding.psp_key, funding.psp_ref or "")
+    if found.state is OrderState.SETTLED:
+        succeed_funding(
+            funding_id=funding_id,
+            money=found.money,
+            psp_ref=found.psp_ref,
+            actor=f"psp:{funding.psp}",
+            fee=found.fee,
+        )
+
+
 @transaction.atomic(durable=True)
 def _postpone_look(
     funding_id: int,
@@ -244,7 +266,8 @@ def _locked(funding_id: int) -> Funding:
 def _fail(funding: Funding, reason: str, actor: str) -> None:
     funding.transition_to(FundingStatus.FAILED)
     funding.reason = reason
-    _save(funding, "status", "reason")
+    funding.next_look_at = clock.now() + LOOK_EVERY
+    _save(funding, "status", "reason", "next_look_at")
     _tell(funding, Action.FUNDING_FAILED, actor, event="funding.failed")
     hooks.funding_handler().failed(funding)
 

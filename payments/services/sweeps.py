@@ -12,7 +12,12 @@ from payments import selectors
 from payments.psp import registry
 from payments.services.cover import payments_to_sort, sort_payment
 from payments.services.events import postpone_event, process_event
-from payments.services.fundings import look_up_fee, look_up_funding
+from payments.services.fundings import (
+    LOOK_AT_ENDED_FOR,
+    look_up_ended_funding,
+    look_up_fee,
+    look_up_funding,
+)
 from payments.services.sending import send_payment
 
 logger = logging.getLogger(__name__)
@@ -23,6 +28,8 @@ UNKNOWN_TOO_LONG = timedelta(hours=1)
 # A transfer takes a working day, and there are weekends.
 STATEMENT_WITHIN = timedelta(days=3)
 BATCH = 200
+# Nearly all of these were never paid.
+ENDED_BATCH = 50
 # A PSP that does not answer makes every call last; the next run goes on with what is overdue most.
 TIME_FOR_EACH = timedelta(seconds=45)
 
@@ -44,6 +51,7 @@ def sweep(beat: Callable[[], None] = lambda: None) -> dict[str, int]:
         "routed": _each(_send, waiting, beat),
         "looked_up": _each(_send, selectors.payments_to_look_up(now, BATCH), beat),
         "fundings": _each(_look_up, selectors.fundings_to_look_up(now, BATCH), beat),
+        "ended_fundings": _each(_look_up_ended, _ended_fundings(now), beat),
         "fees": _each(_look_up_fee, _without_fee(now), beat),
         "unknown": _alert_unknown(),
         "overdue": _alert_overdue(),
@@ -76,6 +84,15 @@ def _look_up(funding_id: int) -> None:
     look_up_funding(funding_id=funding_id)
 
 
+def _look_up_ended(funding_id: int) -> None:
+    look_up_ended_funding(funding_id=funding_id)
+
+
+def _ended_fundings(now: datetime) -> list[int]:
+    since = now - LOOK_AT_ENDED_FOR
+    return selectors.ended_fundings_to_look_up(now, registry.reachable(), since, ENDED_BATCH)
+
+
 def _look_up_fee(funding_id: int) -> None:
     look_up_fee(funding_id=funding_id)
 
@@ -86,9 +103,10 @@ def _without_fee(now: datetime) -> list[int]:
 
 
 def _event(event_id: int) -> None:
-    postpone_event(event_id=event_id)
+    is_to_be_tried = postpone_event(event_id=event_id)
     crashpoint("event.postponed")
-    process_event(event_id=event_id)
+    if is_to_be_tried:
+        process_event(event_id=event_id)
 
 
 def _alert_unknown() -> int:

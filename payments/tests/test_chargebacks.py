@@ -492,3 +492,13 @@ def test_a_refund_that_comes_back_after_a_lost_case_is_never_sent_again(
         execute_payment(payment_id=kept.pk, caller=as_client(escrow))
     assert len(psp.orders) == 1
     in_order()
+
+
+def test_a_fee_that_goes_up_and_down_and_up_again_is_booked_each_time(psp: StubPsp) -> None:
+    _, funding = charged_escrow()
+    case = {"amount": "40.00", "currency": "EUR"}
+    for fee in ("15.00", "0.00", "15.00", "0.00", "15.00", "15.00"):
+        assert tell("opened", funding, **case, fee=fee).status == "PROCESSED"
+    assert balance(chart.dispute_fee()) == 1_500
+    assert at_psp() == 10_000 - 4_000 - 1_500
+    assert_in_order()

@@ -318,3 +318,81 @@ def test_an_open_session_is_looked_up_and_ends_after_a_fortnight(
     funding.refresh_from_db()
     assert (funding.status, funding.reason) == expected
     assert held(escrow) == 0
+
+
+# --- Sessions that ended without money, as far as we were told ------------------------------------
+
+
+def ended(psp: StubPsp, escrow: Escrow, how: str) -> Funding:
+    """A session that is over here and stays open at the PSP."""
+    funding = open_for(escrow)
+    if how == "SUPERSEDED":
+        open_for(escrow, 5_000)
+    elif how == "EXPIRED":
+        later(timedelta(days=15))
+    else:
+        fail_funding(funding_id=funding.pk, reason="PSP_REFUSED", actor="psp:fake")
+    funding.refresh_from_db()
+    assert (funding.status, funding.reason) == ("FAILED", how)
+    return funding
+
+
+@pytest.mark.parametrize("how", ["SUPERSEDED", "EXPIRED", "PSP_REFUSED"])
+def test_a_session_that_was_over_and_paid_all_the_same_is_found(
+    psp: StubPsp, escrow: Escrow, how: str
+) -> None:
+    funding = ended(psp, escrow, how)
+    paid = FundingFound(OrderState.SETTLED, funding.psp_ref or "", funding.money)
+    psp.funding_states[funding.psp_key] = paid
+
+    with clock.frozen(funding.updated_at + timedelta(hours=7)):
+        assert sweep()["ended_fundings"] == 1
+        assert sweep()["ended_fundings"] == 0
+
+    funding.refresh_from_db()
+    assert (funding.status, held(escrow)) == ("SUCCEEDED", 10_000)
+    take_event("funding.succeeded", psp_ref=funding.psp_ref)
+    assert held(escrow) == 10_000
+    assert_in_order()
+
+
+def test_what_is_found_and_no_escrow_can_take_goes_back_with_an_alert(
+    psp: StubPsp, escrow: Escrow
+) -> None:
+    funding = ended(psp, escrow, "SUPERSEDED")
+    second = Funding.objects.exclude(pk=funding.pk).get()
+    take_event("funding.succeeded", psp_ref=second.psp_ref)
+    assert held(escrow) == 5_000
+    paid = FundingFound(OrderState.SETTLED, funding.psp_ref or "", funding.money)
+    psp.funding_states[funding.psp_key] = paid
+
+    later(timedelta(hours=7))
+
+    refund = Payment.objects.get()
+    assert (refund.amount_minor, refund.charge_ref) == (5_000, funding.psp_ref)
+    assert held(escrow) == 10_000
+    assert Alert.objects.get().type == "DEPOSIT_BEYOND_NEED"
+    assert_in_order()
+
+
+def test_a_session_that_nobody_paid_is_asked_about_four_times_a_day_for_a_month(
+    psp: StubPsp, escrow: Escrow
+) -> None:
+    funding = ended(psp, escrow, "PSP_REFUSED")
+    asked = []
+    for hours in (2, 3, 7, 9, 24 * 29, 24 * 31):
+        with clock.frozen(funding.updated_at + timedelta(hours=hours)):
+            asked.append(sweep()["ended_fundings"])
+    assert asked == [1, 0, 0, 1, 1, 0]
+    funding.refresh_from_db()
+    assert funding.status == "FAILED"
+
+
+def test_one_run_asks_about_few_of_them(
+    psp: StubPsp, escrow: Escrow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("payments.services.sweeps.ENDED_BATCH", 2)
+    for number in range(1, 5):
+        open_for(escrow, 1_000 * number)
+    with clock.frozen(clock.now() + timedelta(hours=7)):
+        assert [sweep()["ended_fundings"] for _ in range(2)] == [2, 1]

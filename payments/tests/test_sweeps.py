@@ -7,11 +7,13 @@ import pytest
 from audit.models import Alert, JobRun
 from audit.schedule import ScheduledJob
 from audit.services import switches
+from kobatela.accounts.tests.factories import make_staff_caller
 from kobatela.kernel import clock
 from payments import schedule, tasks
 from payments.models import Payment, PspEvent
 from payments.psp.base import OrderState
 from payments.services import sending, sweeps
+from payments.services.events import BREAKS_AT_MOST, reprocess_event
 from payments.services.sweeps import sweep
 from payments.tests.books import assert_in_order
 from payments.tests.factories import keep_event, make_payout, make_refund, make_sent
@@ -113,6 +115,49 @@ def test_an_event_that_breaks_its_worker_is_not_the_next_one_again(
 
     assert later(timedelta(seconds=11))["events"] == 1
     assert later(timedelta(seconds=12))["events"] == 0
+
+
+def sweep_when_due(event: PspEvent, times: int) -> None:
+    """So many sweeps, each when the event is due again."""
+    for _ in range(times):
+        event.refresh_from_db()
+        with clock.frozen(event.next_try_at + timedelta(seconds=1)):
+            sweep()
+    event.refresh_from_db()
+
+
+def test_an_event_that_breaks_every_worker_fails_and_is_processed_when_staff_says_so(
+    psp: StubPsp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = make_sent(psp)
+    keep_event("payment.settled", psp_ref=payment.psp_ref)
+    event = PspEvent.objects.get()
+    tried: list[int] = []
+
+    def breaks(*, event_id: int) -> None:
+        tried.append(event_id)
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sweeps, "process_event", breaks)
+        sweep_when_due(event, times=BREAKS_AT_MOST + 3)
+
+    assert (event.status, event.reason, len(tried)) == ("FAILED", "PROCESSING_BREAKS", 12)
+    alert = Alert.objects.get(type="PSP_EVENT_UNMATCHED")
+    assert (alert.subject, alert.count) == (event.reference, 1)
+    assert payment.status == "SENT"
+
+    reprocess_event(event_id=event.pk, caller=make_staff_caller())
+    sweep_when_due(event, times=1)
+    payment.refresh_from_db()
+    assert (event.status, event.breaks, payment.status) == ("PROCESSED", 0, "SETTLED")
+
+
+def test_an_event_that_waits_for_what_it_is_about_does_not_count_as_broken(psp: StubPsp) -> None:
+    keep_event("payment.settled", psp_ref="tr_of_nobody")
+    event = PspEvent.objects.get()
+    sweep_when_due(event, times=BREAKS_AT_MOST + 2)
+    assert (event.status, event.tries, event.breaks) == ("WAITING", BREAKS_AT_MOST + 2, 0)
 
 
 def test_the_job_runs_by_the_clock_and_leaves_its_figures(psp: StubPsp) -> None:
