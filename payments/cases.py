@@ -24,6 +24,13 @@ def owes_after_chargeback(escrow_id: int) -> bool:
     return _in_debt(chargebacks_of(escrow_id)).exists()
 
 
+def lock_debts(escrow_id: int, payer_id: int, currency: str) -> list[Chargeback]:
+    """The cases of an escrow that left its payer owing, locked, oldest first. The escrow is locked
+    first."""
+    locked = chargebacks_of(escrow_id).select_for_update(of=("self",), no_key=True)
+    return list(_in_debt(locked.filter(payer=payer_id, currency=currency)).order_by("pk"))
+
+
 def lock_debt(chargeback_id: int) -> Chargeback | None:
     """A case that left an open debt, locked; None when there is no such debt."""
     locked = Chargeback.objects.select_for_update(of=("self",), no_key=True)

@@ -129,6 +129,14 @@ class ChargebackImpossible(DomainError):
     message = "The charge did not bring what is said to be taken back."
 
 
+class OwnDebtForbidden(DomainError):
+    """Nobody writes off what they, or somebody close to them, owe."""
+
+    code = "OWN_DEBT_FORBIDDEN"
+    kind = Kind.FORBIDDEN
+    message = "You, or somebody close to you, owes this."
+
+
 class EventNotFound(DomainError):
     """No such stored PSP event."""
 

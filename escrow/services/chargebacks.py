@@ -4,6 +4,7 @@ What the escrow still holds of it is frozen; a won case frees it, a lost one tak
 `funded`. What has been released or given back already is not asked back from those who have it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -15,7 +16,10 @@ from escrow.rules import OPEN_MILESTONE
 from escrow.services.journal import Acting, record, save_escrow
 from escrow.services.outcomes import settle
 from kobatela.kernel import clock
+from kobatela.kernel.money import Money
+from payments import cases
 from payments.hooks import Frozen
+from payments.services.debts import SetOff
 
 _ENDS_BY_ITSELF = frozenset({EscrowStatus.DRAFT, EscrowStatus.FUNDED})
 
@@ -67,6 +71,46 @@ class EscrowChargebacks:
                 escrow, case, Action.ESCROW_CHARGED_BACK, "escrow.charged_back", case.frozen_minor
             )
         _end_if_decided(escrow, case)
+
+
+def parts_to_set_off(escrow: Escrow, money: Money) -> list[SetOff]:
+    """How `money` that was spent and comes back pays what the client owes for lost chargebacks.
+
+    A charge that the bank took back lowers `funded` by no more than it brought; what the debt is
+    above that was given back before, and is not this money's to pay. Changes nothing; the escrow
+    must be locked.
+    """
+    parts: list[SetOff] = []
+    room: dict[int, int] = {}
+    left_minor = money.amount_minor
+    for case in cases.lock_debts(escrow.pk, escrow.client_id, money.currency):
+        deposit = _deposit_of(case)
+        if deposit is None:
+            continue
+        lost_minor = deposit.disputed_minor - deposit.charged_back_minor
+        room_minor = room.setdefault(deposit.pk, lost_minor)
+        part_minor = min(left_minor, case.open_debt_minor, room_minor)
+        if part_minor > 0:
+            parts.append(SetOff(case, part_minor))
+            room[deposit.pk] -= part_minor
+            left_minor -= part_minor
+    return parts
+
+
+def take_set_off(escrow: Escrow, parts: Sequence[SetOff]) -> int:
+    """Let the escrow and its deposits lose what was set off, as if it had never come in; how much.
+
+    It was spent when the bank took it back, so that only now the escrow can do without it. The
+    caller saves the escrow.
+    """
+    for part in parts:
+        deposit = _deposit_of(part.case)
+        assert deposit is not None, "a part was lost with a deposit"
+        deposit.charged_back_minor += part.amount_minor
+        _save_deposit(deposit, "charged_back_minor")
+    taken_minor = sum(part.amount_minor for part in parts)
+    escrow.funded_minor -= taken_minor
+    return taken_minor
 
 
 def _deposit_of(case: Any) -> Deposit | None:

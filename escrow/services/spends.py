@@ -7,6 +7,7 @@ from audit.actions import Action
 from escrow import rules, selectors
 from escrow.errors import InsufficientEscrowBalance
 from escrow.models import Deposit, DepositStatus, Escrow, EscrowStatus
+from escrow.services import chargebacks
 from escrow.services.journal import Acting, record, save_escrow
 from escrow.services.outcomes import refund
 from kobatela.kernel.money import Money, format_minor
@@ -86,33 +87,38 @@ def put_back(*, escrow: Escrow, origin: str, is_given_back: bool, by: Acting) ->
     """Take back what was paid for `origin`, into a locked escrow.
 
     It is free there again. An escrow that has ended holds nothing: then the money goes on to the
-    client, the way the deposits came. Raises InvalidState while the escrow is disputed,
-    PaymentOnHold while a chargeback on it is open or its payer owes for a lost one,
+    client, the way the deposits came. As far as the client owes for what their bank took back
+    after it was spent, it pays that, and neither is free nor goes back. Raises InvalidState while
+    the escrow is disputed, PaymentOnHold while a chargeback on it is open,
     InsufficientEscrowBalance when the payer's bank has taken the deposits back already, and what
     `take_back` raises.
     """
     rules.require_status(escrow, _NOT_DISPUTED)
-    if cases.has_open_chargeback(escrow.pk) or cases.owes_after_chargeback(escrow.pk):
-        # The bank gave the payer this money already, or is about to: free here, it would be
-        # spent a second time, and that of others.
+    if cases.has_open_chargeback(escrow.pk):
+        # The bank may be about to give the payer this money: free here, it would be spent a
+        # second time, and that of others.
         raise PaymentOnHold
+    set_off = chargebacks.parts_to_set_off(escrow, spends.amount_paid_for(origin))
     payment = spends.take_back(
         origin=origin,
         is_given_back=is_given_back,
         actor=by.actor,
         on_behalf_of=by.on_behalf_of,
+        set_off=set_off,
     )
     escrow.released_minor -= payment.amount_minor
-    if escrow.status in rules.TERMINAL:
-        _require_refundable(escrow, payment.amount_minor)
-        refund(escrow, payment.amount_minor, by, business_key=f"{origin}:back:refund")
-    save_escrow(escrow, "released_minor", "refunded_minor")
+    rest_minor = payment.amount_minor - chargebacks.take_set_off(escrow, set_off)
+    if escrow.status in rules.TERMINAL and rest_minor:
+        _require_refundable(escrow, rest_minor)
+        refund(escrow, rest_minor, by, business_key=f"{origin}:back:refund")
+    save_escrow(escrow, "released_minor", "refunded_minor", "funded_minor")
     record(
         escrow,
         Action.ESCROW_SPENT_PUT_BACK,
         by,
         event="escrow.spent_put_back",
         put_back_minor=payment.amount_minor,
+        set_off_minor=payment.amount_minor - rest_minor,
         currency=escrow.currency,
         origin=origin,
         payment_id=payment.pk,

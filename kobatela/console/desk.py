@@ -77,6 +77,10 @@ def _card(pile: _Pile) -> Card:
 
 
 def _piles() -> list[_Pile]:
+    return [*_piles_of_decisions(), *_piles_of_what_went_wrong()]
+
+
+def _piles_of_decisions() -> list[_Pile]:
     return [
         _Pile(
             "Proofs to decide",
@@ -106,6 +110,11 @@ def _piles() -> list[_Pile]:
             "created_at",
             reverse("admin:accounts_approval_changelist") + "?status=PENDING",
         ),
+    ]
+
+
+def _piles_of_what_went_wrong() -> list[_Pile]:
+    return [
         _Pile(
             "Payments that failed",
             "Refused by the PSP, or held; they can be tried again.",

@@ -18,14 +18,15 @@ from payments.services.chargebacks import write_off
 
 def _write_off(request: HttpRequest, case: Chargeback, _data: Mapping[str, Any]) -> str:
     caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
-    write_off(chargeback_id=case.pk, caller=caller)
-    return "The debt is booked as a loss."
+    if write_off(chargeback_id=case.pk, caller=caller).approvals.granted:
+        return "The debt is booked as a loss."
+    return "It is noted. Another person must say the same."
 
 
 def _no_write_off(case: Chargeback) -> str | None:
-    if not case.owed_minor:
-        return "Nothing is owed."
-    return "It was written off." if case.written_off_at else None
+    if case.written_off_at:
+        return "It was written off."
+    return None if case.open_debt_minor else "Nothing is owed."
 
 
 @admin.display(description="amount", ordering="amount_minor")
@@ -38,9 +39,9 @@ def _frozen(case: Chargeback) -> str:
     return format_minor(case.frozen_minor, case.currency)
 
 
-@admin.display(description="owed")
+@admin.display(description="still owed")
 def _owed(case: Chargeback) -> str:
-    return format_minor(case.owed_minor, case.currency)
+    return format_minor(case.open_debt_minor, case.currency)
 
 
 @admin.register(Chargeback)
@@ -59,7 +60,8 @@ class ChargebackAdmin(ConsoleAdmin):
             "write_off",
             "Write off the debt",
             _write_off,
-            help_text="Says that the payer will never pay what the case left owing.",
+            help_text="Says that the payer will never pay what the case left owing. "
+            "Two people must say so.",
             danger=True,
             roles=frozenset({ADMIN_GROUP}),
             refusal=_no_write_off,

@@ -187,6 +187,7 @@ class PostingCode(StrEnum):
     CHARGEBACK_WRITTEN_OFF = "chargeback.written_off"
     DISPUTE_FEE = "dispute_fee"
     DISPUTE_FEE_RETURNED = "dispute_fee.returned"
+    DEBT_SET_OFF = "debt.set_off"
     FUNDS_MOVED = "funds.moved"
 
 
@@ -205,6 +206,8 @@ def _template(debit: set[AccountKind], credit: set[AccountKind]) -> Template:
 _SOURCES = {AccountKind.PSP, AccountKind.COLLECTOR}
 _OWED = {AccountKind.USER_PAYABLE, AccountKind.USER_FUNDS, AccountKind.PARTY_PAYABLE}
 _SPENT = {AccountKind.USER_PAYABLE, AccountKind.PARTY_PAYABLE}
+# A payer who owes for a lost chargeback is given back what is above that.
+_BACK = {AccountKind.ESCROW_HELD, AccountKind.RECEIVABLE}
 
 TEMPLATES: Mapping[PostingCode, Template] = {
     PostingCode.DEPOSIT: _template(_SOURCES, {AccountKind.ESCROW_HELD}),
@@ -214,8 +217,8 @@ TEMPLATES: Mapping[PostingCode, Template] = {
     ),
     PostingCode.REFUND: _template({AccountKind.ESCROW_HELD}, {AccountKind.USER_FUNDS}),
     PostingCode.SPEND: _template({AccountKind.ESCROW_HELD}, _SPENT),
-    PostingCode.SPEND_TAKEN_BACK: _template(_SPENT, {AccountKind.ESCROW_HELD}),
-    PostingCode.SPEND_GIVEN_BACK: _template({AccountKind.PSP}, {AccountKind.ESCROW_HELD}),
+    PostingCode.SPEND_TAKEN_BACK: _template(_SPENT, _BACK),
+    PostingCode.SPEND_GIVEN_BACK: _template({AccountKind.PSP}, _BACK),
     PostingCode.PAYMENT_SENT: _template(_OWED, {AccountKind.IN_TRANSIT}),
     PostingCode.PAYMENT_SETTLED: _template({AccountKind.IN_TRANSIT}, _SOURCES),
     PostingCode.PAYMENT_FAILED: _template({AccountKind.IN_TRANSIT}, _OWED),
@@ -239,6 +242,7 @@ TEMPLATES: Mapping[PostingCode, Template] = {
     ),
     PostingCode.DISPUTE_FEE: _template({AccountKind.DISPUTE_FEE}, {AccountKind.PSP}),
     PostingCode.DISPUTE_FEE_RETURNED: _template({AccountKind.PSP}, {AccountKind.DISPUTE_FEE}),
+    PostingCode.DEBT_SET_OFF: _template({AccountKind.USER_FUNDS}, {AccountKind.RECEIVABLE}),
     PostingCode.FUNDS_MOVED: _template(
         {AccountKind.PSP},
         {AccountKind.COLLECTOR, AccountKind.PSP, AccountKind.RECEIVABLE, AccountKind.OPERATOR},

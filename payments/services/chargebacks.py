@@ -4,6 +4,7 @@ What the PSP says of a case moves it only forward. A case of whose end we hear f
 closed at once, so that the order of the reports does not matter.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -12,12 +13,14 @@ from django.db.models import Sum
 from audit.actions import Action
 from audit.services import entries
 from audit.services.alerts import AlertType, Severity, raise_alert
+from kobatela.accounts.selectors import is_independent
+from kobatela.accounts.services.approvals import ApprovalState, require_two
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import InvalidState
 from kobatela.kernel.money import Money
 from payments import bells, cases, hooks, selectors
-from payments.errors import ChargebackImpossible
+from payments.errors import ChargebackImpossible, OwnDebtForbidden
 from payments.ledger import chart
 from payments.ledger.chart import AccountRef, PostingCode
 from payments.ledger.services import Leg, credit, debit, post
@@ -33,6 +36,16 @@ from payments.models import (
 from payments.psp.base import Reason
 from payments.services.refunds import RefundShare, add_refund
 from payments.services.rows import put_on_hold, save, tell
+
+WRITE_OFF_COMMAND = "write_off_debt"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOff:
+    """A case, and how many people have said that its debt is lost."""
+
+    case: Chargeback
+    approvals: ApprovalState
 
 
 @transaction.atomic
@@ -73,17 +86,30 @@ def record_chargeback(
 
 
 @transaction.atomic
-def write_off(*, chargeback_id: int, caller: Caller) -> Chargeback:
-    """Say that nobody will pay what a lost case left owing: it becomes a loss. Again: no change.
+def write_off(*, chargeback_id: int, caller: Caller) -> WriteOff:
+    """Say that nobody will pay what a lost case left owing; the second person's word makes it a
+    loss. Again: no change.
 
-    Raises InvalidState for a case that left nothing.
+    Raises InvalidState for a case that left nothing (any more), OwnDebtForbidden for who has a
+    stake in it, and ApprovalNeedsUser for a key that belongs to nobody.
     """
     case = Chargeback.objects.select_for_update(of=("self",), no_key=True).get(pk=chargeback_id)
     if case.written_off_at is not None:
-        return case
+        return WriteOff(case, ApprovalState(given=2, needed=2, granted=True))
     loss_minor = case.open_debt_minor
     if not loss_minor:
         raise InvalidState("Nothing is owed for this chargeback.")
+    if not is_independent(caller, case.payer_id):
+        raise OwnDebtForbidden
+    state = require_two(
+        caller=caller,
+        command=WRITE_OFF_COMMAND,
+        subject=case.reference,
+        money=Money(loss_minor, case.currency),
+        figures={},
+    )
+    if not state.granted:
+        return WriteOff(case, state)
     case.written_off_at = clock.now()
     _save(case, "written_off_at")
     _post(
@@ -96,7 +122,7 @@ def write_off(*, chargeback_id: int, caller: Caller) -> Chargeback:
         ],
     )
     _tell(case, Action.CHARGEBACK_WRITTEN_OFF, caller.actor)
-    return case
+    return WriteOff(case, state)
 
 
 def _received(funding: Funding) -> Money:

@@ -1,9 +1,26 @@
 """What payers owe after lost chargebacks, and how it is made good."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from audit.actions import Action
 from audit.services import entries
 from kobatela.kernel import clock
-from payments.models import Chargeback
+from payments import cases
+from payments.ledger import chart
+from payments.ledger.chart import PostingCode
+from payments.ledger.services import credit, debit, post
+from payments.models import Chargeback, Hold, Payment
+from payments.psp.base import Reason
+from payments.services.rows import add_payment, put_on_hold, save, tell
+
+
+@dataclass(frozen=True, slots=True)
+class SetOff:
+    """A part of what would have gone to a payer, kept for the debt that one case left."""
+
+    case: Chargeback
+    amount_minor: int
 
 
 def recover(case: Chargeback, amount_minor: int, *, actor: str, by: str) -> None:
@@ -27,3 +44,65 @@ def recover(case: Chargeback, amount_minor: int, *, actor: str, by: str) -> None
             "recovered_minor": case.recovered_minor,
         },
     )
+
+
+def recover_all(parts: Sequence[SetOff], *, actor: str, by: str) -> None:
+    """`recover` for each part."""
+    for part in parts:
+        recover(part.case, part.amount_minor, actor=actor, by=by)
+
+
+def set_off_refund(payment: Payment, *, actor: str) -> None:
+    """Keep a refund that is on the sender's own account again for what its payer owes.
+
+    The payer has that money from their bank already: sent once more, they would have it twice.
+    What is above the debt is theirs, and waits, because it would go where it came back from. The
+    escrow and the payment must be locked.
+    """
+    if payment.payee_id is None:
+        return
+    parts: list[SetOff] = []
+    left_minor = payment.amount_minor
+    for case in cases.lock_debts(payment.escrow_id, payment.payee_id, payment.currency):
+        part_minor = min(left_minor, case.open_debt_minor)
+        if part_minor:
+            parts.append(SetOff(case, part_minor))
+            left_minor -= part_minor
+    if not parts:
+        return
+    kept_minor = payment.amount_minor - left_minor
+    post(
+        business_key=f"{payment.reference}:{payment.attempt}:set_off",
+        code=PostingCode.DEBT_SET_OFF,
+        currency=payment.currency,
+        legs=[
+            debit(chart.user_funds(payment.payee_id), kept_minor),
+            credit(chart.receivable(payment.payee_id), kept_minor),
+        ],
+    )
+    recover_all(parts, actor=actor, by=payment.reference)
+    put_on_hold(payment, Hold.CHARGED_BACK)
+    save(payment, "hold_reason", "reason")
+    told = {"hold": str(Hold.CHARGED_BACK), "set_off_minor": kept_minor}
+    tell(payment, Action.PAYMENT_HELD, actor, body=told)
+    if left_minor:
+        _add_rest(payment, left_minor, actor)
+
+
+def _add_rest(payment: Payment, rest_minor: int, actor: str) -> None:
+    rest = Payment(
+        escrow_id=payment.escrow_id,
+        kind=payment.kind,
+        method=payment.method,
+        payer_id=payment.payer_id,
+        payee_id=payment.payee_id,
+        destination=payment.destination,
+        amount_minor=rest_minor,
+        currency=payment.currency,
+        psp=payment.psp,
+        charge_ref=payment.charge_ref,
+        business_key=f"{payment.reference}:rest",
+        reason=Reason.ON_HOLD,
+        hold_reason=Hold.RETURNED,
+    )
+    add_payment(rest, actor=actor)

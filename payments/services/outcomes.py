@@ -12,14 +12,15 @@ from audit.actions import Action
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import crashpoint
-from payments import cases, hooks, selectors
+from payments import hooks, selectors
 from payments.ledger import selectors as ledger
 from payments.models import Attempt, Hold, Payment, PaymentKind, PaymentStatus
 from payments.psp.base import OrderState, Outcome, Reason
 from payments.services import books
+from payments.services.debts import set_off_refund
 from payments.services.fees import book_fee
 from payments.services.late_words import reopen_if_it_turned_up
-from payments.services.rows import add_payment, lock_owner, put_on_hold, save, tell
+from payments.services.rows import add_payment, lock_owner, save, tell
 
 # When the PSP's own record is looked at although its report may still come.
 LOOK_AFTER_ACCEPTED = timedelta(minutes=10)
@@ -133,7 +134,7 @@ def _failed(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) ->
         body={"reason": str(payment.reason)},
     )
     hooks.payment_handler(payment.kind).failed(payment)
-    _keep_if_charged_back(payment)
+    _keep_if_owed(payment)
     raise_alert(
         type=AlertType.PAYOUT_FAILED,
         severity=Severity.WARNING,
@@ -159,7 +160,7 @@ def _returned(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) 
     tell(payment, Action.PAYMENT_RETURNED, actor, event="payment.returned")
     hooks.payment_handler(payment.kind).returned(payment)
     successor = _add_successor(payment, actor)
-    _keep_if_charged_back(successor)
+    _keep_if_owed(successor)
     raise_alert(
         type=AlertType.PAYOUT_RETURNED,
         severity=Severity.CRITICAL,
@@ -169,14 +170,11 @@ def _returned(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) 
     )
 
 
-def _keep_if_charged_back(payment: Payment) -> None:
-    """A refund that came back after the payer's bank had given the payer the same money is never
-    sent again: the payer would have it twice."""
-    is_refund = payment.kind == PaymentKind.REFUND
-    if is_refund and cases.owes_after_chargeback(payment.escrow_id):
-        put_on_hold(payment, Hold.CHARGED_BACK)
-        save(payment, "hold_reason", "reason")
-        tell(payment, Action.PAYMENT_HELD, "system:payments", body={"hold": str(Hold.CHARGED_BACK)})
+def _keep_if_owed(payment: Payment) -> None:
+    """A refund that came back after the payer's bank had given the payer the same money pays what
+    they owe for that."""
+    if payment.kind == PaymentKind.REFUND:
+        set_off_refund(payment, actor="system:payments")
 
 
 def _add_successor(payment: Payment, actor: str) -> Payment:

@@ -1,5 +1,6 @@
 """Paying merchants and payees from an escrow, and getting such money back into it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -13,6 +14,7 @@ from payments.ledger.chart import AccountRef, PostingCode
 from payments.ledger.services import credit, debit, post
 from payments.models import Hold, Payment, PaymentKind, PaymentMethod, PaymentStatus
 from payments.psp import registry
+from payments.services.debts import SetOff, recover_all
 from payments.services.payouts import WAITING
 from payments.services.routes import set_route
 from payments.services.rows import add_payment, save, tell
@@ -73,13 +75,20 @@ def request_spend(
 
 @transaction.atomic
 def take_back(
-    *, origin: str, is_given_back: bool, actor: str, on_behalf_of: int | None = None
+    *,
+    origin: str,
+    is_given_back: bool,
+    actor: str,
+    on_behalf_of: int | None = None,
+    set_off: Sequence[SetOff] = (),
 ) -> Payment:
     """Put what was paid for `origin` back into its escrow, which must be locked.
 
     An order that was not sent, or that the PSP refused, is cancelled. Money that has arrived
     counts as back only when somebody who may say so says that it was given back
     (`is_given_back`); it is then with us outside the PSP, as a deposit that support confirms.
+    set_off: the parts of it that pay what the payer owes for lost chargebacks, and do not come
+    into the escrow; their cases are locked.
 
     Raises PaymentNotFound, PaymentInTransit while the outcome is open, PaymentOnHold while staff
     or a chargeback keeps it, PaymentNotGivenBack, and AlreadyPosted the second time.
@@ -90,28 +99,40 @@ def take_back(
     if payment.status in WAITING and not selectors.is_in_batch(payment.pk):
         payment.transition_to(PaymentStatus.CANCELLED)
         save(payment, "status")
-        _put_back(payment, PostingCode.SPEND_TAKEN_BACK, _owed(payment))
+        _put_back(payment, PostingCode.SPEND_TAKEN_BACK, _owed(payment), set_off)
         action = Action.PAYMENT_TAKEN_BACK
     elif payment.status != PaymentStatus.SETTLED:
         raise PaymentInTransit
     elif not is_given_back:
         raise PaymentNotGivenBack
     else:
-        _put_back(payment, PostingCode.SPEND_GIVEN_BACK, chart.psp(registry.MANUAL))
+        _put_back(payment, PostingCode.SPEND_GIVEN_BACK, chart.psp(registry.MANUAL), set_off)
         action = Action.PAYMENT_GIVEN_BACK
+    recover_all(set_off, actor=actor, by=payment.reference)
     tell(payment, action, actor, on_behalf_of=on_behalf_of)
     return payment
 
 
-def _put_back(payment: Payment, code: PostingCode, taken_from: AccountRef) -> None:
+def amount_paid_for(origin: str) -> Money:
+    """What was, or is to be, paid for `origin`. Raises PaymentNotFound."""
+    return recipients.payment_of_origin(origin).money
+
+
+def _put_back(
+    payment: Payment, code: PostingCode, taken_from: AccountRef, set_off: Sequence[SetOff]
+) -> None:
+    legs = [debit(taken_from, payment.amount_minor)]
+    kept_minor = sum(part.amount_minor for part in set_off)
+    if kept_minor:
+        legs.append(credit(chart.receivable(set_off[0].case.payer_id), kept_minor))
+    if kept_minor < payment.amount_minor:
+        rest_minor = payment.amount_minor - kept_minor
+        legs.append(credit(chart.escrow_held(payment.escrow_id), rest_minor))
     post(
         business_key=f"{payment.origin}:back",
         code=code,
         currency=payment.currency,
-        legs=[
-            debit(taken_from, payment.amount_minor),
-            credit(chart.escrow_held(payment.escrow_id), payment.amount_minor),
-        ],
+        legs=legs,
     )
 
 

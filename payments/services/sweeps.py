@@ -8,7 +8,7 @@ from audit.services import switches
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import crashpoint
-from payments import selectors
+from payments import selectors, sessions
 from payments.psp import registry
 from payments.services.cover import payments_to_sort, sort_payment
 from payments.services.events import postpone_event, process_event
@@ -50,7 +50,7 @@ def sweep(beat: Callable[[], None] = lambda: None) -> dict[str, int]:
         "covered": _each(_sort, unsorted, beat),
         "routed": _each(_send, waiting, beat),
         "looked_up": _each(_send, selectors.payments_to_look_up(now, BATCH), beat),
-        "fundings": _each(_look_up, selectors.fundings_to_look_up(now, BATCH), beat),
+        "fundings": _each(_look_up, sessions.fundings_to_look_up(now, BATCH), beat),
         "ended_fundings": _each(_look_up_ended, _ended_fundings(now), beat),
         "fees": _each(_look_up_fee, _without_fee(now), beat),
         "unknown": _alert_unknown(),
@@ -90,7 +90,7 @@ def _look_up_ended(funding_id: int) -> None:
 
 def _ended_fundings(now: datetime) -> list[int]:
     since = now - LOOK_AT_ENDED_FOR
-    return selectors.ended_fundings_to_look_up(now, registry.reachable(), since, ENDED_BATCH)
+    return sessions.ended_fundings_to_look_up(now, registry.reachable(), since, ENDED_BATCH)
 
 
 def _look_up_fee(funding_id: int) -> None:
@@ -99,7 +99,7 @@ def _look_up_fee(funding_id: int) -> None:
 
 def _without_fee(now: datetime) -> list[int]:
     psps = set(registry.FEE_ON_RECORD) & set(registry.reachable())
-    return selectors.fundings_without_fee(now, psps, BATCH) if psps else []
+    return sessions.fundings_without_fee(now, psps, BATCH) if psps else []
 
 
 def _event(event_id: int) -> None:

@@ -175,10 +175,13 @@ def test_a_debt_that_nobody_will_pay_becomes_a_loss_once(psp: StubPsp) -> None:
     approve_escrow(caller=as_client(escrow), escrow_id=escrow.pk, said=Said())
     make_settled(psp, Payment.objects.get())
     tell("lost", funding)
-    staff = make_staff_caller("admin")
+    first = make_staff_caller("admin")
 
     for _ in range(2):
-        write_off(chargeback_id=the_case().pk, caller=staff)
+        assert not write_off(chargeback_id=the_case().pk, caller=first).approvals.granted
+    assert books(the_case()) == {"psp": -10_000, "owed": 10_000}
+    for _ in range(2):
+        write_off(chargeback_id=the_case().pk, caller=make_staff_caller("admin"))
 
     assert books(the_case()) == {"psp": -10_000, "loss": 10_000}
     assert AuditEntry.objects.filter(action="chargeback.written_off").count() == 1
@@ -484,6 +487,9 @@ def test_a_refund_that_comes_back_after_a_lost_case_is_never_sent_again(
 
     kept = Payment.objects.order_by("pk").last()
     assert kept is not None
+    # The bank gave it to the payer, so that it pays what they owe for that.
+    assert books(the_case()) == {}
+    assert the_case().recovered_minor == 10_000
     assert (kept.status, kept.hold_reason) == (
         "ERROR" if end is OrderState.FAILED else "PENDING",
         "charged_back",
@@ -491,6 +497,29 @@ def test_a_refund_that_comes_back_after_a_lost_case_is_never_sent_again(
     with pytest.raises(PaymentOnHold):
         execute_payment(payment_id=kept.pk, caller=as_client(escrow))
     assert len(psp.orders) == 1
+    in_order()
+
+
+@pytest.mark.parametrize("end", [OrderState.FAILED, OrderState.RETURNED])
+def test_what_comes_back_above_the_debt_is_the_payers(psp: StubPsp, end: OrderState) -> None:
+    escrow, funding = charged_escrow()
+    refund_escrow(caller=as_provider(escrow), escrow_id=escrow.pk, amount_in=None)
+    refund = make_sent(psp, Payment.objects.get())
+    tell("lost", funding, amount="30.00")
+    assert the_case().open_debt_minor == 3_000
+
+    report(refund, end)
+
+    kept, rest = Payment.objects.order_by("-pk")[:2][::-1]
+    assert (kept.hold_reason, kept.amount_minor) == ("charged_back", 10_000)
+    assert (rest.status, rest.hold_reason, rest.amount_minor) == ("PENDING", "returned", 7_000)
+    assert books(the_case())["funds"] == 7_000
+    assert the_case().open_debt_minor == 0
+    in_order()
+
+    execute_payment(payment_id=rest.pk, caller=as_client(escrow))
+    make_settled(psp, rest)
+    assert "funds" not in books(the_case())
     in_order()
 
 

@@ -7,11 +7,13 @@ from escrow.models import Escrow
 from escrow.tests.books import assert_in_order
 from kobatela.accounts.tests.factories import make_staff_caller
 from payments.errors import PaymentOnHold
+from payments.ledger import chart
+from payments.ledger import selectors as ledger
 from payments.models import Chargeback, Funding, Payment
 from payments.services.chargebacks import write_off
 from payments.services.sending import send_payment
 from payments.tests.conftest import psp as psp  # noqa: PLC0414 - the PSP that charges
-from payments.tests.factories import charged_escrow, make_failed, take_event
+from payments.tests.factories import charged_escrow, make_failed, make_settled, take_event
 from payments.tests.stub_psp import StubPsp
 from spend.models import Purchase
 from spend.services.refunds import refund_purchase
@@ -29,18 +31,14 @@ def failed_purchase(psp: StubPsp) -> tuple[Purchase, Funding, Escrow]:
     return purchase, funding, escrow
 
 
-def tell(what: str, funding: Funding) -> None:
+def tell(what: str, funding: Funding, **fields: str) -> None:
     """The PSP reports of the case about the charge."""
-    take_event(f"chargeback.{what}", psp_ref="cb_1", payment_reference=funding.psp_ref)
+    take_event(f"chargeback.{what}", psp_ref="cb_1", payment_reference=funding.psp_ref, **fields)
 
 
-@pytest.mark.parametrize("told", [["opened"], ["opened", "lost"]])
-def test_a_payer_does_not_take_back_what_the_bank_gives_or_gave_them(
-    psp: StubPsp, told: list[str]
-) -> None:
+def test_a_payer_does_not_take_back_what_the_bank_may_be_about_to_give_them(psp: StubPsp) -> None:
     purchase, funding, escrow = failed_purchase(psp)
-    for what in told:
-        tell(what, funding)
+    tell("opened", funding)
 
     with pytest.raises(PaymentOnHold), transaction.atomic():
         refund_purchase(caller=as_sender(purchase.mandate), purchase_id=purchase.pk)
@@ -51,12 +49,67 @@ def test_a_payer_does_not_take_back_what_the_bank_gives_or_gave_them(
     assert_in_order()
 
 
+@pytest.mark.parametrize(
+    ("amount", "set_off", "free"), [("100.00", 6_000, 0), ("70.00", 3_000, 3_000)]
+)
+def test_what_is_taken_back_pays_what_the_bank_gave_the_payer_and_the_rest_is_free(
+    psp: StubPsp, amount: str, set_off: int, free: int
+) -> None:
+    purchase, funding, escrow = failed_purchase(psp)
+    tell("lost", funding, amount=amount)
+    case = Chargeback.objects.get()
+    assert (case.frozen_minor, case.open_debt_minor) == (4_000, set_off)
+
+    refund_purchase(caller=as_sender(purchase.mandate), purchase_id=purchase.pk)
+
+    escrow.refresh_from_db()
+    case.refresh_from_db()
+    assert (case.recovered_minor, case.open_debt_minor) == (set_off, 0)
+    assert ledger.balance_minor(chart.receivable(case.payer_id), "EUR") == 0
+    assert (escrow.released_minor, escrow.available_minor) == (0, free)
+    assert escrow.funded_minor == 10_000 - 4_000 - set_off
+    assert_in_order()
+
+
+def test_what_a_merchant_gave_back_pays_the_debt_first(psp: StubPsp) -> None:
+    escrow, funding = charged_escrow()
+    purchase = buy(make_mandate(escrow=escrow), 6_000)
+    make_settled(psp, Payment.objects.get())
+    tell("lost", funding, amount="70.00")
+
+    for _ in range(2):
+        refund_purchase(caller=make_staff_caller(), purchase_id=purchase.pk, note="It came back.")
+        purchase.refresh_from_db()
+        if purchase.status == "REFUNDED":
+            break
+
+    escrow.refresh_from_db()
+    assert (escrow.released_minor, escrow.available_minor) == (0, 3_000)
+    assert ledger.balance_minor(chart.psp("manual"), "EUR") == 6_000
+    assert Chargeback.objects.get().open_debt_minor == 0
+    assert_in_order()
+
+
+def test_the_senders_word_alone_pays_no_debt(psp: StubPsp) -> None:
+    escrow, funding = charged_escrow()
+    purchase = buy(make_mandate(escrow=escrow), 6_000)
+    make_settled(psp, Payment.objects.get())
+    tell("lost", funding)
+
+    refund_purchase(caller=as_sender(purchase.mandate), purchase_id=purchase.pk)
+
+    purchase.refresh_from_db()
+    assert (purchase.status, Chargeback.objects.get().open_debt_minor) == ("REFUND_PENDING", 6_000)
+    assert_in_order()
+
+
 def test_once_the_debt_is_written_off_the_purchase_can_be_taken_back(psp: StubPsp) -> None:
     purchase, funding, escrow = failed_purchase(psp)
     tell("lost", funding)
     case = Chargeback.objects.get()
     assert case.owed_minor == 6_000
-    write_off(chargeback_id=case.pk, caller=make_staff_caller("admin"))
+    for _ in range(2):
+        write_off(chargeback_id=case.pk, caller=make_staff_caller("admin"))
 
     refund_purchase(caller=as_sender(purchase.mandate), purchase_id=purchase.pk)
 
