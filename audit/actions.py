@@ -65,6 +65,7 @@ class Action(StrEnum):
     FUNDING_CREATED = "funding.created"
     FUNDING_SUCCEEDED = "funding.succeeded"
     FUNDING_FAILED = "funding.failed"
+    FUNDING_CORRECTED = "funding.corrected"
     PSP_EVENT_REPROCESSED = "psp_event.reprocessed"
     PAYMENT_ROUTED = "payment.routed"
     DESTINATION_ADDED = "destination.added"

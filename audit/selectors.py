@@ -132,6 +132,12 @@ def alerts(
     return Alert.objects.filter(**{name: value for name, value in wanted.items() if value})
 
 
+def alerted_since(type_: str, subjects: Collection[str], since: datetime) -> set[str]:
+    """Which of these subjects had an alert of a type after `since`, open or not."""
+    seen = Alert.objects.filter(type=type_, subject__in=list(subjects), last_seen_at__gt=since)
+    return set(seen.values_list("subject", flat=True))
+
+
 def lock_alert(alert_id: int) -> Alert:
     """One alert, locked until the transaction ends. Raises AlertNotFound."""
     alert = Alert.objects.select_for_update().filter(pk=alert_id).first()

@@ -374,6 +374,13 @@ def overdue_batches(before: datetime) -> list[Batch]:
     return list(Batch.objects.filter(status__in=open_ones, exported_at__lte=before))
 
 
+def overdue_external(before: datetime, limit: int) -> list[Payment]:
+    """Refunds outside a PSP that nobody has confirmed since they were ordered `before`, oldest
+    first."""
+    waiting = Payment.objects.filter(status=PaymentStatus.SENT, method=PaymentMethod.EXTERNAL)
+    return list(waiting.filter(sent_at__lte=before).order_by("sent_at")[:limit])
+
+
 def is_in_batch(payment_id: int) -> bool:
     """Whether a payment is in a batch that has not come to its end for it."""
     return BatchLine.objects.filter(payment=payment_id, status=BatchLineStatus.OPEN).exists()

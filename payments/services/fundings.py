@@ -1,6 +1,7 @@
 """Having a PSP collect a deposit from the sender."""
 
 import secrets
+from contextlib import suppress
 from datetime import timedelta
 
 from django.db import transaction
@@ -14,10 +15,12 @@ from kobatela.kernel.crashpoints import crashpoint
 from kobatela.kernel.money import Money
 from payments import hooks, selectors
 from payments.errors import PspNotConfigured, PspRefused, PspUnavailable
+from payments.ledger.errors import AlreadyPosted
 from payments.models import Funding, FundingStatus
 from payments.psp import registry
 from payments.psp.base import OrderState, PspDown, PspSaysNo
 from payments.services.fees import book_fee
+from payments.services.receipts import book_surplus
 
 SUPERSEDED = "SUPERSEDED"
 EXPIRED = "EXPIRED"
@@ -216,11 +219,14 @@ def succeed_funding(
     """Book what the PSP reports as collected; `money` is its figure, ours when it gives none.
 
     Reported money is booked whatever was asked for; a difference raises an alert. Again: no
-    effect, but for a fee that was not told before.
+    effect, but for a fee that was not told before, and for an amount that was not: what it is more
+    than what came in before is booked too, and goes back.
     """
     funding = _locked(funding_id)
     if funding.status != FundingStatus.SUCCEEDED:
         _succeed(funding, money or funding.money, psp_ref, actor)
+    elif money is not None and money != _received(funding):
+        _book_other_amount(funding, money, actor)
     if fee is not None and funding.fee_minor is None and fee.currency == funding.received_currency:
         funding.fee_minor = fee.amount_minor
         _save(funding, "fee_minor")
@@ -246,6 +252,53 @@ def _succeed(funding: Funding, received: Money, psp_ref: str, actor: str) -> Non
     if received != funding.money:
         _alert_difference(funding)
     hooks.funding_handler().succeeded(funding, received, funding.psp)
+
+
+def _received(funding: Funding) -> Money:
+    assert funding.received_minor is not None, "the session has brought its money"
+    return Money(funding.received_minor, funding.received_currency)
+
+
+def _book_other_amount(funding: Funding, money: Money, actor: str) -> None:
+    """The PSP says another amount of a session than it said first: no money that it reports is
+    left out of the books, and none that was booked is taken from anybody by a report alone."""
+    before = _received(funding)
+    _alert_other_amount(funding, money)
+    if money.currency != before.currency:
+        more, name = money, money.currency
+    elif money.amount_minor > before.amount_minor:
+        more, name = money - before, str(money.amount_minor)
+        funding.received_minor = money.amount_minor
+        _save(funding, "received_minor")
+    else:
+        return
+    with suppress(AlreadyPosted):
+        book_surplus(
+            escrow_id=funding.escrow_id,
+            client_id=funding.payer_id,
+            source=f"psp:{funding.psp}",
+            charge_ref=funding.psp_ref,
+            money=more,
+            business_key=f"{funding.reference}:more:{name}",
+            actor=actor,
+        )
+    _tell(funding, Action.FUNDING_CORRECTED, actor)
+
+
+def _alert_other_amount(funding: Funding, money: Money) -> None:
+    raise_alert(
+        type=AlertType.RECONCILIATION_MISMATCH,
+        severity=Severity.CRITICAL,
+        subject=funding.reference,
+        message="The PSP reports a second amount for a session that was paid already.",
+        payload={
+            "escrow": funding.escrow_id,
+            "received_minor": funding.received_minor,
+            "received_currency": funding.received_currency,
+            "reported_minor": money.amount_minor,
+            "reported_currency": money.currency,
+        },
+    )
 
 
 @transaction.atomic

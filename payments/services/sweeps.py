@@ -4,6 +4,9 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from django.conf import settings
+
+from audit import selectors as audit_selectors
 from audit.services import switches
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
@@ -27,6 +30,8 @@ PATIENCE = timedelta(seconds=10)
 UNKNOWN_TOO_LONG = timedelta(hours=1)
 # A transfer takes a working day, and there are weekends.
 STATEMENT_WITHIN = timedelta(days=3)
+# Who was told today is told again tomorrow.
+TOLD_EVERY = timedelta(days=1)
 BATCH = 200
 # Nearly all of these were never paid.
 ENDED_BATCH = 50
@@ -55,6 +60,7 @@ def sweep(beat: Callable[[], None] = lambda: None) -> dict[str, int]:
         "fees": _each(_look_up_fee, _without_fee(now), beat),
         "unknown": _alert_unknown(),
         "overdue": _alert_overdue(),
+        "overdue_refunds": _alert_overdue_refunds(),
     }
 
 
@@ -137,4 +143,28 @@ def _alert_overdue() -> int:
             message="No statement has told for three days what became of some lines of a batch.",
             payload={"total_minor": batch.total_minor, "currency": batch.currency},
         )
+    return len(overdue)
+
+
+def _alert_overdue_refunds() -> int:
+    now = clock.now()
+    within = timedelta(days=settings.KOBATELA_EXTERNAL_REFUND_DAYS)
+    overdue = selectors.overdue_external(now - within, BATCH)
+    names = [payment.reference for payment in overdue]
+    type_ = AlertType.EXTERNAL_REFUND_OVERDUE
+    told = audit_selectors.alerted_since(type_, names, now - TOLD_EVERY)
+    for payment in overdue:
+        if payment.reference not in told:
+            raise_alert(
+                type=type_,
+                severity=Severity.WARNING,
+                subject=payment.reference,
+                message="A refund that is paid outside the PSP has not been confirmed in time.",
+                payload={
+                    "escrow": payment.escrow_id,
+                    "collector": payment.collector_id,
+                    "amount_minor": payment.amount_minor,
+                    "currency": payment.currency,
+                },
+            )
     return len(overdue)

@@ -396,3 +396,57 @@ def test_one_run_asks_about_few_of_them(
         open_for(escrow, 1_000 * number)
     with clock.frozen(clock.now() + timedelta(hours=7)):
         assert [sweep()["ended_fundings"] for _ in range(2)] == [2, 1]
+
+
+# --- Another amount than before -------------------------------------------------------------------
+
+
+def test_d18_a_second_amount_of_a_paid_session_is_booked_and_goes_back_with_an_alert(
+    psp: StubPsp, escrow: Escrow
+) -> None:
+    funding = open_for(escrow)
+    take_event("funding.succeeded", psp_ref=funding.psp_ref, amount="100.00", currency="EUR")
+
+    for _ in range(2):
+        take_event("funding.succeeded", psp_ref=funding.psp_ref, amount="130.00", currency="EUR")
+
+    refund = Payment.objects.get()
+    assert (refund.amount_minor, refund.charge_ref) == (3_000, funding.psp_ref)
+    assert (held(escrow), at_psp()) == (10_000, 13_000)
+    assert ledger.balance_minor(chart.user_funds(escrow.client_id), "EUR") == 3_000
+    alert = Alert.objects.get(type="RECONCILIATION_MISMATCH")
+    assert (alert.subject, alert.payload["reported_minor"]) == (funding.reference, 13_000)
+    funding.refresh_from_db()
+    assert funding.received_minor == 13_000
+    assert_in_order()
+
+
+def test_a_smaller_second_amount_takes_nothing_from_anybody_and_is_alerted(
+    psp: StubPsp, escrow: Escrow
+) -> None:
+    funding = open_for(escrow)
+    take_event("funding.succeeded", psp_ref=funding.psp_ref)
+    take_event("funding.succeeded", psp_ref=funding.psp_ref, amount="70.00", currency="EUR")
+    assert (held(escrow), at_psp()) == (10_000, 10_000)
+    assert not Payment.objects.exists()
+    assert Alert.objects.get().type == "RECONCILIATION_MISMATCH"
+    assert_in_order()
+
+
+def test_a_second_report_in_another_currency_is_booked_once(psp: StubPsp, escrow: Escrow) -> None:
+    funding = open_for(escrow)
+    take_event("funding.succeeded", psp_ref=funding.psp_ref)
+    for _ in range(2):
+        take_event("funding.succeeded", psp_ref=funding.psp_ref, amount="40.00", currency="USD")
+    assert (at_psp(), at_psp("USD")) == (10_000, 4_000)
+    assert Payment.objects.get().currency == "USD"
+    assert_in_order()
+
+
+def test_a_report_without_an_amount_says_nothing_new(psp: StubPsp, escrow: Escrow) -> None:
+    funding = open_for(escrow)
+    take_event("funding.succeeded", psp_ref=funding.psp_ref, amount="60.00", currency="EUR")
+    Alert.objects.all().delete()
+    take_event("funding.succeeded", psp_ref=funding.psp_ref)
+    assert (held(escrow), at_psp()) == (6_000, 6_000)
+    assert not Alert.objects.exists()

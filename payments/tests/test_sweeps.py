@@ -3,17 +3,19 @@
 from datetime import timedelta
 
 import pytest
+from pytest_django import Settings
 
 from audit.models import Alert, JobRun
 from audit.schedule import ScheduledJob
 from audit.services import switches
-from kobatela.accounts.tests.factories import make_staff_caller
+from kobatela.accounts.tests.factories import make_staff_caller, make_user
 from kobatela.kernel import clock
 from payments import schedule, tasks
 from payments.models import Payment, PspEvent
 from payments.psp.base import OrderState
 from payments.services import sending, sweeps
 from payments.services.events import BREAKS_AT_MOST, reprocess_event
+from payments.services.refunds import confirm_external
 from payments.services.sweeps import sweep
 from payments.tests.books import assert_in_order
 from payments.tests.factories import keep_event, make_payout, make_refund, make_sent
@@ -166,6 +168,30 @@ def test_the_job_runs_by_the_clock_and_leaves_its_figures(psp: StubPsp) -> None:
         tasks.sweep_payments()
     run = JobRun.objects.get()
     assert (run.name, run.status, run.result["sent"]) == ("payment_sweep", "DONE", 1)
+
+
+def test_a_refund_that_its_collector_does_not_confirm_is_alerted_once_a_day(psp: StubPsp) -> None:
+    collector = make_user()
+    refund = make_refund(f"collector:{collector.pk}")
+    assert later(timedelta(days=6))["overdue_refunds"] == 0
+    assert not Alert.objects.exists()
+
+    for hours in (1, 2, 23, 26):
+        assert later(timedelta(days=7, hours=hours))["overdue_refunds"] == 1
+
+    alert = Alert.objects.get()
+    assert (alert.type, alert.subject) == ("EXTERNAL_REFUND_OVERDUE", refund.reference)
+    assert (alert.count, alert.payload["collector"]) == (2, collector.pk)
+
+    confirm_external(payment_id=refund.pk, caller=make_staff_caller())
+    assert later(timedelta(days=30))["overdue_refunds"] == 0
+
+
+def test_the_days_of_a_collector_are_a_setting(psp: StubPsp, settings: Settings) -> None:
+    settings.KOBATELA_EXTERNAL_REFUND_DAYS = 2
+    make_refund(f"collector:{make_user().pk}")
+    assert later(timedelta(days=1))["overdue_refunds"] == 0
+    assert later(timedelta(days=3))["overdue_refunds"] == 1
 
 
 def test_the_ledger_is_checked_by_the_clock(psp: StubPsp) -> None:
