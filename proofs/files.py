@@ -1,7 +1,6 @@
 """Handing out the files of proofs: originals to be saved, derivatives to be looked at."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from django.http import FileResponse
 
@@ -17,6 +16,6 @@ def original_response(proof: Proof, upload: "Upload") -> FileResponse:
     return as_download(upload, f"proof-{proof.pk}")
 
 
-def picture_response(path: Path) -> FileResponse:
+def picture_response(picture: IO[bytes]) -> FileResponse:
     """A derivative, which this installation rendered itself, for an <img>."""
-    return FileResponse(path.open("rb"), content_type="image/jpeg", headers=HEADERS)
+    return FileResponse(picture, content_type="image/jpeg", headers=HEADERS)

@@ -1,12 +1,11 @@
 """System checks of proofs: limits that cannot be meant stop the start."""
 
-import ipaddress
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
+from kobatela.kernel.safe_urls import is_safe_url
 from proofs.readers.documents.facts import MAX_PAGES
 
 
@@ -44,7 +43,7 @@ def check_advisor(**_kwargs: Any) -> list[CheckMessage]:
         message = "AI_PROOF_ADVISOR_ENABLED is on and OPENAI_API_KEY is not set."
         hint = "Set the key, or turn the advisor off."
         found.append(Error(message, hint=hint, id="proofs.E003"))
-    if not _is_safe_url(settings.AI_BASE_URL):
+    if not is_safe_url(settings.AI_BASE_URL):
         message = "AI_BASE_URL must be an https:// address; http:// only outside production."
         found.append(Error(message, id="proofs.E004"))
     if not 1 <= settings.AI_PROOF_TIMEOUT_SECONDS <= MAX_TIMEOUT_S:
@@ -66,19 +65,6 @@ _AT_LEAST_ONE = (
     "AI_BREAKER_FAILURES",
     "AI_BREAKER_OPEN_SECONDS",
 )
-
-
-def _is_safe_url(url: str) -> bool:
-    """Whether what is sent there cannot be read on the way."""
-    parts = urlsplit(url)
-    if not parts.hostname or parts.scheme not in {"http", "https"}:
-        return False
-    if parts.scheme == "https" or settings.KOBATELA_ENV != "production":
-        return True
-    try:
-        return ipaddress.ip_address(parts.hostname).is_loopback
-    except ValueError:
-        return parts.hostname == "localhost"
 
 
 def check_ocr_pages(**_kwargs: Any) -> list[CheckMessage]:

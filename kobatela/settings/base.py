@@ -1,6 +1,7 @@
 """Settings shared by every environment. Read once; no secret has a default."""
 
 from pathlib import Path
+from typing import Any
 
 import django_stubs_ext
 from kombu import Queue
@@ -171,6 +172,9 @@ LOGGING = {
         "stripe": {"level": "WARNING"},
         "openai": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
+        "boto3": {"level": "WARNING"},
+        "botocore": {"level": "WARNING"},
+        "s3transfer": {"level": "WARNING"},
     },
 }
 
@@ -181,7 +185,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("KOBATELA_STATIC_DIR", default=str(VAR_DIR / "static"))).resolve()
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     # Names with a hash of the content: a browser never shows yesterday's style sheet.
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
@@ -273,8 +277,27 @@ KOBATELA_FOUR_EYES_MIN_MINOR = amounts_minor(
 )
 
 # --- Uploads and proofs -------------------------------------------------------------------------
-# Private: no web server shows this folder. Web and worker share it, on one file system.
+# Private: no web server shows this folder. What arrives lies in it until it is judged; what is kept
+# too (then web and worker share it), unless it goes to a bucket.
 KOBATELA_FILES_DIR = Path(env.str("KOBATELA_FILES_DIR", default=str(VAR_DIR / "private"))).resolve()
+KOBATELA_FILES_STORAGE = env.one_of("KOBATELA_FILES_STORAGE", ("local", "s3"), default="local")
+KOBATELA_S3_BUCKET = env.str("KOBATELA_S3_BUCKET", default="")
+KOBATELA_S3_ENDPOINT_URL = env.str("KOBATELA_S3_ENDPOINT_URL", default="")
+KOBATELA_S3_REGION = env.str("KOBATELA_S3_REGION", default="")
+KOBATELA_S3_ACCESS_KEY_ID = env.secret("KOBATELA_S3_ACCESS_KEY_ID", default="")
+KOBATELA_S3_SECRET_ACCESS_KEY = env.secret("KOBATELA_S3_SECRET_ACCESS_KEY", default="")
+STORAGES["evidence"] = {"BACKEND": "kobatela.uploads.private_folder.PrivateFolder"}
+if KOBATELA_FILES_STORAGE == "s3":
+    STORAGES["evidence"] = {
+        "BACKEND": "kobatela.uploads.private_bucket.PrivateBucket",
+        "OPTIONS": {
+            "bucket_name": KOBATELA_S3_BUCKET,
+            "endpoint_url": KOBATELA_S3_ENDPOINT_URL,
+            "region_name": KOBATELA_S3_REGION,
+            "access_key": KOBATELA_S3_ACCESS_KEY_ID,
+            "secret_key": KOBATELA_S3_SECRET_ACCESS_KEY,
+        },
+    }
 KOBATELA_FILE_MAX_BYTES = env.int("KOBATELA_FILE_MAX_BYTES", default=25 * 1_048_576)
 KOBATELA_FILE_MAX_IMAGE_BYTES = env.int("KOBATELA_FILE_MAX_IMAGE_BYTES", default=15 * 1_048_576)
 # Every uploaded file goes to disk and through the hash, piece by piece.

@@ -12,7 +12,8 @@ class UploadsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from kobatela.uploads.checks import check_inspector, check_limits
+        from kobatela.uploads.checks import check_inspector, check_limits, check_storage
 
         checks.register(check_inspector)
         checks.register(check_limits)
+        checks.register(check_storage)

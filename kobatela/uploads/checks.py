@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
+from kobatela.kernel.safe_urls import is_safe_url
 from kobatela.uploads import hooks
 
 
@@ -27,3 +28,24 @@ def check_limits(**kwargs: Any) -> list[CheckMessage]:
             id="uploads.E002",
         )
     ]
+
+
+def check_storage(**kwargs: Any) -> list[CheckMessage]:
+    """A bucket can be asked: it has a name, and whoever asks has a key or a role."""
+    if settings.KOBATELA_FILES_STORAGE != "s3":
+        return []
+    endpoint = settings.KOBATELA_S3_ENDPOINT_URL
+    needed = ["KOBATELA_S3_BUCKET"]
+    if not endpoint:
+        needed.append("KOBATELA_S3_REGION")
+    if endpoint or settings.KOBATELA_S3_ACCESS_KEY_ID or settings.KOBATELA_S3_SECRET_ACCESS_KEY:
+        needed += ["KOBATELA_S3_ACCESS_KEY_ID", "KOBATELA_S3_SECRET_ACCESS_KEY"]
+    found: list[CheckMessage] = [
+        Error(f"KOBATELA_FILES_STORAGE is s3 and {name} is not set.", id="uploads.E003")
+        for name in needed
+        if not getattr(settings, name)
+    ]
+    if endpoint and not is_safe_url(endpoint):
+        message = "KOBATELA_S3_ENDPOINT_URL must be an https:// address; http:// only outside"
+        found.append(Error(f"{message} production.", id="uploads.E004"))
+    return found

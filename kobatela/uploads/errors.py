@@ -41,3 +41,13 @@ class UploadExpired(DomainError):
     code = "UPLOAD_EXPIRED"
     kind = Kind.CONFLICT
     message = "This upload was not used in time; send the file again."
+
+
+class FileStorageUnavailable(DomainError):
+    """Files can be neither kept nor fetched at the moment. It says nothing about the file."""
+
+    code = "FILE_STORAGE_UNAVAILABLE"
+    kind = Kind.UNAVAILABLE
+    message = "Files cannot be stored or fetched at the moment; try again."
+    passing = True
+    retry_after_s = 30

@@ -3,6 +3,7 @@
 Nothing is held in memory beyond one piece, and nothing stays on disk unless a service keeps it.
 """
 
+import contextlib
 import hashlib
 import io
 import os
@@ -19,7 +20,7 @@ from django.core.files.uploadhandler import FileUploadHandler
 
 from kobatela.kernel import clock
 from kobatela.uploads import storage
-from kobatela.uploads.errors import FileTooLarge
+from kobatela.uploads.errors import FileStorageUnavailable, FileTooLarge
 
 PIECE_BYTES = 256 * 1024
 
@@ -69,10 +70,14 @@ class QuarantinedFile(UploadedFile):  # type: ignore[type-arg]  # generic in the
 
 
 class Receiver:
-    """Takes a file piece by piece. Raises FileTooLarge as soon as no type allows its size."""
+    """Takes a file piece by piece. Raises FileTooLarge as soon as no type allows its size, and
+    FileStorageUnavailable where this machine's disk takes nothing."""
 
     def __init__(self) -> None:
-        descriptor, path = tempfile.mkstemp(dir=storage.quarantine_dir())
+        try:
+            descriptor, path = tempfile.mkstemp(dir=storage.quarantine_dir())
+        except OSError as error:
+            raise FileStorageUnavailable from error
         self._file = os.fdopen(descriptor, "wb")
         self._path = Path(path)
         self._digest = hashlib.sha256()
@@ -86,11 +91,19 @@ class Receiver:
             self.drop()
             raise FileTooLarge(limit_bytes=settings.KOBATELA_FILE_MAX_BYTES)
         self._digest.update(piece)
-        self._file.write(piece)
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            self.drop()
+            raise FileStorageUnavailable from error
 
     def finish(self, name: str) -> QuarantinedFile:
         """The whole file."""
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            self._removed()
+            raise FileStorageUnavailable from error
         self._removed.detach()
         return QuarantinedFile(
             path=self._path,
@@ -101,7 +114,8 @@ class Receiver:
 
     def drop(self) -> None:
         """Remove what arrived so far."""
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
         self._removed()
 
 

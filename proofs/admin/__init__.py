@@ -29,6 +29,7 @@ from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import DomainError
 from kobatela.kernel.money import format_minor
 from kobatela.uploads import storage
+from kobatela.uploads.downloads import or_unavailable
 from proofs.admin import advice, page, queue  # noqa: F401 - advice registers its own pages
 from proofs.admin.forms import Verdict, VerdictForm
 from proofs.admin.words import decision_tag, tone_of, words
@@ -159,6 +160,7 @@ class ProofAdmin(ConsoleAdmin):
         target = proof.pk if following is None else following
         return HttpResponseRedirect(reverse("admin:proofs_proof_change", args=[target]))
 
+    @or_unavailable
     def picture_view(self, request: HttpRequest, object_id: str) -> FileResponse:
         """The picture made for showing, for an <img> of this page only."""
         _, proof = self._proof(request, object_id)
@@ -166,19 +168,24 @@ class ProofAdmin(ConsoleAdmin):
             raise Http404
         if proof.page_count is not None:
             raise Http404
-        return picture_response(storage.derivative_path(proof.upload.storage_name))
+        try:
+            return picture_response(storage.opened_derivative(proof.upload.storage_name))
+        except FileNotFoundError:
+            raise Http404 from None
 
+    @or_unavailable
     def page_view(self, request: HttpRequest, object_id: str, number: int) -> FileResponse:
         """The picture of one page of a document, for an <img> of the proof's page only."""
         _, proof = self._proof(request, object_id)
         if proof.upload is None or not 1 <= number <= (proof.page_count or 0):
             raise Http404
-        path = storage.page_path(proof.upload.storage_name, number)
-        # A page that could not be drawn has no picture; the others have theirs.
-        if not path.exists():
-            raise Http404
-        return picture_response(path)
+        try:
+            return picture_response(storage.opened_page(proof.upload.storage_name, number))
+        except FileNotFoundError:
+            # A page that could not be drawn has no picture; the others have theirs.
+            raise Http404 from None
 
+    @or_unavailable
     def original_view(self, request: HttpRequest, object_id: str) -> FileResponse:
         """The original, to be saved."""
         caller, proof = self._proof(request, object_id)

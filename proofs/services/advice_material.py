@@ -28,7 +28,7 @@ def gather(proof: Proof) -> Material:
     """Everything for one piece of advice. `proof` comes from `selectors.get_proof_for_advice`.
 
     Reads the picture, so it is called outside any transaction. Raises ReaderRefusal,
-    ReaderUnavailable and FileNotFoundError where that cannot be done.
+    ReaderUnavailable, FileStorageUnavailable and FileNotFoundError where that cannot be done.
     """
     assert proof.upload is not None, "claims are not advised on"
     is_photo = proof.type == ProofType.PHOTO
@@ -122,7 +122,8 @@ def _picture(storage_name: str) -> bytes:
     )
     with tempfile.TemporaryDirectory(dir=storage.quarantine_dir()) as folder:
         made = Path(folder) / "picture.jpg"
-        pool.render_derivative(storage.local_path(storage_name), made, side_px)
+        with storage.at_hand(storage_name) as path:
+            pool.render_derivative(path, made, side_px)
         return made.read_bytes()
 
 

@@ -18,6 +18,7 @@ from escrow.services import evidence as escrow_evidence
 from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import crashpoint
 from kobatela.kernel.errors import InvalidState
+from kobatela.uploads.errors import FileStorageUnavailable
 from proofs import bells
 from proofs.advisor.advising import consult
 from proofs.advisor.answer import Advice
@@ -92,7 +93,7 @@ def _consult(proof_id: int) -> tuple[Reply, str]:
         return Reply(missing=Missing.SWITCHED_OFF), ""
     try:
         material = gather(get_proof_for_advice(proof_id))
-    except (ReaderRefusal, ReaderUnavailable, FileNotFoundError):
+    except (ReaderRefusal, ReaderUnavailable, FileStorageUnavailable, FileNotFoundError):
         return Reply(missing=Missing.MATERIAL_UNREADABLE), ""
     if not breaker.admit():
         return Reply(missing=Missing.BREAKER_OPEN), ""

@@ -12,6 +12,7 @@ from django.db import transaction
 from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import crashpoint
 from kobatela.uploads import storage
+from kobatela.uploads.errors import FileStorageUnavailable
 from proofs import bells
 from proofs.models import Proof
 from proofs.readers import document_reading, pool
@@ -67,7 +68,7 @@ def _try(render: Callable[[Path], None]) -> Derivative:
     with tempfile.TemporaryDirectory(dir=storage.quarantine_dir()) as folder:
         try:
             render(Path(folder))
-        except (ReaderUnavailable, FileNotFoundError):
+        except (ReaderUnavailable, FileStorageUnavailable, FileNotFoundError):
             logger.exception("The derivative of a file could not be rendered")
             return Derivative.WANTED
         except ReaderRefusal:
@@ -77,23 +78,25 @@ def _try(render: Callable[[Path], None]) -> Derivative:
 
 def _render_picture(storage_name: str, folder: Path) -> None:
     made = folder / "derivative.jpg"
-    pool.render_derivative(storage.local_path(storage_name), made)
+    with storage.at_hand(storage_name) as path:
+        pool.render_derivative(path, made)
     storage.keep_derivative(made, storage_name)
 
 
 def _render_pages(storage_name: str, page_count: int, folder: Path) -> None:
     """Every page that can be drawn; a page that cannot does not hide the others."""
     refusals: list[ReaderRefusal] = []
-    for number in range(1, page_count + 1):
-        picture = folder / f"{number}.jpg"
-        try:
-            document_reading.render_page(storage.local_path(storage_name), number, picture)
-        except ReaderRefusal as refusal:
-            refusals.append(refusal)
-            if len(refusals) == MAX_PAGES_REFUSED:
-                break
-            continue
-        storage.keep_page(picture, storage_name, number)
+    with storage.at_hand(storage_name) as path:
+        for number in range(1, page_count + 1):
+            picture = folder / f"{number}.jpg"
+            try:
+                document_reading.render_page(path, number, picture)
+            except ReaderRefusal as refusal:
+                refusals.append(refusal)
+                if len(refusals) == MAX_PAGES_REFUSED:
+                    break
+                continue
+            storage.keep_page(picture, storage_name, number)
     if len(refusals) in {page_count, MAX_PAGES_REFUSED}:
         raise refusals[0]
 

@@ -66,16 +66,18 @@ def country_of(proof: Proof) -> str | None:
 def read_file(storage_name: str, media_type: str, country: str | None) -> FileRead:
     """Read a kept file in children, outside any transaction.
 
-    Raises ReaderUnavailable and FileNotFoundError, which say nothing about the document.
+    Raises ReaderUnavailable, FileStorageUnavailable and FileNotFoundError, which say nothing about
+    the document.
     """
     started = time.perf_counter()
-    reading = document_reading.read_document(
-        storage.local_path(storage_name),
-        media_type=media_type,
-        engine=engine_now(),
-        ocr_max_pages=settings.OCR_MAX_PAGES,
-        country=country,
-    )
+    with storage.at_hand(storage_name) as path:
+        reading = document_reading.read_document(
+            path,
+            media_type=media_type,
+            engine=engine_now(),
+            ocr_max_pages=settings.OCR_MAX_PAGES,
+            country=country,
+        )
     if reading.engine in OCR_ENGINES:
         counters.count("ocr.calls")
         if _is_trouble(reading):

@@ -1,5 +1,7 @@
 """Reading and judging what was sent, before any transaction and before anything is kept."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +16,7 @@ from kobatela.kernel.errors import DomainError, ValidationFailed
 from kobatela.uploads import storage
 from kobatela.uploads.addresses import upload_id_of
 from kobatela.uploads.errors import (
+    FileStorageUnavailable,
     FileTooLarge,
     FileTypeNotAllowed,
     UploadAlreadyUsed,
@@ -144,8 +147,8 @@ def gather(*, sent: Sent, proof_type: str, terms: Terms, caller: Caller) -> Evid
     """Read and judge what was sent. Nothing is kept yet, and no transaction is open.
 
     Raises ProofTypeMismatch, the refusals of files (type, size, unreadable), Sha256Mismatch, those
-    of uploads, ValidationFailed for a claim without a hash, and an EvidenceRefused for a photo that
-    breaks a rule, which is also audited.
+    of uploads, FileStorageUnavailable, ValidationFailed for a claim without a hash, and an
+    EvidenceRefused for a photo that breaks a rule, which is also audited.
     """
     check_type(proof_type, terms)
     file = _received(sent, proof_type, caller)
@@ -154,8 +157,9 @@ def gather(*, sent: Sent, proof_type: str, terms: Terms, caller: Caller) -> Evid
     if sent.sha256 and sent.sha256.strip().lower() != file.sha256:
         raise errors.Sha256Mismatch(sha256=file.sha256)
     is_picture = file.media_type in IMAGES
-    facts = read_picture(file.path) if is_picture else None
-    page_count = None if is_picture else count_pages(file.path)
+    with _at_hand(file) as path:
+        facts = read_picture(path) if is_picture else None
+        page_count = None if is_picture else count_pages(path)
     findings: tuple[Finding, ...] = ()
     if proof_type == ProofType.PHOTO and facts is not None:
         findings = tuple(_judge(facts, terms, file.received_at))
@@ -176,9 +180,10 @@ def gather(*, sent: Sent, proof_type: str, terms: Terms, caller: Caller) -> Evid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Received:
-    """A file of an allowed type, of this request or made ahead."""
+    """A file of an allowed type: of this request, with its path, or kept ahead, with its name."""
 
-    path: Path
+    path: Path | None = None
+    storage_name: str = ""
     sha256: str
     media_type: str
     received_at: datetime
@@ -200,12 +205,24 @@ def _received(sent: Sent, proof_type: str, caller: Caller) -> _Received | None:
     if upload.media_type not in allowed:
         raise FileTypeNotAllowed
     return _Received(
-        path=storage.local_path(upload.storage_name),
+        storage_name=upload.storage_name,
         sha256=upload.sha256,
         media_type=upload.media_type,
         received_at=upload.received_at,
         upload_id=upload.pk,
     )
+
+
+@contextmanager
+def _at_hand(file: _Received) -> Iterator[Path]:
+    if file.path is not None:
+        yield file.path
+        return
+    try:
+        with storage.at_hand(file.storage_name) as path:
+            yield path
+    except FileNotFoundError as error:
+        raise FileStorageUnavailable from error
 
 
 def _upload(sent: Sent, caller: Caller) -> "Upload | None":

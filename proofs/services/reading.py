@@ -15,6 +15,7 @@ from audit.services import entries
 from escrow.services.evidence import lock_for_decision
 from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import crashpoint
+from kobatela.uploads.errors import FileStorageUnavailable
 from proofs import bells
 from proofs.checks.document_words import finding
 from proofs.checks.findings import FindingCode
@@ -62,7 +63,7 @@ def read_document(*, proof_id: int) -> Processing:
     crashpoint("document.claimed")
     try:
         read = documents.read_file(order.storage_name, order.media_type, order.country)
-    except (ReaderUnavailable, FileNotFoundError):
+    except (ReaderUnavailable, FileStorageUnavailable, FileNotFoundError):
         logger.exception("The document of proof %s could not be read here", proof_id)
         return _give_back(order)
     crashpoint("document.read")
@@ -76,8 +77,8 @@ def reread_document(*, proof_id: int, actor: str) -> DocumentReading:
     to look changes only while nobody has decided, and the decision never. What waits for a worker,
     or was given up, is done then.
 
-    Raises NoDocument for a proof without one, ReaderUnavailable and FileNotFoundError where reading
-    does not work.
+    Raises NoDocument for a proof without one; ReaderUnavailable, FileStorageUnavailable and
+    FileNotFoundError where reading does not work.
     """
     seen = Proof.objects.select_related("upload", "milestone").filter(pk=proof_id).first()
     if seen is None or seen.upload is None or seen.milestone_kind not in DOCUMENT_KINDS:

@@ -7,7 +7,10 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from kobatela.kernel import clock
+from kobatela.uploads.tests.s3 import bucket
 from proofs.tests.factories import NOW
+
+__all__ = ["bucket"]
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from escrow.services import deadlines
 from kobatela.kernel.admin import Command, ConsoleAdmin, NoteForm
 from kobatela.kernel.errors import DomainError
 from kobatela.kernel.money import format_minor
-from kobatela.uploads.downloads import as_download
+from kobatela.uploads.downloads import as_download, or_unavailable
 from spend import selectors
 from spend.admin.catalogue import caller_of
 from spend.models import (
@@ -238,6 +238,7 @@ class PurchaseAdmin(ConsoleAdmin):
         )
         return [own, *super().get_urls()]
 
+    @or_unavailable
     def _receipt(self, request: HttpRequest, purchase_id: int) -> FileResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied

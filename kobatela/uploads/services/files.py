@@ -16,7 +16,7 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.crashpoints import crashpoint
 from kobatela.uploads import names, quarantine, storage
-from kobatela.uploads.errors import FileTooLarge, FileTypeNotAllowed
+from kobatela.uploads.errors import FileStorageUnavailable, FileTooLarge, FileTypeNotAllowed
 from kobatela.uploads.hooks import file_inspector
 from kobatela.uploads.models import Upload
 from kobatela.uploads.quarantine import QuarantinedFile
@@ -68,7 +68,10 @@ def media_type_of(file: QuarantinedFile, *, allowed: Collection[str] | None = No
 
 
 def keep(*, file: QuarantinedFile, media_type: str) -> StoredFile:
-    """Move a file that was found good out of quarantine. Outside any transaction."""
+    """Keep a file that was found good, out of quarantine. Outside any transaction.
+
+    Raises FileStorageUnavailable.
+    """
     storage_name = storage.keep(file.path)
     crashpoint("file.kept")
     return StoredFile(
@@ -84,8 +87,8 @@ def keep(*, file: QuarantinedFile, media_type: str) -> StoredFile:
 def receive(*, stream: IO[bytes], name: str) -> StoredFile:
     """Take a file in, judge its type, size and readability, and keep it. Outside any transaction.
 
-    Raises FileTooLarge, FileTypeNotAllowed and what the file inspector refuses; nothing is stored
-    then.
+    Raises FileTooLarge, FileTypeNotAllowed, what the file inspector refuses, and
+    FileStorageUnavailable; nothing is stored then.
     """
     is_new = not isinstance(stream, QuarantinedFile)
     file = quarantine.take_in(stream, name) if is_new else stream
@@ -152,22 +155,26 @@ def claim_upload(*, upload_id: int, caller: Caller, used_for: str = "command") -
 def discard_unregistered(*, stored: StoredFile) -> None:
     """Remove a stored file whose command was refused or rolled back. Keeps one that has a row.
 
-    Where the database cannot say so, the file stays, and the purge looks at it after a day.
+    Where the database cannot say so, or the storage not remove it, the file stays, and the purge
+    looks at it after a day.
     """
     try:
-        is_kept = is_registered(stored.storage_name)
+        if not is_registered(stored.storage_name):
+            storage.discard(stored.storage_name)
     except (OperationalError, InterfaceError) as error:
         logger.warning("Whether a file has a row cannot be asked: %s", error)
-        return
-    if not is_kept:
-        storage.discard(stored.storage_name)
+    except FileStorageUnavailable as error:
+        logger.warning("A file without a row could not be removed: %s", error)
 
 
 def purge_unused() -> dict[str, int]:
-    """Remove what nobody used in time, and files without an owner; says how many of each."""
+    """Remove what nobody used in time, and files without an owner; says how many of each.
+
+    Raises FileStorageUnavailable; what was then not removed has no row, and a later run finds it.
+    """
     return {
-        "expired": _purge_expired(),
         "quarantined": _purge_quarantine(),
+        "expired": _purge_expired(),
         "unregistered": _purge_unregistered(),
     }
 

@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
+from kobatela.uploads.tests.s3 import bucket
+
+__all__ = ["bucket"]
+
 
 @pytest.fixture(autouse=True)
 def files_dir(settings: Settings, tmp_path: Path) -> Path:

@@ -47,6 +47,12 @@ def upload_of(caller: Caller, content: bytes | None = None) -> Upload:
     )
 
 
+def kept_path(storage_name: str) -> Path:
+    """Where a file of this test lies, which the storage here keeps in a folder."""
+    with storage.at_hand(storage_name) as path:
+        return path
+
+
 def files_on_disk(files_dir: Path) -> list[Path]:
     return [path for path in files_dir.rglob("*") if path.is_file()]
 
@@ -60,14 +66,14 @@ def test_a_file_is_kept_whole_under_a_name_made_here(files_dir: Path) -> None:
     assert result.size_bytes == len(content)
     assert result.media_type == "image/jpeg"
     assert result.original_name == "évil.jpg"
-    kept = storage.local_path(result.storage_name)
+    kept = kept_path(result.storage_name)
     assert kept.read_bytes() == content
     assert files_on_disk(files_dir) == [kept]
     assert kept.is_relative_to(files_dir / "files")
 
 
 def test_only_the_owner_of_the_process_reads_kept_files() -> None:
-    kept = storage.local_path(stored(photo()).storage_name)
+    kept = kept_path(stored(photo()).storage_name)
 
     assert kept.stat().st_mode & 0o077 == 0
     assert kept.parent.stat().st_mode & 0o077 == 0
@@ -218,7 +224,7 @@ def test_what_nobody_used_is_removed_with_its_file(files_dir: Path) -> None:
         assert files.purge_unused()["expired"] == 1
 
     assert not Upload.objects.filter(pk=unused.pk).exists()
-    assert files_on_disk(files_dir) == [storage.local_path(used.storage_name)]
+    assert files_on_disk(files_dir) == [kept_path(used.storage_name)]
     assert AuditEntry.objects.filter(action="upload.purged").count() == 1
 
 
@@ -228,12 +234,12 @@ def test_files_without_a_row_are_removed_after_a_day_and_not_before(files_dir: P
     kept = upload_of(make_caller(Scope.PROVIDER, make_user()), photo(3))
     two_days_ago = clock.now().timestamp() - 2 * 86400
     for name in (old.storage_name, kept.storage_name):
-        os.utime(storage.local_path(name), (two_days_ago, two_days_ago))
+        os.utime(kept_path(name), (two_days_ago, two_days_ago))
 
     assert files.purge_unused()["unregistered"] == 1
 
     assert sorted(files_on_disk(files_dir)) == sorted(
-        storage.local_path(name) for name in (fresh.storage_name, kept.storage_name)
+        kept_path(name) for name in (fresh.storage_name, kept.storage_name)
     )
 
 
@@ -268,14 +274,15 @@ def test_a_file_whose_command_was_refused_is_removed_and_a_registered_one_is_not
     files.discard_unregistered(stored=refused)
     files.discard_unregistered(stored=registered)
 
-    assert not storage.local_path(refused.storage_name).exists()
-    assert storage.local_path(upload.storage_name).exists()
+    with pytest.raises(FileNotFoundError):
+        storage.opened(refused.storage_name)
+    assert kept_path(upload.storage_name).exists()
 
 
 @pytest.mark.parametrize("name", ["", "../secret", "a" * 31, "G" * 32, "a" * 32 + "/x"])
 def test_nothing_but_storage_names_reaches_the_folder(name: str) -> None:
     with pytest.raises(ValueError, match="no storage name"):
-        storage.local_path(name)
+        storage.opened(name)
 
 
 @pytest.mark.concurrency

@@ -37,8 +37,8 @@ def test_a_small_upright_picture_without_metadata_is_made() -> None:
 
     proof.refresh_from_db()
     assert proof.derivative == Derivative.DONE
-    made = storage.derivative_path(proof.upload.storage_name)
-    with Image.open(made) as picture:
+    made = storage.opened_derivative(proof.upload.storage_name)
+    with made, Image.open(made) as picture:
         assert picture.format == "JPEG"
         assert picture.size == (200, 400)
         assert dict(picture.getexif()) == {}
@@ -89,13 +89,21 @@ def test_every_page_of_a_document_becomes_a_picture_without_metadata() -> None:
 
     assert document.upload is not None
     for number in (1, 2, 3):
-        with Image.open(storage.page_path(document.upload.storage_name, number)) as page:
+        drawn = storage.opened_page(document.upload.storage_name, number)
+        with drawn, Image.open(drawn) as page:
             assert (page.format, max(page.size)) == ("JPEG", 1600)
             assert not {"exif", "xmp", "comment", "icc_profile"} & page.info.keys()
-    assert not storage.page_path(document.upload.storage_name, 4).exists()
+    with pytest.raises(FileNotFoundError):
+        storage.opened_page(document.upload.storage_name, 4)
 
 
-def test_a_page_that_cannot_be_drawn_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def pages_on_disk(files_dir: Path) -> list[str]:
+    return sorted(path.name for path in files_dir.glob("pages/??/*"))
+
+
+def test_a_page_that_cannot_be_drawn_hides_no_other(
+    monkeypatch: pytest.MonkeyPatch, files_dir: Path
+) -> None:
     draw = document_reading.render_page
 
     def second_fails(path: Path, number: int, out_path: Path) -> None:
@@ -113,10 +121,8 @@ def test_a_page_that_cannot_be_drawn_hides_no_other(monkeypatch: pytest.MonkeyPa
     assert make_derivative(proof_id=document.pk) == Derivative.DONE
 
     assert document.upload is not None
-    made = [
-        storage.page_path(document.upload.storage_name, number).exists() for number in (1, 2, 3)
-    ]
-    assert made == [True, False, True]
+    name = document.upload.storage_name
+    assert pages_on_disk(files_dir) == [f"{name}-1", f"{name}-3"]
 
 
 def test_a_document_no_page_of_which_can_be_drawn_is_given_up(

@@ -120,9 +120,9 @@ def test_the_file_is_kept_once_and_belongs_to_the_milestone(files_dir: Path) -> 
     assert proof.upload == upload
     assert upload.used_for == f"milestone:{proof.milestone_id}"
     assert upload.owner_id == escrow.provider_id
-    kept = storage.local_path(upload.storage_name)
-    assert kept.read_bytes() == content
-    assert files_on_disk(files_dir) == [kept]
+    with storage.at_hand(upload.storage_name) as kept:
+        assert kept.read_bytes() == content
+        assert files_on_disk(files_dir) == [kept]
 
 
 @pytest.mark.parametrize(
