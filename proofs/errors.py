@@ -1,6 +1,7 @@
 """Refusals of proofs and decisions."""
 
 from kobatela.kernel.errors import DomainError, Kind
+from kobatela.uploads.errors import FileRefused, FileTooLarge
 
 
 class ProofNotFound(DomainError):
@@ -30,60 +31,117 @@ class NoDocument(DomainError):
 # --- What is sent ---------------------------------------------------------------------------------
 
 
-class ProofTypeMismatch(DomainError):
+class ProofTypeMismatch(FileRefused):
     """The milestone asks for another kind of proof."""
 
     code = "PROOF_TYPE_MISMATCH"
     kind = Kind.INVALID
     message = "The milestone asks for another kind of proof."
+    hint = "Send what the milestone asks for; `details.wanted` names it."
+    french = (
+        "L'étape demande une autre sorte de preuve.",
+        "Envoyez ce que l'étape demande ; `details.wanted` le nomme.",
+    )
 
 
-class Sha256Mismatch(DomainError):
+class Sha256Mismatch(FileRefused):
     """The bytes that arrived are not those that the caller meant to send."""
 
     code = "SHA256_MISMATCH"
     kind = Kind.INVALID
     message = "The file that arrived does not have the SHA-256 that was sent with it."
+    hint = "It changed on its way: send it again, or leave out the hash."
+    french = (
+        "Le fichier reçu n'a pas l'empreinte SHA-256 envoyée avec lui.",
+        "Il a changé en chemin : envoyez-le de nouveau, ou sans l'empreinte.",
+    )
 
 
-class DuplicateProof(DomainError):
+class DuplicateProof(FileRefused):
     """The same bytes are in a live proof that the caller may see; `details.proof_id` names it."""
 
     code = "DUPLICATE_PROOF"
     kind = Kind.CONFLICT
     message = "This file was submitted before."
+    hint = "Send another one; `details.proof_id` names the earlier proof."
+    french = (
+        "Ce fichier a déjà été envoyé.",
+        "Envoyez-en un autre ; `details.proof_id` nomme la preuve d'avant.",
+    )
 
 
-class FileUnreadable(DomainError):
+class FileUnreadable(FileRefused):
     """Damaged, cut short, or not what its first bytes promise."""
 
     code = "FILE_UNREADABLE"
     kind = Kind.INVALID
     message = "The file is damaged or incomplete and cannot be read."
+    hint = "Send it again; if it is refused once more, take a new photo."
+    french = (
+        "Le fichier est endommagé ou incomplet et ne peut pas être lu.",
+        "Envoyez-le de nouveau ; s'il est encore refusé, prenez une nouvelle photo.",
+    )
 
 
-class ImageTooLarge(DomainError):
+class DocumentUnreadable(FileUnreadable):
+    """As FILE_UNREADABLE, of a document: nobody takes a new photo of one."""
+
+    message = "The document is damaged or incomplete and cannot be read."
+    hint = "Export or scan it once more and send the new file."
+    french = (
+        "Le document est endommagé ou incomplet et ne peut pas être lu.",
+        "Exportez-le ou numérisez-le encore une fois et envoyez le nouveau fichier.",
+    )
+
+
+class TooManyPages(FileTooLarge):
+    """More pages than one proof may have; `details.limit_pages` tells the limit."""
+
+    message = "The document has more pages than one proof may have."
+    hint = "Send the pages that matter as a document of their own."
+    french = (
+        "Le document a plus de pages qu'une preuve ne peut en avoir.",
+        "Envoyez les pages qui comptent comme un document à part.",
+    )
+
+
+class ImageTooLarge(FileRefused):
     """More than 50 megapixels."""
 
     code = "IMAGE_TOO_LARGE"
     kind = Kind.INVALID
     message = "The picture has more than 50 megapixels or needs too much memory."
+    hint = "Set the camera to a smaller picture size and take a new photo."
+    french = (
+        "L'image a plus de 50 mégapixels ou demande trop de mémoire.",
+        "Réglez l'appareil sur une taille d'image plus petite et reprenez la photo.",
+    )
 
 
-class PdfEncrypted(DomainError):
+class PdfEncrypted(FileRefused):
     """A PDF that asks for a password."""
 
     code = "PDF_ENCRYPTED"
     kind = Kind.INVALID
     message = "The document is protected by a password."
+    hint = "Save it without a password and send that file."
+    french = (
+        "Le document est protégé par un mot de passe.",
+        "Enregistrez-le sans mot de passe et envoyez ce fichier.",
+    )
 
 
-class FileReaderUnavailable(DomainError):
+class FileReaderUnavailable(FileRefused):
     """Files cannot be read here at the moment. It says nothing about the file."""
 
     code = "FILE_READER_UNAVAILABLE"
     kind = Kind.UNAVAILABLE
     message = "Files cannot be read at the moment; try again."
+    hint = "Nothing was kept. Wait a little and send it again."
+    french = (
+        "Les fichiers ne peuvent pas être lus pour le moment.",
+        "Rien n'a été gardé. Attendez un peu et renvoyez-le.",
+    )
     passing = True
     retry_after_s = 30
 

@@ -1,6 +1,6 @@
 """Reading and judging what was sent, before any transaction and before anything is kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +12,11 @@ from audit.actions import Action
 from audit.services import entries
 from kobatela.accounts.selectors import language_of
 from kobatela.kernel.caller import Caller
-from kobatela.kernel.errors import DomainError, ValidationFailed
+from kobatela.kernel.errors import ValidationFailed
 from kobatela.uploads import storage
 from kobatela.uploads.addresses import upload_id_of
 from kobatela.uploads.errors import (
+    FileRefused,
     FileStorageUnavailable,
     FileTooLarge,
     FileTypeNotAllowed,
@@ -34,6 +35,7 @@ from proofs.checks.geofence import Geofence, distance_m, usable_position
 from proofs.checks.photo import check_photo
 from proofs.masking import mask_figures, mask_findings
 from proofs.readers import document_reading, pool
+from proofs.readers.documents.facts import MAX_PAGES
 from proofs.readers.errors import ReaderRefusal, ReaderUnavailable, RefusalCode
 from proofs.readers.facts import ImageFacts
 from proofs.selectors import relation_of
@@ -45,12 +47,17 @@ if TYPE_CHECKING:
     from kobatela.uploads.models import Upload
 
 IMAGES = frozenset({"image/jpeg", "image/png", "image/webp", "image/heic"})
-_FILE_REFUSALS: dict[RefusalCode, type[DomainError]] = {
+_PICTURE_REFUSALS: Mapping[RefusalCode, type[FileRefused]] = {
     RefusalCode.FILE_TOO_LARGE: FileTooLarge,
     RefusalCode.FILE_TYPE_NOT_ALLOWED: FileTypeNotAllowed,
     RefusalCode.FILE_UNREADABLE: errors.FileUnreadable,
     RefusalCode.IMAGE_TOO_LARGE: errors.ImageTooLarge,
     RefusalCode.PDF_ENCRYPTED: errors.PdfEncrypted,
+}
+_DOCUMENT_REFUSALS = {
+    **_PICTURE_REFUSALS,
+    RefusalCode.FILE_TOO_LARGE: errors.TooManyPages,
+    RefusalCode.FILE_UNREADABLE: errors.DocumentUnreadable,
 }
 
 
@@ -258,7 +265,7 @@ def read_picture(path: Path) -> ImageFacts:
     try:
         return pool.read_image(path)
     except ReaderRefusal as refusal:
-        raise file_refusal(refusal) from refusal
+        raise _PICTURE_REFUSALS[refusal.code] from refusal
     except (ReaderUnavailable, FileNotFoundError) as error:
         raise errors.FileReaderUnavailable from error
 
@@ -272,14 +279,10 @@ def count_pages(path: Path) -> int:
     try:
         return document_reading.count_pages(path)
     except ReaderRefusal as refusal:
-        raise file_refusal(refusal) from refusal
+        figures = {"limit_pages": MAX_PAGES} if refusal.code is RefusalCode.FILE_TOO_LARGE else {}
+        raise _DOCUMENT_REFUSALS[refusal.code](**figures) from refusal
     except (ReaderUnavailable, FileNotFoundError) as error:
         raise errors.FileReaderUnavailable from error
-
-
-def file_refusal(refusal: ReaderRefusal) -> DomainError:
-    """A reader's refusal as clients get it."""
-    return _FILE_REFUSALS[refusal.code](refusal.message, hint=refusal.hint)
 
 
 def _refuse_hard(

@@ -4,7 +4,11 @@ import re
 
 import pytest
 
+from kobatela.kernel.errors import DomainError, Kind
+from kobatela.uploads.errors import FileRefused
+from proofs import errors
 from proofs.checks.findings import FindingCode
+from proofs.errors import EvidenceRefused
 from proofs.states import ReviewReason
 from proofs.wording import _FRENCH, worded
 
@@ -38,3 +42,37 @@ def test_french_is_for_those_who_read_it_and_changes_nothing_but_the_words() -> 
     }
     assert worded([FINDING], "en") == [FINDING]
     assert worded([{**FINDING, "code": "SOMETHING_NEW"}], "fr")[0]["message"] == FINDING["message"]
+
+
+def refusals(base: type[FileRefused] = FileRefused) -> list[type[FileRefused]]:
+    return [found for sub in base.__subclasses__() for found in (sub, *refusals(sub))]
+
+
+@pytest.mark.parametrize("refusal", refusals())
+def test_every_refusal_of_what_was_sent_has_words_of_its_own_in_both_languages(
+    refusal: type[FileRefused],
+) -> None:
+    assert {"message", "hint", "french"} <= vars(refusal).keys()
+    told = refusal()
+    english = (told.message, told.details["hint"])
+
+    told.tell_in("fr")
+
+    french = (told.message, told.details["hint"])
+    assert french == refusal.french
+    assert all(english + french)
+    assert not set(english) & set(french)
+
+
+def test_whatever_is_refused_at_the_door_is_told_in_the_persons_language() -> None:
+    """Photos by the words of their findings, all other refusals by their own."""
+    door = {
+        error
+        for error in vars(errors).values()
+        if isinstance(error, type)
+        and issubclass(error, DomainError)
+        and getattr(error, "kind", None) in {Kind.INVALID, Kind.TOO_LARGE, Kind.UNSUPPORTED_TYPE}
+    }
+    by_findings = {error for error in door if issubclass(error, EvidenceRefused)}
+    assert {error.code for error in by_findings - {EvidenceRefused}} <= _FRENCH.keys()
+    assert all(issubclass(error, FileRefused) for error in door - by_findings)

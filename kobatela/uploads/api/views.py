@@ -9,11 +9,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from kobatela.kernel.caller import Scope
+from kobatela.accounts.selectors import language_of
+from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.errors import DomainError
 from kobatela.rest.viewsets import KobatelaViewSet
 from kobatela.uploads.api.parsers import FileFormParser
 from kobatela.uploads.api.serializers import FileIn, UploadOut
+from kobatela.uploads.errors import FileRefused
 from kobatela.uploads.services import files
 from kobatela.uploads.services.files import StoredFile
 
@@ -48,6 +50,14 @@ class JudgesFiles:
 
     def _is_kept(self) -> None:
         self.stored = None
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer a refusal of what a person sent in that person's language."""
+        caller = getattr(self.request, "auth", None)  # type: ignore[attr-defined]  # of the view
+        if isinstance(exc, FileRefused) and isinstance(caller, Caller):
+            exc.tell_in(language_of(caller.user_id))
+        answer: Response = super().handle_exception(exc)  # type: ignore[misc]  # of the view
+        return answer
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer the request, then look whether its file was used."""

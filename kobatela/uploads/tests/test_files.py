@@ -120,7 +120,7 @@ def test_a_photo_above_its_limit_is_refused_and_not_stored(
     with pytest.raises(FileTooLarge) as refusal:
         stored(content)
 
-    assert refusal.value.details == {"limit_bytes": len(content) - 1}
+    assert refusal.value.details["limit_bytes"] == len(content) - 1
     assert files_on_disk(files_dir) == []
 
 

@@ -330,7 +330,8 @@ def test_a_duplicate_is_refused_and_its_file_is_not_kept(files_dir: Path) -> Non
     answer = post(provider_of(second), second, content)
 
     assert (answer.status, answer.code) == (409, "DUPLICATE_PROOF")
-    assert answer.json["error"]["details"] == {"proof_id": earlier.pk}
+    details = answer.json["error"]["details"]
+    assert (details.keys(), details["proof_id"]) == ({"proof_id", "hint"}, earlier.pk)
     assert len(files_on_disk(files_dir)) == 1
 
 
