@@ -173,6 +173,7 @@ class Action(StrEnum):
     USAGE_ALLOWED = "usage.allowed"
     USAGE_TAKEN_BACK = "usage.taken_back"
     PAYEE_ALLOWED = "payee.allowed"
+    PAYEE_UPDATED = "payee.updated"
     PAYEE_TAKEN_BACK = "payee.taken_back"
     MANDATE_CREATED = "mandate.created"
     MANDATE_CONSUMED = "mandate.consumed"

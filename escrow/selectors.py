@@ -49,11 +49,12 @@ def visible_escrows(caller: Caller) -> QuerySet[Escrow]:
     return Escrow.objects.filter(visible_to(caller, "client", "provider"))
 
 
-def get_escrow(caller: Caller, escrow_id: int) -> Escrow:
-    """One escrow. Raises EscrowNotFound, also for one that the caller may not see."""
+def get_escrow(caller: Caller, escrow_id: int, *, field: str | None = None) -> Escrow:
+    """One escrow. Raises EscrowNotFound, also for one that the caller may not see; with `field`,
+    where the body of the request names it."""
     escrow = visible_escrows(caller).filter(pk=escrow_id).first()
     if escrow is None:
-        raise EscrowNotFound
+        raise EscrowNotFound(**({"field": field} if field else {}))
     return escrow
 
 
@@ -89,6 +90,11 @@ def matching(q: str) -> Q:
     if q.isascii() and q.isdigit() and len(q) <= 18:
         wanted |= Q(pk=int(q))
     return wanted
+
+
+def client_of(escrow_id: int) -> int | None:
+    """Whose money an escrow holds; None when there is none."""
+    return Escrow.objects.filter(pk=escrow_id).values_list("client_id", flat=True).first()
 
 
 def lock_escrow(escrow_id: int) -> Escrow:

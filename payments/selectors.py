@@ -28,13 +28,16 @@ from payments.models import (
     PaymentStatus,
     PspEvent,
 )
-from payments.psp.base import Reason
+from payments.psp.base import WITHOUT_ROUTE, Reason
 from payments.psp.registry import MANUAL, ONLINE
 
 if TYPE_CHECKING:
     from payments.ledger.models import Transfer
 
 EFFECTS = ("sent", "settled", "failed", "never_received", "found", "returned", "set_off", "fee")
+
+# A merchant's or a payee's user who was deactivated.
+_OF_INACTIVE = ~Q(origin="") & Q(payee__is_active=False)
 
 
 def visible_payments(caller: Caller) -> QuerySet[Payment]:
@@ -124,17 +127,19 @@ def payments_for_staff() -> QuerySet[Payment]:
 def payments_to_send(before: datetime, limit: int) -> list[int]:
     """Payments that nobody has sent although they were ready `before`, oldest first."""
     waiting = _pending().filter(psp__in=ONLINE, updated_at__lte=before)
-    waiting = waiting.exclude(reason__in=[Reason.DESTINATION_MISSING, Reason.UNCOVERED])
+    waiting = waiting.exclude(reason__in=[*WITHOUT_ROUTE, Reason.UNCOVERED])
     return list(waiting.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
 def payments_to_route(now: datetime, limit: int) -> list[int]:
-    """Payments that waited for a destination and have one now, and those that wait for a batch
-    and have none any more, oldest first."""
+    """Payments that waited for a destination, or for their payee, and need not any more; and
+    those that wait for a batch and are in none that could pay them, oldest first."""
     has_one = Exists(_usable_for_payee(now))
     has_found = Q(has_one, reason=Reason.DESTINATION_MISSING)
-    has_lost = Q(~has_one, ~_in_batch(), psp=MANUAL, reason=Reason.NONE)
-    waiting = _pending().filter(has_found | has_lost)
+    may_be_paid = Q(reason=Reason.PAYEE_INACTIVE, payee__is_active=True)
+    is_time = Q(reason=Reason.PAYEE_TOO_NEW, payable_from__lte=now)
+    has_lost = Q(~has_one | _OF_INACTIVE, ~_in_batch(), psp=MANUAL, reason=Reason.NONE)
+    waiting = _pending().filter(has_found | may_be_paid | is_time | has_lost)
     return list(waiting.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
@@ -166,7 +171,7 @@ def payments_to_collect(currency: str, kind: str, now: datetime) -> QuerySet[Pay
     """Payments that people have to make, to accounts of a kind, and that are in no batch, oldest
     first."""
     has_account = Exists(_usable_for_payee(now).filter(kind=kind))
-    waiting = _pending().filter(has_account, ~_in_batch(), currency=currency)
+    waiting = _pending().filter(has_account, ~_OF_INACTIVE, ~_in_batch(), currency=currency)
     return waiting.filter(psp=MANUAL, reason=Reason.NONE).order_by("pk")
 
 

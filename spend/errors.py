@@ -201,6 +201,14 @@ class MerchantInactive(DomainError):
     message = "Nothing is bought from this merchant any more."
 
 
+class PayeeInactive(DomainError):
+    """The user who would be paid, as a payee or for a merchant, was deactivated."""
+
+    code = "PAYEE_INACTIVE"
+    kind = Kind.FORBIDDEN
+    message = "Who would be paid is not active."
+
+
 class HourlyLimitReached(DomainError):
     """The mandate allows so many purchases within an hour, and no more."""
 

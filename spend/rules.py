@@ -38,23 +38,31 @@ class MandateFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MerchantFacts:
-    """Who sells what. is_permitted: the buyer may buy there, by merchant or by category."""
+    """Who sells what. is_permitted: the buyer may buy there, by merchant or by category.
+
+    is_payable: the user who would be paid was not deactivated, or there is none.
+    """
 
     merchant_id: int
     category_id: int | None
     is_active: bool
     is_certified: bool
     is_permitted: bool
+    is_payable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayeeFacts:
-    """A payee's limits, None for no limit, and what they were paid this UTC day and in all."""
+    """A payee's limits, None for no limit, and what they were paid this UTC day and in all.
+
+    is_payable: as for a merchant.
+    """
 
     daily_limit_minor: int | None
     paid_today_minor: int
     total_limit_minor: int | None
     paid_minor: int
+    is_payable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +197,11 @@ def _merchant_active(ask: Ask) -> type[DomainError] | None:
     return None if is_active else errors.MerchantInactive
 
 
+def _payee_active(ask: Ask) -> type[DomainError] | None:
+    paid = ask.merchant or ask.payee
+    return errors.PayeeInactive if paid is not None and not paid.is_payable else None
+
+
 def _mandate_merchant(ask: Ask) -> type[DomainError] | None:
     if ask.merchant is None or ask.mandate is None or ask.mandate.merchant_id is None:
         return None
@@ -227,6 +240,7 @@ RULES: Mapping[str, Check] = {
     "escrow_state": _escrow_state,
     "payee": _payee,
     "merchant_active": _merchant_active,
+    "payee_active": _payee_active,
     "mandate_merchant": _mandate_merchant,
     "mandate_category": _mandate_category,
     "usage": _usage,

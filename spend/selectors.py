@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import BigIntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
+from kobatela.accounts.selectors import is_active_user
 from kobatela.accounts.visible import visible_to
 from kobatela.kernel.caller import Caller
 from payments.recipients import origin_of_payment
@@ -22,6 +23,7 @@ from spend.errors import (
     UsageNotFound,
 )
 from spend.models import (
+    SPENT,
     AllowedPayee,
     AllowedUsage,
     Category,
@@ -29,13 +31,12 @@ from spend.models import (
     MandateStatus,
     Merchant,
     Purchase,
-    PurchaseStatus,
     Spending,
 )
 
 # Each spending asks these; composing them anew would cost more than the database takes.
 _SPENT_UNDER = """
-    SELECT COALESCE(sum(amount_minor) FILTER (WHERE status = 'COMPLETED'), 0)::bigint,
+    SELECT COALESCE(sum(amount_minor) FILTER (WHERE status = ANY(%s)), 0)::bigint,
            count(*) FILTER (WHERE created_at > %s)
       FROM spend_purchase WHERE mandate_id = %s
 """
@@ -59,11 +60,11 @@ def find_categories(*, is_active: bool | None = None, q: str | None = None) -> Q
     return found
 
 
-def get_category(category_id: int) -> Category:
-    """One category. Raises CategoryNotFound."""
+def get_category(category_id: int, *, field: str = "category_id") -> Category:
+    """One category. Raises CategoryNotFound, which says where the request names it."""
     category = Category.objects.filter(pk=category_id).first()
     if category is None:
-        raise CategoryNotFound(field="category_id")
+        raise CategoryNotFound(field=field)
     return category
 
 
@@ -90,11 +91,11 @@ def find_merchants(
     return found.filter(name__icontains=q) if q else found
 
 
-def get_merchant(merchant_id: int) -> Merchant:
-    """One merchant with the category. Raises MerchantNotFound."""
+def get_merchant(merchant_id: int, *, field: str = "merchant_id") -> Merchant:
+    """One merchant with the category. Raises MerchantNotFound, as for a category."""
     merchant = Merchant.objects.select_related("category").filter(pk=merchant_id).first()
     if merchant is None:
-        raise MerchantNotFound(field="merchant_id")
+        raise MerchantNotFound(field=field)
     return merchant
 
 
@@ -198,7 +199,13 @@ def payee_facts(payee: AllowedPayee, at: datetime) -> rules.PayeeFacts:
         paid_today_minor=today_minor,
         total_limit_minor=payee.total_limit_minor,
         paid_minor=paid_minor,
+        is_payable=is_payable(payee),
     )
+
+
+def is_payable(row: Merchant | AllowedPayee) -> bool:
+    """Whether nobody would be paid who was deactivated."""
+    return row.payee_id is None or is_active_user(row.payee_id)
 
 
 def spending_of_payment(payment_id: int) -> Spending | None:
@@ -279,7 +286,9 @@ def mandates_expired_by(at: datetime, limit: int, visible: Q | None = None) -> S
 def spent_under(mandate_id: int, at: datetime) -> tuple[int, int]:
     """What was spent under a locked mandate, and how many purchases the last hour saw."""
     with connection.cursor() as cursor:
-        cursor.execute(_SPENT_UNDER, [rules.hour_before(at), mandate_id])
+        cursor.execute(
+            _SPENT_UNDER, [[status.value for status in SPENT], rules.hour_before(at), mandate_id]
+        )
         spent_minor, purchases = cursor.fetchone()
     return spent_minor, purchases
 
@@ -307,11 +316,6 @@ def get_purchase(caller: Caller, purchase_id: int) -> Purchase:
     return purchase
 
 
-def may_see_purchase(caller: Caller, purchase_id: int) -> bool:
-    """Whether the purchase is there for the caller."""
-    return visible_purchases(caller).filter(pk=purchase_id).exists()
-
-
 def escrow_of_purchase(purchase_id: int) -> int | None:
     """The escrow that a purchase was paid from; None for one without, or that does not exist."""
     found = Purchase.objects.filter(pk=purchase_id)
@@ -332,7 +336,7 @@ def _next_id(table: str) -> int:
 
 def _with_spent(mandates: QuerySet[Mandate]) -> QuerySet[Mandate]:
     spent = (
-        Purchase.objects.filter(mandate=OuterRef("pk"), status=PurchaseStatus.COMPLETED)
+        Purchase.objects.filter(mandate=OuterRef("pk"), status__in=SPENT)
         .order_by()
         .values("mandate")
         .annotate(sum=Sum("amount_minor"))

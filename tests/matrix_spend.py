@@ -88,13 +88,18 @@ def new_spending(world: World) -> dict[str, Any]:
     }
 
 
+def account() -> dict[str, Any]:
+    """Where somebody who is no user is paid."""
+    return {"mobile_money": {"operator": "orange", "number": "+2250701020304"}}
+
+
 def new_payee(world: World) -> dict[str, Any]:
     """Every field of a payee."""
     return {
         "escrow_id": make_escrow(**world.parties).pk,
         "payee_ref": "mason-7",
         "label": "The mason",
-        "destination": {"mobile_money": {"operator": "orange", "number": "+2250701020304"}},
+        "destination": account(),
         "daily_limit": "20.00",
         "total_limit": "80.00",
     }
@@ -185,6 +190,12 @@ ROWS: Mapping[str, Row] = {
     ),
     "GET /spend/allowed/<int:payee_id>": Row(
         Scope.SENDER, lambda world: Asked({"payee_id": payee_of(world).pk})
+    ),
+    "PATCH /spend/allowed/<int:payee_id>": Row(
+        Scope.SUPPORT,
+        lambda world: Asked(
+            {"payee_id": payee_of(world).pk}, {"label": "The mason", "destination": account()}
+        ),
     ),
     "DELETE /spend/allowed/<int:payee_id>": Row(
         Scope.SUPPORT,

@@ -56,6 +56,11 @@ def test_d05_nobody_gives_mandates_or_buys_in_anothers_name(house: House) -> Non
     }
     stolen = thief.api.post("/spend/purchases", json=purchase, idempotency_key="stolen")
     assert fields(stolen) == {"sender_id": "unknown"}
+    kept = ok(house.support.api.get("/audit/events?action=access.refused"))["items"]
+    assert [(item["body"]["path"], item["body"]["ids"]) for item in kept] == [
+        ("spend/purchases", {"sender_id": str(house.sender.id)}),
+        ("mandates", {"sender_id": str(house.sender.id)}),
+    ]
     (mandate,) = ok(house.sender.api.get("/mandates"))["items"]
     assert mandate["spent"] == "0.00"
 
@@ -71,6 +76,8 @@ def test_d08_only_staff_say_who_may_be_paid_and_bought_from(house: House) -> Non
     }.items():
         for somebody in (house.sender, house.provider):
             refused(somebody.api.post(path, json=body), 403, "INSUFFICIENT_SCOPE")
+        # Reading is everybody's; there is nothing to read.
+        assert ok(house.support.api.get(path))["items"] == []
 
 
 def test_d15_a_payment_takes_no_key_that_something_else_will_need(house: House) -> None:
@@ -181,7 +188,11 @@ def test_d33_what_does_not_exist_is_said_not_to_exist(house: House) -> None:
     category = staff.post("/spend/merchants", json={"name": "New", "category_id": NOBODY})
     assert refused(category, 404, "CATEGORY_NOT_FOUND") == {"field": "category_id"}
     payee: dict[str, Any] = {"escrow_id": NOBODY, "payee_ref": "mason", "label": "Mason"}
-    refused(staff.post("/spend/allowed", json=payee), 404, "ESCROW_NOT_FOUND")
+    unknown = staff.post("/spend/allowed", json=payee)
+    assert refused(unknown, 404, "ESCROW_NOT_FOUND") == {"field": "escrow_id"}
+    ok(staff.post("/spend/categories", json={"code": "Food", "label": "Food"}), 201)
+    again = staff.post("/spend/categories", json={"code": "fOOD", "label": "Food"})
+    refused(again, 409, "CATEGORY_EXISTS")
     payee["escrow_id"] = escrow_id
     for limit in ("daily_limit", "total_limit"):
         for wrong in ("-1.00", "0.00", 0):
@@ -189,8 +200,8 @@ def test_d33_what_does_not_exist_is_said_not_to_exist(house: House) -> None:
             assert fields(answer) == {limit: "min_value"}
     destinations: tuple[tuple[dict[str, Any], str], ...] = (
         ({"user_id": NOBODY}, "destination.user_id"),
-        ({"iban": "FR76"}, "iban"),
-        ({"mobile_money": "0701"}, "number"),
+        ({"iban": "FR76"}, "destination.iban"),
+        ({"mobile_money": "0701"}, "destination.mobile_money.number"),
         ({}, "destination"),
         ({"user_id": house.provider.id, "iban": "FR76"}, "destination"),
     )
@@ -228,6 +239,15 @@ def test_d33_what_a_purchase_or_a_mandate_names_must_exist(house: House) -> None
             "/mandates", json=mandate_body(house.sender, house.provider) | wrong
         )
         assert list(fields(answer)) == list(wrong)
+    named: tuple[tuple[str, str], ...] = (
+        ("allowed_category_id", "CATEGORY_NOT_FOUND"),
+        ("allowed_merchant_id", "MERCHANT_NOT_FOUND"),
+        ("escrow_id", "ESCROW_NOT_FOUND"),
+    )
+    for field, code in named:
+        body = mandate_body(house.sender, house.provider) | {field: NOBODY}
+        answer = house.sender.api.post("/mandates", json=body)
+        assert refused(answer, 404, code) == {"field": field}
     past = mandate_body(house.sender, house.provider, expires_at="2020-01-01T00:00:00+00:00")
     refused(house.sender.api.post("/mandates", json=past), 422, "MANDATE_EXPIRES_IN_PAST")
 

@@ -119,9 +119,13 @@ def test_a_pharmacy_is_paid_and_a_casino_refused(house: House, family: Family) -
     refused(family.buy(family.pharmacy, "1.00", "late"), 403, "MANDATE_REQUIRED")
 
 
-def test_what_is_brought_back_returns_the_budget_and_then_the_money(
+def test_what_is_brought_back_returns_the_budget_with_the_money(
     house: House, family: Family
 ) -> None:
+    def remaining() -> str:
+        left: str = ok(family.mother.api.get(f"/mandates/{family.mandate['id']}"))["remaining"]
+        return left
+
     bought = ok(family.buy(family.pharmacy, "40.00", "medicine"), 201)
     house.work_until(lambda: house.all_settled(family.escrow_id))
     path = f"/spend/purchases/{bought['id']}"
@@ -129,8 +133,7 @@ def test_what_is_brought_back_returns_the_budget_and_then_the_money(
     refused(family.mother.api.post(f"{path}/refund", json={}), 403, "SPEND_ROLE_FORBIDDEN")
     asked = ok(house.sender.api.post(f"{path}/refund", json={"note": "Brought back."}))
     assert asked["status"] == "REFUND_PENDING"
-    mandate = ok(family.mother.api.get(f"/mandates/{family.mandate['id']}"))
-    assert mandate["remaining"] == "150.00"
+    assert remaining() == "110.00"
     assert house.escrow(family.escrow_id)["held_total"] == "960.00"
     (alert,) = ok(house.support.api.get("/alerts?type=PURCHASE_REFUND_ASKED"))["items"]
     assert alert["subject"] == f"purchase:{bought['id']}"
@@ -138,6 +141,7 @@ def test_what_is_brought_back_returns_the_budget_and_then_the_money(
     seen = {"note": "Cash at our desk."}
     assert ok(house.support.api.post(f"{path}/refund", json=seen))["status"] == "REFUNDED"
     assert house.escrow(family.escrow_id)["held_total"] == "1000.00"
+    assert remaining() == "150.00"
     assert house.trail(family.escrow_id)["purchase.refunded"] == 1
     (listed,) = ok(house.sender.api.get("/spend/purchases?status=REFUNDED"))["items"]
     assert (listed["id"], listed["payment_status"]) == (bought["id"], "SETTLED")

@@ -48,7 +48,7 @@ class ExportViewSet(KobatelaViewSet):
     )
     def export(self, request: Request) -> HttpResponseBase:
         """All entries that match, oldest first, one canonical JSON object a line; audited."""
-        filters = self.filters(ExportFilter)
+        filters = self.filters(ExportFilter, is_paged=False)
         horizon = exports.begin_export(
             actor=self.caller.actor, on_behalf_of=self.caller.on_behalf_of, filters=filters
         )

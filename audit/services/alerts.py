@@ -19,7 +19,9 @@ __all__ = ["AlertType", "Severity", "acknowledge_alert", "raise_alert"]
 
 # Where in the payload of an acknowledged alert its note stands.
 NOTE = "note"
-# Folding is one statement: between a look and an insert another process could insert too.
+# Under `earlier` a payload keeps what the repeated ones before said, newest first.
+# Folding is one statement: between a look and an insert another process could insert too. One that
+# says the same again adds nothing to what was said before.
 _FOLD = """
 INSERT INTO audit_alert AS alert (type, severity, subject, message, payload, actor_user_id,
                                   status, count, created_at, last_seen_at, acknowledged_by)
@@ -28,7 +30,12 @@ VALUES (%(type)s, %(severity)s, %(subject)s, %(message)s, %(payload)s::jsonb, %(
 ON CONFLICT (type, subject) WHERE status = 'OPEN' DO UPDATE
    SET count = alert.count + 1,
        last_seen_at = greatest(alert.last_seen_at, excluded.last_seen_at),
-       severity = excluded.severity, message = excluded.message, payload = excluded.payload,
+       severity = excluded.severity, message = excluded.message,
+       payload = CASE WHEN excluded.payload = alert.payload - 'earlier' THEN alert.payload
+                 ELSE excluded.payload || jsonb_build_object('earlier', jsonb_path_query_array(
+                   jsonb_build_array(alert.payload - 'earlier')
+                   || coalesce(alert.payload -> 'earlier', '[]'), '$[0 to 9]'))
+                 END,
        actor_user_id = excluded.actor_user_id
 RETURNING id
 """
@@ -44,7 +51,8 @@ def raise_alert(
     actor_user_id: int | None = None,
     apart: bool = False,
 ) -> Alert:
-    """Tell staff of something. An open alert of the same type and subject is counted up instead.
+    """Tell staff of something. An open alert of the same type and subject is counted up instead,
+    and keeps the last ten different payloads of before under `earlier`.
 
     `payload` holds what an audit body may hold: ids, states, minor amounts. With `apart` the
     alert stays when the current transaction rolls back; not so while a command is simulated,

@@ -1,6 +1,8 @@
 """Alerts: folded while open, kept apart where asked, silent in simulations."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import pytest
 from django.conf import settings
@@ -15,13 +17,18 @@ from kobatela.kernel.errors import InvalidState
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def _raise(subject: str = "payment:1", message: str = "It failed.", **options: bool) -> Alert:
+def _raise(
+    subject: str = "payment:1",
+    message: str = "It failed.",
+    payload: Mapping[str, int] = MappingProxyType({"attempt": 1}),
+    **options: bool,
+) -> Alert:
     return raise_alert(
         type=AlertType.PAYOUT_FAILED,
         severity=Severity.WARNING,
         subject=subject,
         message=message,
-        payload={"attempt": 1},
+        payload=payload,
         actor_user_id=4,
         **options,
     )
@@ -55,6 +62,16 @@ def test_a_repeated_alert_folds_into_the_open_one() -> None:
     assert (alert.count, alert.message) == (2, "It failed again.")
     assert (alert.created_at, alert.last_seen_at) == (AT, AT + timedelta(hours=1))
     assert AuditEntry.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_folded_alert_keeps_the_last_ten_things_that_were_said() -> None:
+    for receiver in (1, 1, *range(2, 14)):
+        _raise(payload={"receiver": receiver})
+
+    alert = Alert.objects.get()
+    assert (alert.count, alert.payload["receiver"]) == (14, 13)
+    assert alert.payload["earlier"] == [{"receiver": number} for number in range(12, 2, -1)]
 
 
 @pytest.mark.django_db

@@ -115,7 +115,7 @@ class ProjectViewSet(PublicViewSet):
     )
     def report(self, request: Request, project_id: int) -> HttpResponseBase:
         """What came in, went out and is left, with the hash of each piece of evidence."""
-        form = self.filters(ReportFilter)["format"]
+        form = self.filters(ReportFilter, is_paged=False)["format"]
         project = services.report_on(caller=self.caller, project_id=project_id, form=form)
         response: HttpResponseBase
         if form == "pdf":

@@ -32,7 +32,7 @@ def open_milestone(*, caller: Caller, escrow_id: int, milestone_idx: int) -> Mil
     DeadlinePassed, InvalidState (disputed), NoOpenMilestone, MilestoneSequenceError,
     MilestoneNotWaiting and InsufficientEscrowBalance.
     """
-    escrow = selectors.get_escrow(caller, escrow_id)
+    escrow = selectors.get_escrow(caller, escrow_id, field="escrow_id")
     milestone = _provable(escrow, milestone_idx)
     rules.require_party(Standing(escrow, caller, clock.now()))
     return milestone

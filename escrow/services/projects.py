@@ -131,7 +131,7 @@ def grant_escrow(*, caller: Caller, escrow_id: int, user_id: int) -> EscrowGrant
     ValidationFailed for a user who is unknown or not active.
     """
     projects.public_party(caller)
-    escrow = selectors.get_escrow(caller, escrow_id)
+    escrow = selectors.get_escrow(caller, escrow_id, field="escrow_id")
     if not caller.may_act_for(escrow.client_id):
         raise EscrowRoleForbidden
     if escrow.domain == Domain.PRIVATE:
@@ -205,11 +205,11 @@ def tell_listed(*, caller: Caller, action: Action, filters: Mapping[str, Any]) -
 
 def _grantable(caller: Caller, escrow_id: int) -> Escrow:
     escrow = Escrow.objects.filter(pk=escrow_id).first()
-    if escrow is None:
-        raise EscrowNotFound
-    if projects.is_granted(caller, escrow):
+    if escrow is not None and projects.is_granted(caller, escrow):
         return escrow
-    raise EscrowRoleForbidden if caller.may_act_for(escrow.provider_id) else EscrowNotFound
+    if escrow is not None and caller.may_act_for(escrow.provider_id):
+        raise EscrowRoleForbidden
+    raise EscrowNotFound(field="escrow_id")
 
 
 def _attach(project: Project, escrow: Escrow) -> None:

@@ -1,6 +1,6 @@
 """What the accounts app refuses."""
 
-from kobatela.kernel.errors import DomainError, InvalidState, Kind
+from kobatela.kernel.errors import DomainError, InvalidState, Kind, ValidationFailed
 
 
 class NoApiKey(DomainError):
@@ -28,6 +28,18 @@ class LegacyKeyForbidden(DomainError):
     code = "LEGACY_KEY_FORBIDDEN"
     kind = Kind.UNAUTHENTICATED
     message = "The development key works in development only."
+
+
+class PartyUnknown(ValidationFailed):
+    """A body names as the caller's own side somebody whom the caller does not act for.
+
+    It reads as for a user who does not exist; the trail keeps it as refused access.
+    """
+
+    def __init__(self, field: str, user_id: int) -> None:
+        message = "There is no such active user."
+        super().__init__([{"field": field, "code": "unknown", "message": message}])
+        self.named = {field: user_id}
 
 
 class UserNotFound(DomainError):

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q, QuerySet
 
-from kobatela.accounts.errors import ApiKeyNotFound, UserNotFound
+from kobatela.accounts.errors import ApiKeyNotFound, PartyUnknown, UserNotFound
 from kobatela.accounts.models import ApiKey, Approval, ApprovalStatus, Language, User
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
@@ -56,18 +56,23 @@ def require_active_user(user_id: int, *, field: str) -> User:
     """
     user = User.objects.filter(pk=user_id, is_active=True).first()
     if user is None:
-        raise _unknown(field)
+        raise ValidationFailed.of(field, "unknown", "There is no such active user.")
     return user
+
+
+def is_active_user(user_id: int) -> bool:
+    """Whether there is such a user who was not deactivated."""
+    return User.objects.filter(pk=user_id, is_active=True).exists()
 
 
 def party_or_refuse(caller: Caller, user_id: int, field: str) -> User:
     """The active user for whom the caller acts.
 
-    Raises ValidationFailed at `field`, the same for a foreign user as for one that does not exist.
+    Raises PartyUnknown at `field`, the same for a foreign user as for one that does not exist.
     """
     user = parties_of(caller).filter(pk=user_id, is_active=True).first()
     if user is None:
-        raise _unknown(field)
+        raise PartyUnknown(field, user_id)
     return user
 
 
@@ -189,7 +194,3 @@ def keys_expiring_before(moment: datetime) -> QuerySet[ApiKey]:
 def pending_approvals() -> QuerySet[Approval]:
     """What one person has agreed to and a second must."""
     return Approval.objects.filter(status=ApprovalStatus.PENDING)
-
-
-def _unknown(field: str) -> ValidationFailed:
-    return ValidationFailed.of(field, "unknown", "There is no such active user.")

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 
 from audit.actions import Action
 from audit.services import entries
+from kobatela.accounts.errors import PartyUnknown
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import DomainError, Kind
 from kobatela.rest import throttling
@@ -27,6 +28,8 @@ def noted(refusal: DomainError, request: Request | None) -> DomainError:
         return _throttled(refusal, request)
     if refusal.kind in {Kind.FORBIDDEN, Kind.NOT_FOUND}:
         _record_refused_access(refusal, request)
+    elif isinstance(refusal, PartyUnknown):
+        _record_refused_access(refusal, request, **refusal.named)
     return refusal
 
 
@@ -41,7 +44,8 @@ def _throttled(refusal: DomainError, request: Request) -> DomainError:
     return refusal
 
 
-def _record_refused_access(refusal: DomainError, request: Request) -> None:
+def _record_refused_access(refusal: DomainError, request: Request, **named: int) -> None:
+    """`named`: what the body names, beside the ids of the path."""
     # From Django's request: reading `request.auth` would authenticate once more.
     caller = getattr(request._request, "auth", None)  # noqa: SLF001 - the wrapper has no other way
     match = request.resolver_match
@@ -51,7 +55,7 @@ def _record_refused_access(refusal: DomainError, request: Request) -> None:
         "code": refusal.code,
         "method": request.method,
         "path": match.route,
-        "ids": {name: str(value)[:32] for name, value in match.kwargs.items()},
+        "ids": {name: str(value)[:32] for name, value in {**match.kwargs, **named}.items()},
     }
     try:
         entries.record_apart(

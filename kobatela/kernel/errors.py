@@ -83,6 +83,19 @@ class ValidationFailed(DomainError):
     def __init__(self, fields: Sequence[FieldProblem], message: str | None = None) -> None:
         super().__init__(message, fields=[dict(field) for field in fields])
 
+    def within(self, place: str) -> "ValidationFailed":
+        """The same, of fields that stand at `place` in the request."""
+        return ValidationFailed(
+            [{**problem, "field": f"{place}.{problem['field']}"} for problem in self.problems],
+            self.message,
+        )
+
+    @property
+    def problems(self) -> list[FieldProblem]:
+        """The fields that are not valid."""
+        problems: list[FieldProblem] = self.details["fields"]
+        return problems
+
     @classmethod
     def of(cls, field: str, code: str, message: str) -> "ValidationFailed":
         """The refusal of one field."""

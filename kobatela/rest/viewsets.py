@@ -16,7 +16,7 @@ from rest_framework.viewsets import GenericViewSet
 from kobatela.kernel import trace
 from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.crashpoints import crashpoint
-from kobatela.kernel.errors import DomainError, Kind, ValidationFailed
+from kobatela.kernel.errors import DomainError, FieldProblem, Kind, ValidationFailed
 from kobatela.rest import idempotency, throttling
 from kobatela.rest.encoding import json_bytes
 from kobatela.rest.errors import BadRequest, IdempotencyKeyReused, MethodNotAllowed, NotFound
@@ -72,13 +72,24 @@ class KobatelaViewSet(GenericViewSet[Any]):
     def valid(
         self, serializer: type[BaseSerializer[Any]], *, partial: bool = False
     ) -> dict[str, Any]:
-        """The body, validated. Raises ValidationFailed."""
+        """The body, validated. Raises ValidationFailed.
+
+        partial: only what is named changes, so what nothing here knows is refused: a misspelt
+        field would otherwise look like a change that was made.
+        """
+        if partial:
+            _refuse_unknown(serializer, self.request.data)
         return self._validated(serializer, self.request.data, partial=partial)
 
-    def filters(self, serializer: type[FilterSerializer]) -> dict[str, Any]:
-        """The query string of a list, validated; what `serializer` does not name is refused."""
+    def filters(
+        self, serializer: type[FilterSerializer], *, is_paged: bool = True
+    ) -> dict[str, Any]:
+        """The query string of a list, validated; what `serializer` does not name is refused.
+
+        is_paged: whether the answer comes in pages, so that `limit` and `cursor` mean something.
+        """
         query = self.request.query_params
-        known = _PAGE_PARAMETERS | serializer().fields.keys()
+        known = serializer().fields.keys() | (_PAGE_PARAMETERS if is_paged else frozenset())
         problems = [
             {"field": name, "code": "unknown_filter", "message": "There is no such filter."}
             if name not in known
@@ -257,6 +268,18 @@ class KobatelaViewSet(GenericViewSet[Any]):
             response = _as_bytes(response)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+def _refuse_unknown(serializer: type[BaseSerializer[Any]], data: Any) -> None:
+    known = getattr(serializer(), "fields", {})
+    names = data if isinstance(data, Mapping) else ()
+    problems: list[FieldProblem] = [
+        {"field": str(name), "code": "unknown_field", "message": "There is no such field."}
+        for name in names
+        if name not in known
+    ]
+    if problems:
+        raise ValidationFailed(problems)
 
 
 def _is_stored(error: DomainError) -> bool:

@@ -62,6 +62,7 @@ class Payment(models.Model):
     attempt: the number of the current try; each has its own key at the PSP (see Attempt).
     party: who is owed, where that is no user (`payee:3`, `merchant:7`). origin: what was bought or
     spent (`purchase:5`, `spending:9`), the same on every row that pays for it.
+    payable_from: not before this moment, because it was named only then that this user is paid.
     destination: who is paid, in the words of the PSP. charge_ref: the charge that a refund
     goes back through. collector: the client system that pays an external refund.
     reason: why it waits or failed, as a code that parties may read. hold: why only a person
@@ -110,6 +111,7 @@ class Payment(models.Model):
     )
     party = models.CharField(max_length=40, default="", db_default="", blank=True)
     origin = models.CharField(max_length=40, default="", db_default="", blank=True)
+    payable_from = models.DateTimeField(null=True)
     destination = models.CharField(max_length=120, default="", blank=True)
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)

@@ -29,6 +29,7 @@ from payments.psp.manual import FileLine, batch_file
 from payments.psp.registry import MANUAL
 from payments.services.batches import end_line, save_batch, tell
 from payments.services.cover import take_cover
+from payments.services.routes import why_payee_waits
 from payments.services.rows import lock_owner, mark_sent, save
 
 _RELEASED = frozenset({BatchStatus.EXPORTED, BatchStatus.IMPORTED, BatchStatus.CLOSED})
@@ -46,8 +47,9 @@ class BatchFile:
 def release_file(*, caller: Caller, batch_id: int) -> BatchFile:
     """The file of an approved batch. The first time its payments become SENT; each time audited.
 
-    A payment that may not be sent any more (held, its destination taken back, or its money not
-    there) is left out and waits on. Every later copy is the same, byte for byte.
+    A payment that may not be sent any more (held, its destination taken back, its payee
+    deactivated, or its money not there) is left out and waits on. Every later copy is the same,
+    byte for byte.
 
     Raises BatchNotFound, InvalidState before two people have approved and for a cancelled batch,
     PayoutsPaused, NothingToExport, and BatchFileChanged, which alerts staff.
@@ -136,7 +138,7 @@ def _books_in_order(payment: Payment) -> tuple[bool, int, int]:
 
 def _may_be_sent(payment: Payment) -> bool:
     is_waiting = payment.status == PaymentStatus.PENDING and payment.hold_reason == Hold.NONE
-    return is_waiting and payment.psp == MANUAL
+    return is_waiting and payment.psp == MANUAL and not why_payee_waits(payment)
 
 
 def _send(line: BatchLine, caller: Caller) -> None:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from audit.actions import Action
+from kobatela.accounts.selectors import is_active_user
 from kobatela.kernel import clock
 from payments import recipients, selectors
 from payments.models import Destination, DestinationKind, Payment, PaymentKind
 from payments.psp import registry
-from payments.psp.base import Reason
+from payments.psp.base import WITHOUT_ROUTE, Reason
 from payments.services.rows import save, tell
 
 # What people at a bank or an operator pay, from the file of a batch.
@@ -32,21 +33,27 @@ def find_route(payment: Payment) -> Route | None:
         return Route(payment.psp, "")
     if payment.payee_id is None:
         return _route_of_party(payment)
-    online = _online(payment)
-    known = selectors.destinations_of(payment.payee_id, payment.currency, clock.now())
-    for destination in known:
-        if _is_usable(destination, online):
-            return _to(destination, online)
-    if known or not online:
-        return None
-    words = registry.default_destination(online, payment.payee_id)
-    if not words or selectors.was_taken_back(payment.payee_id, words):
-        return None
-    return Route(online, words)
+    return None if why_payee_waits(payment) else _route_of_user(payment, payment.payee_id)
+
+
+def why_payee_waits(payment: Payment) -> Reason:
+    """Why the user whom a purchase or a payment to a payee is owed to is not paid now.
+
+    Who was deactivated is paid once they are active again; who was named a moment ago, when
+    everybody had time to see it. A provider is owed for work that was proven and always paid.
+    """
+    if not payment.origin or payment.payee_id is None:
+        return Reason.NONE
+    if not is_active_user(payment.payee_id):
+        return Reason.PAYEE_INACTIVE
+    is_too_new = payment.payable_from is not None and payment.payable_from > clock.now()
+    return Reason.PAYEE_TOO_NEW if is_too_new else Reason.NONE
 
 
 def account_for(payment: Payment) -> Destination | None:
     """The destination that a batch would pay now for a payment."""
+    if why_payee_waits(payment):
+        return None
     if payment.payee_id is not None:
         return usable_by_people(payment.payee_id, payment.currency)
     return recipients.usable_destination_of_party(payment.party, clock.now())
@@ -64,10 +71,11 @@ def set_route(payment: Payment) -> bool:
     """Give a payment that is not stored yet its route; whether it has one."""
     route = find_route(payment)
     if route is None:
-        payment.destination, payment.reason = "", Reason.DESTINATION_MISSING
+        payment.destination = ""
+        payment.reason = why_payee_waits(payment) or Reason.DESTINATION_MISSING
         return False
     payment.psp, payment.destination = route.psp, route.destination
-    if payment.reason == Reason.DESTINATION_MISSING:
+    if payment.reason in WITHOUT_ROUTE:
         payment.reason = Reason.NONE
     return True
 
@@ -86,6 +94,20 @@ def take_route(payment: Payment, *, actor: str) -> bool:
         told = {"psp": payment.psp, "reason": str(payment.reason)}
         tell(payment, Action.PAYMENT_ROUTED, actor, body=told)
     return has_route and payment.psp in registry.reachable()
+
+
+def _route_of_user(payment: Payment, user_id: int) -> Route | None:
+    online = _online(payment)
+    known = selectors.destinations_of(user_id, payment.currency, clock.now())
+    for destination in known:
+        if _is_usable(destination, online):
+            return _to(destination, online)
+    if known or not online:
+        return None
+    words = registry.default_destination(online, user_id)
+    if not words or selectors.was_taken_back(user_id, words):
+        return None
+    return Route(online, words)
 
 
 def _route_of_party(payment: Payment) -> Route | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 
@@ -24,10 +25,14 @@ _YIELDING = frozenset({Hold.NONE, Hold.RETURNED})
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Who is paid: a user, or `party` (`payee:3`, `merchant:7`) where that is none."""
+    """Who is paid: a user, or `party` (`payee:3`, `merchant:7`) where that is none.
+
+    payable_from: the user is not paid before, because they were named a moment ago.
+    """
 
     party: str
     user_id: int | None = None
+    payable_from: datetime | None = None
 
 
 @transaction.atomic
@@ -55,6 +60,7 @@ def request_spend(
         payee_id=recipient.user_id,
         party="" if recipient.user_id is not None else recipient.party,
         origin=origin,
+        payable_from=recipient.payable_from,
         amount_minor=money.amount_minor,
         currency=money.currency,
         psp=registry.default_name(),

@@ -72,7 +72,8 @@ def _no_take_back(payee: AllowedPayee) -> str | None:
 
 
 def _no_revocation(mandate: Mandate) -> str | None:
-    return None if mandate.status == MandateStatus.ACTIVE else f"It is {mandate.status}."
+    is_possible = MandateStatus.REVOKED in Mandate.TRANSITIONS[MandateStatus(mandate.status)]
+    return None if is_possible else f"It is {mandate.status}."
 
 
 def _no_refund(purchase: Purchase) -> str | None:

@@ -8,7 +8,7 @@ from escrow.services.amounts import AmountIn
 from kobatela.kernel.errors import ValidationFailed
 from kobatela.kernel.money import Money
 from kobatela.rest.fields import minor
-from spend.services.catalogue import Destination
+from spend.services.destinations import Destination
 from spend.services.mandates import MandateTerms
 from spend.services.purchases import PurchaseOrder
 

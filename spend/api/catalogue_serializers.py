@@ -214,6 +214,13 @@ class PayeeIn(StrictSerializer):
     total_limit = MoneyField(required=False, allow_null=True)
 
 
+class PayeeChangesIn(StrictSerializer):
+    """What can change of a payee; other limits are those of another payee."""
+
+    label = serializers.CharField(min_length=2, max_length=200, required=False)  # type: ignore[assignment]  # as above
+    destination = PaidToIn(required=False)
+
+
 class PayeeFilter(FilterSerializer):
     """The filters of GET /spend/allowed."""
 

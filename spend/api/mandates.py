@@ -33,8 +33,9 @@ class MandateViewSet(KobatelaViewSet):
     def create(self, request: Request) -> Response:
         """Let somebody spend."""
         terms = bodies.mandate_terms(self.valid(MandateIn))
-        mandate = mandates.create_mandate(caller=self.caller, terms=terms)
-        return Response(MandateOut(mandate).data, status=201)
+        done = mandates.create_mandate(caller=self.caller, terms=terms)
+        shown = MandateOut(done.mandate, context={"approvals": done.approvals}).data
+        return Response(shown, status=201)
 
     @extend_schema(parameters=[MandateFilter], responses=MandateOut(many=True))
     def list(self, request: Request) -> Response:

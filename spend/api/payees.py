@@ -12,7 +12,12 @@ from kobatela.rest.idempotency import Idempotency
 from spend import selectors
 from spend.api import bodies
 from spend.api.base import EVERYONE, STAFF, FromEscrow, SpendBase, id_in
-from spend.api.catalogue_serializers import PayeeFilter, PayeeIn, PayeeOut
+from spend.api.catalogue_serializers import (
+    PayeeChangesIn,
+    PayeeFilter,
+    PayeeIn,
+    PayeeOut,
+)
 from spend.api.serializers import SpendIn, SpendingOut, TakeBackIn
 from spend.services import permissions, spendings, take_backs
 from spend.services.spendings import SpendingResult
@@ -25,6 +30,7 @@ class PayeeViewSet(SpendBase):
         "create": STAFF,
         "list": EVERYONE,
         "retrieve": EVERYONE,
+        "partial_update": STAFF,
         "destroy": STAFF,
     }
 
@@ -53,6 +59,18 @@ class PayeeViewSet(SpendBase):
     def retrieve(self, request: Request, payee_id: int) -> Response:
         """One payee."""
         payee = selectors.get_payee(self.caller, payee_id)
+        return Response(self.shown(PayeeOut, payee, self.accounts))
+
+    @extend_schema(request=PayeeChangesIn(partial=True), responses=PayeeOut)
+    def partial_update(self, request: Request, payee_id: int) -> Response:
+        """Change what a payee is called, or where they are paid."""
+        body = self.valid(PayeeChangesIn, partial=True)
+        payee = permissions.update_payee(
+            caller=self.caller,
+            payee_id=payee_id,
+            label=body.get("label"),
+            destination=bodies.destination(body.get("destination")),
+        )
         return Response(self.shown(PayeeOut, payee, self.accounts))
 
     @extend_schema(request=None, responses={204: None})

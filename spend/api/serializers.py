@@ -12,7 +12,6 @@ from kobatela.rest.fields import (
     FilterSerializer,
     IdField,
     MoneyField,
-    MoneyOut,
     StrictSerializer,
 )
 from spend import rules
@@ -47,28 +46,56 @@ class MandateFilter(FilterSerializer):
     status = serializers.ChoiceField(choices=list(MandateStatus), required=False)
 
 
-class MandateOut(serializers.Serializer[Mandate]):
-    """A mandate, and how much of it is spent."""
+class ApprovalsOut(serializers.Serializer[Any]):
+    """How many people have approved, and how many must."""
 
-    id = serializers.IntegerField()
+    given = serializers.IntegerField()
+    needed = serializers.IntegerField()
+
+
+class MandateOut(serializers.Serializer[Mandate]):
+    """A mandate, and how much of it is spent. With `approvals` it was not given yet."""
+
+    id = serializers.IntegerField(allow_null=True)
     sender_id = serializers.IntegerField()
     beneficiary_id = serializers.IntegerField()
-    total_amount = MoneyOut(minor_attr="total_minor")
+    total_amount = serializers.CharField()
     currency = serializers.CharField()
     allowed_category_id = serializers.IntegerField(allow_null=True)
     allowed_merchant_id = serializers.IntegerField(allow_null=True)
     escrow_id = serializers.IntegerField(allow_null=True)
     max_per_hour = serializers.IntegerField(allow_null=True)
     expires_at = serializers.DateTimeField()
-    status = serializers.ChoiceField(choices=list(MandateStatus))
-    spent = MoneyOut()
-    remaining = serializers.SerializerMethodField()
-    created_at = serializers.DateTimeField()
-    updated_at = serializers.DateTimeField()
+    status = serializers.ChoiceField(choices=list(MandateStatus), allow_null=True)
+    spent = serializers.CharField(allow_null=True)
+    remaining = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField(allow_null=True)
+    updated_at = serializers.DateTimeField(allow_null=True)
+    approvals = ApprovalsOut(required=False)
 
-    def get_remaining(self, mandate: Any) -> str:
-        """What of the total is not spent."""
-        return format_minor(mandate.total_minor - mandate.spent_minor, mandate.currency)
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        """Every field; what does not exist yet is null."""
+        exists = instance.pk is not None
+        spent_minor = instance.spent_minor if exists else 0
+        left_minor = instance.total_minor - spent_minor
+        shown = {
+            "id": instance.pk,
+            "sender_id": instance.sender_id,
+            "beneficiary_id": instance.beneficiary_id,
+            "total_amount": format_minor(instance.total_minor, instance.currency),
+            "currency": instance.currency,
+            "allowed_category_id": instance.allowed_category_id,
+            "allowed_merchant_id": instance.allowed_merchant_id,
+            "escrow_id": instance.escrow_id,
+            "max_per_hour": instance.max_per_hour,
+            "expires_at": instance.expires_at,
+            "status": instance.status if exists else None,
+            "spent": format_minor(spent_minor, instance.currency) if exists else None,
+            "remaining": format_minor(left_minor, instance.currency) if exists else None,
+            "created_at": instance.created_at if exists else None,
+            "updated_at": instance.updated_at if exists else None,
+        }
+        return with_extras(shown, self.context, instance.currency)
 
 
 class CleanedUpOut(serializers.Serializer[Any]):
@@ -111,13 +138,6 @@ class ReceiptIn(StrictSerializer):
     """The upload that shows what was bought."""
 
     upload_id = IdField()
-
-
-class ApprovalsOut(serializers.Serializer[Any]):
-    """How many people have approved, and how many must."""
-
-    given = serializers.IntegerField()
-    needed = serializers.IntegerField()
 
 
 class PurchaseOut(serializers.Serializer[Purchase]):

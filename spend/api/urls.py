@@ -39,7 +39,7 @@ urlpatterns = [
     ),
     path(
         "spend/allowed/<int:payee_id>",
-        PayeeViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
+        PayeeViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
         name="payee-detail",
     ),
     path(

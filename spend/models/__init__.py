@@ -3,7 +3,7 @@
 from spend.models.catalogue import Category, Merchant
 from spend.models.mandate import Mandate, MandateStatus
 from spend.models.payee import AllowedPayee, Spending
-from spend.models.purchase import Purchase, PurchaseStatus
+from spend.models.purchase import SPENT, Purchase, PurchaseStatus
 from spend.models.transfer import (
     AllowedRecipient,
     Basis,
@@ -15,6 +15,7 @@ from spend.models.transfer import (
 from spend.models.usage import AllowedUsage
 
 __all__ = [
+    "SPENT",
     "AllowedPayee",
     "AllowedRecipient",
     "AllowedUsage",

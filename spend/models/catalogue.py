@@ -5,12 +5,16 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 
 class Category(models.Model):
-    """A kind of goods. A category that is not active permits nothing."""
+    """A kind of goods. A category that is not active permits nothing.
 
-    code = models.CharField(max_length=64, unique=True)
+    code: unique whatever its capitals, because people would take two such for one.
+    """
+
+    code = models.CharField(max_length=64)
     label = models.CharField(max_length=255)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField()
@@ -20,6 +24,7 @@ class Category(models.Model):
         verbose_name_plural = "categories"
         constraints: ClassVar = [
             models.CheckConstraint(name="category_has_code", condition=~Q(code="")),
+            models.UniqueConstraint(Lower("code"), name="category_code_once"),
         ]
 
     def __str__(self) -> str:
@@ -36,8 +41,8 @@ class Merchant(models.Model):
 
     category: what they sell; every purchase from them is one of it.
     is_certified: anybody may buy from them who has a mandate, without a permission of their own.
-    payee: the user who is paid, where the merchant is one. Without one the merchant has an account
-    of its own, or is known to the PSP by `party`.
+    payee: the user who is paid, where the merchant is one, from `payee_from` on. Without one the
+    merchant has an account of its own, or is known to the PSP by `party`.
     """
 
     name = models.CharField(max_length=255, unique=True)
@@ -52,6 +57,7 @@ class Merchant(models.Model):
         null=True,
         related_name="merchants",
     )
+    payee_from = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 

@@ -14,7 +14,8 @@ from spend.models.catalogue import Category, Merchant
 
 
 class MandateStatus(StrEnum):
-    """CONSUMED: the whole budget is spent. A refund makes such a mandate ACTIVE again."""
+    """CONSUMED: the whole budget is spent. A refund makes such a mandate ACTIVE again, unless it
+    was revoked meanwhile."""
 
     ACTIVE = "ACTIVE"
     CONSUMED = "CONSUMED"
@@ -36,7 +37,7 @@ class Mandate(models.Model):
         MandateStatus.ACTIVE: frozenset(
             {MandateStatus.CONSUMED, MandateStatus.EXPIRED, MandateStatus.REVOKED}
         ),
-        MandateStatus.CONSUMED: frozenset({MandateStatus.ACTIVE}),
+        MandateStatus.CONSUMED: frozenset({MandateStatus.ACTIVE, MandateStatus.REVOKED}),
         MandateStatus.EXPIRED: frozenset(),
         MandateStatus.REVOKED: frozenset(),
     }

@@ -10,8 +10,9 @@ from django.db.models import Q
 class AllowedPayee(models.Model):
     """Somebody who may be paid from one escrow, within limits of their own.
 
-    payee_ref: what the client system calls them. payee: the user who is paid, where it is one;
-    else they have an account of their own, or are known to the PSP by `reference`.
+    payee_ref: what the client system calls them. payee: the user who is paid, where it is one,
+    from `payee_from` on; else they have an account of their own, or are known to the PSP by
+    `reference`.
     daily_limit_minor: per UTC day. total_limit_minor: for ever. Null: none. currency: the escrow's.
     """
 
@@ -26,6 +27,7 @@ class AllowedPayee(models.Model):
         null=True,
         related_name="allowed_payees",
     )
+    payee_from = models.DateTimeField(null=True)
     currency = models.CharField(max_length=3)
     daily_limit_minor = models.BigIntegerField(null=True)
     total_limit_minor = models.BigIntegerField(null=True)

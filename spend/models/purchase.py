@@ -16,11 +16,15 @@ from spend.models.mandate import Mandate
 
 class PurchaseStatus(StrEnum):
     """REFUND_PENDING: the sender says that the merchant gives the money back, which support has
-    not seen yet. The budget is returned from then on, the money with REFUNDED."""
+    not seen yet. Money and budget return together, with REFUNDED."""
 
     COMPLETED = "COMPLETED"
     REFUND_PENDING = "REFUND_PENDING"
     REFUNDED = "REFUNDED"
+
+
+# The purchases whose sum is what was spent under a mandate.
+SPENT = frozenset({PurchaseStatus.COMPLETED, PurchaseStatus.REFUND_PENDING})
 
 
 class Purchase(models.Model):

@@ -1,33 +1,26 @@
 """Categories and merchants, kept by support."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from audit.actions import Action
 from audit.services import entries
-from audit.services.alerts import AlertType, Severity, raise_alert
-from kobatela.accounts.selectors import require_active_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import DomainError
-from payments.services.party_accounts import set_account_of_party
 from spend import selectors
 from spend.errors import CategoryExists, MerchantExists
 from spend.models import Category, Merchant
+from spend.services.destinations import (
+    Destination,
+    alert_changed,
+    keep_account,
+    payable_from,
+    user_of,
+)
 from spend.services.independence import require_no_stake
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
-    """Where a merchant or a payee is paid: a user, or an account (`kind`, `fields`, `holder`)."""
-
-    user_id: int | None = None
-    kind: str = ""
-    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
-    holder: str = ""
 
 
 @transaction.atomic(savepoint=False)
@@ -68,7 +61,7 @@ def create_merchant(
         name=name, category=category, is_certified=is_certified, created_at=now, updated_at=now
     )
     if destination is not None:
-        merchant.payee_id = _payee_of(caller, destination)
+        _pay_to(merchant, caller, destination)
     _insert(merchant, MerchantExists)
     _tell(
         merchant.reference,
@@ -78,7 +71,7 @@ def create_merchant(
         is_certified=is_certified,
         payee_id=merchant.payee_id,
     )
-    _keep_account(caller, merchant, destination)
+    keep_account(caller=caller, row=merchant, destination=destination, holder=name)
     return merchant
 
 
@@ -99,29 +92,29 @@ def update_merchant(
     if changes.get("category_id") is not None:
         selectors.get_category(changes["category_id"])
     if destination is not None:
-        changes = {**changes, "payee_id": _payee_of(caller, destination)}
+        user_id = user_of(destination)
+        require_no_stake(caller, user_id)
+        changes = {**changes, "payee_id": user_id}
     changed = _apply(merchant, changes)
+    if "payee_id" in changed:
+        merchant.payee_from = payable_from(merchant.payee_id)
     if changed:
         try:
             with transaction.atomic():
-                merchant.save(update_fields=[*changed, "updated_at"])
+                merchant.save(update_fields=[*changed, "payee_from", "updated_at"])
         except IntegrityError as error:
             raise MerchantExists from error
         _tell(merchant.reference, Action.MERCHANT_UPDATED, caller, **_told(merchant, changed))
     if "payee_id" in changed:
-        _alert_payee(merchant)
-    _keep_account(caller, merchant, destination)
+        alert_changed(merchant, caller)
+    keep_account(caller=caller, row=merchant, destination=destination, holder=merchant.name)
     return merchant
 
 
-def _alert_payee(merchant: Merchant) -> None:
-    raise_alert(
-        type=AlertType.DESTINATION_CHANGED,
-        severity=Severity.WARNING,
-        subject=merchant.reference,
-        message="A merchant is paid to somebody else from now on.",
-        payload={"payee_id": merchant.payee_id},
-    )
+def _pay_to(merchant: Merchant, caller: Caller, destination: Destination) -> None:
+    merchant.payee_id = user_of(destination)
+    merchant.payee_from = payable_from(merchant.payee_id)
+    require_no_stake(caller, merchant.payee_id)
 
 
 def _insert(row: Category | Merchant, error: type[DomainError]) -> None:
@@ -131,25 +124,6 @@ def _insert(row: Category | Merchant, error: type[DomainError]) -> None:
             row.save(force_insert=True)
     except IntegrityError as broken:
         raise error from broken
-
-
-def _payee_of(caller: Caller, destination: Destination) -> int | None:
-    if destination.user_id is None:
-        return None
-    user = require_active_user(destination.user_id, field="destination.user_id")
-    require_no_stake(caller, user.pk)
-    return user.pk
-
-
-def _keep_account(caller: Caller, merchant: Merchant, destination: Destination | None) -> None:
-    if destination is not None and destination.kind:
-        set_account_of_party(
-            caller=caller,
-            party=merchant.reference,
-            kind=destination.kind,
-            fields=destination.fields,
-            holder=destination.holder or merchant.name,
-        )
 
 
 def _apply(row: Category | Merchant, changes: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from audit.services.jobs import Heartbeat
 from escrow import selectors as escrow_selectors
 from escrow.errors import EscrowNotFound
 from kobatela.accounts.selectors import party_or_refuse, require_active_user
+from kobatela.accounts.services.approvals import ApprovalState, require_approval
 from kobatela.accounts.visible import visible_to
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
@@ -27,6 +28,7 @@ from spend.models import Mandate, MandateStatus
 from spend.services.independence import require_no_stake
 
 BY_JOB = "system:mandates"
+COMMAND = "mandate"
 _AT_ONCE = 500
 
 
@@ -44,22 +46,33 @@ class MandateTerms:
     max_per_hour: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MandateResult:
+    """The mandate with `spent_minor`. With `approvals` it was not given yet."""
+
+    mandate: Mandate
+    approvals: ApprovalState | None = None
+
+
 @transaction.atomic(savepoint=False)
-def create_mandate(*, caller: Caller, terms: MandateTerms) -> Mandate:
+def create_mandate(*, caller: Caller, terms: MandateTerms) -> MandateResult:
     """Let the beneficiary spend. The sender is one whom the caller acts for.
 
     A mandate between the same two in the same currency that has run out does not stand in the
-    way; one that is in force does. Raises ValidationFailed for unknown people, CategoryNotFound,
-    MerchantNotFound, EscrowNotFound (also for one that is not the sender's), CurrencyMismatch,
-    EscrowNotActive, MandateExpiresInPast and ActiveMandateExists.
+    way; one that is in force does. Where an admin gives it in the sender's name and it lets money
+    of an escrow go, above a figure two people must ask for the same.
+
+    Raises ValidationFailed for unknown people, CategoryNotFound, MerchantNotFound, EscrowNotFound
+    (also for one that is not the sender's), CurrencyMismatch, EscrowNotActive,
+    MandateExpiresInPast and ActiveMandateExists.
     """
     party_or_refuse(caller, terms.sender_id, "sender_id")
     require_active_user(terms.beneficiary_id, field="beneficiary_id")
     require_no_stake(caller, terms.sender_id, terms.beneficiary_id)
     if terms.allowed_category_id is not None:
-        selectors.get_category(terms.allowed_category_id)
+        selectors.get_category(terms.allowed_category_id, field="allowed_category_id")
     if terms.allowed_merchant_id is not None:
-        selectors.get_merchant(terms.allowed_merchant_id)
+        selectors.get_merchant(terms.allowed_merchant_id, field="allowed_merchant_id")
     now = clock.now()
     if terms.expires_at <= now:
         message = "The mandate would have expired already."
@@ -68,7 +81,11 @@ def create_mandate(*, caller: Caller, terms: MandateTerms) -> Mandate:
     if terms.escrow_id is not None:
         _check_escrow(terms, terms.escrow_id)
     _make_way(terms, now)
-    mandate = _insert(_row(terms, caller, now))
+    row = _row(terms, caller, now)
+    missing = _missing_approval(caller, terms)
+    if missing is not None:
+        return MandateResult(row, missing)
+    mandate = _insert(row)
     _tell(
         mandate,
         Action.MANDATE_CREATED,
@@ -81,15 +98,36 @@ def create_mandate(*, caller: Caller, terms: MandateTerms) -> Mandate:
         allowed_merchant_id=mandate.allowed_merchant_id,
         expires_at=mandate.expires_at.isoformat(),
     )
-    return selectors.with_spent(mandate)
+    return MandateResult(selectors.with_spent(mandate))
+
+
+def _missing_approval(caller: Caller, terms: MandateTerms) -> ApprovalState | None:
+    """Four eyes on money that an admin lets go in a party's name: its purchases ask nobody."""
+    if caller.on_behalf_of is None or terms.escrow_id is None:
+        return None
+    state = require_approval(
+        caller=caller,
+        command=COMMAND,
+        subject=f"escrow:{terms.escrow_id}",
+        escrow_id=terms.escrow_id,
+        money=terms.total,
+        figures={
+            "beneficiary_id": terms.beneficiary_id,
+            "allowed_category_id": terms.allowed_category_id,
+            "allowed_merchant_id": terms.allowed_merchant_id,
+            "max_per_hour": terms.max_per_hour,
+            "expires_at": terms.expires_at.isoformat(),
+        },
+    )
+    return None if state.granted else state
 
 
 @transaction.atomic(savepoint=False)
 def revoke_mandate(*, caller: Caller, mandate_id: int) -> Mandate:
     """End a mandate at once; what was bought under it stays bought. Again: no change.
 
-    Raises MandateNotFound, SpendRoleForbidden for the beneficiary, and InvalidState for one that
-    is spent or has run out.
+    One that is spent can be revoked too: then no refund brings it back. Raises MandateNotFound,
+    SpendRoleForbidden for the beneficiary, and InvalidState for one that has run out.
     """
     seen = selectors.get_mandate(caller, mandate_id)
     if not (caller.is_staff or caller.may_act_for(seen.sender_id)):
@@ -157,9 +195,10 @@ def move(
 
 
 def _check_escrow(terms: MandateTerms, escrow_id: int) -> None:
+    """Lock the escrow, which must be the sender's. A foreign one is never waited for."""
+    if escrow_selectors.client_of(escrow_id) != terms.sender_id:
+        raise EscrowNotFound(field="escrow_id")
     escrow = escrow_selectors.lock_escrow(escrow_id)
-    if escrow.client_id != terms.sender_id:
-        raise EscrowNotFound
     if escrow.currency != terms.total.currency:
         raise CurrencyMismatch
     if escrow.status not in escrow_selectors.OPEN_STATUSES:

@@ -13,11 +13,16 @@ from kobatela.accounts.selectors import require_active_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import ValidationFailed
-from payments.services.party_accounts import set_account_of_party
 from spend import selectors
 from spend.errors import EscrowNotActive, PayeeAlreadyAllowed
 from spend.models import AllowedPayee, AllowedUsage
-from spend.services.catalogue import Destination
+from spend.services.destinations import (
+    Destination,
+    alert_changed,
+    keep_account,
+    payable_from,
+    user_of,
+)
 from spend.services.independence import require_no_stake
 
 
@@ -84,7 +89,7 @@ def allow_payee(
     Raises EscrowNotFound, EscrowNotActive, PayeeAlreadyAllowed, OwnSpendForbidden and
     ValidationFailed, which names the field.
     """
-    escrow_selectors.get_escrow(caller, escrow_id)
+    escrow_selectors.get_escrow(caller, escrow_id, field="escrow_id")
     escrow = escrow_selectors.lock_escrow(escrow_id)
     daily_minor = daily_limit_in(escrow.currency) if daily_limit_in else None
     total_minor = total_limit_in(escrow.currency) if total_limit_in else None
@@ -101,6 +106,7 @@ def allow_payee(
         payee_ref=payee_ref,
         label=label,
         payee_id=payee_id,
+        payee_from=payable_from(payee_id),
         currency=escrow.currency,
         daily_limit_minor=daily_minor,
         total_limit_minor=total_minor,
@@ -109,14 +115,41 @@ def allow_payee(
         updated_at=now,
     )
     _tell_payee(payee, Action.PAYEE_ALLOWED, caller, daily=daily_minor, total=total_minor)
-    if destination is not None and destination.kind:
-        set_account_of_party(
-            caller=caller,
-            party=payee.reference,
-            kind=destination.kind,
-            fields=destination.fields,
-            holder=destination.holder or label,
-        )
+    keep_account(caller=caller, row=payee, destination=destination, holder=label)
+    return payee
+
+
+@transaction.atomic(savepoint=False)
+def update_payee(
+    *,
+    caller: Caller,
+    payee_id: int,
+    label: str | None = None,
+    destination: Destination | None = None,
+) -> AllowedPayee:
+    """Call a payee something else, or pay them elsewhere; their limits go on.
+
+    What waits for an account of theirs goes to the new one. What a user was owed stays that
+    user's; who wants it back takes it back. Raises PayeeNotFound, OwnSpendForbidden and
+    ValidationFailed.
+    """
+    seen = selectors.get_payee(caller, payee_id)
+    escrow = escrow_selectors.lock_escrow(seen.escrow_id)
+    payee = selectors.lock_payee(payee_id)
+    former_id = payee.payee_id
+    if destination is not None:
+        payee.payee_id = _payee_of(destination, escrow.client_id)
+    require_no_stake(caller, escrow.client_id, escrow.provider_id, former_id, payee.payee_id)
+    is_other = payee.payee_id != former_id
+    if is_other:
+        payee.payee_from = payable_from(payee.payee_id)
+    payee.label = label or payee.label
+    payee.updated_at = clock.now()
+    payee.save(update_fields=["label", "payee", "payee_from", "updated_at"])
+    _tell_payee(payee, Action.PAYEE_UPDATED, caller)
+    if is_other:
+        alert_changed(payee, caller)
+    keep_account(caller=caller, row=payee, destination=destination, holder=payee.label)
     return payee
 
 
@@ -133,14 +166,11 @@ def take_back_payee(*, caller: Caller, payee_id: int) -> AllowedPayee:
 
 
 def _payee_of(destination: Destination | None, client_id: int) -> int | None:
-    if destination is None or destination.user_id is None:
-        return None
-    field = "destination.user_id"
-    user = require_active_user(destination.user_id, field=field)
-    if user.pk == client_id:
+    user_id = user_of(destination)
+    if user_id == client_id:
         message = "The sender's own money goes back to them by a refund."
-        raise ValidationFailed.of(field, "same_as_client", message)
-    return user.pk
+        raise ValidationFailed.of("destination.user_id", "same_as_client", message)
+    return user_id
 
 
 def _tell_usage(usage: AllowedUsage, action: Action, caller: Caller) -> None:

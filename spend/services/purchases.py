@@ -10,17 +10,18 @@ from audit.services import entries
 from escrow import selectors as escrow_selectors
 from escrow.services import spends
 from escrow.services.journal import Acting
+from kobatela.accounts.errors import PartyUnknown
 from kobatela.accounts.selectors import party_or_refuse, require_active_user
 from kobatela.accounts.services.approvals import ApprovalState, require_approval
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
-from kobatela.kernel.errors import ValidationFailed
 from kobatela.kernel.money import Money
 from spend import rules, selectors
 from spend.errors import CategoryMismatch
 from spend.models import Mandate, MandateStatus, Merchant, Purchase
 from spend.rules import Ask, Limit
 from spend.services import denials
+from spend.services.destinations import recipient_of
 from spend.services.independence import require_no_stake
 from spend.services.mandates import move
 
@@ -104,7 +105,7 @@ def _check_people(caller: Caller, order: PurchaseOrder) -> None:
     sides = {"sender_id": order.sender_id, "beneficiary_id": order.beneficiary_id}
     own = next((name for name, side in sides.items() if caller.may_act_for(side)), None)
     if own is None:
-        raise ValidationFailed.of("sender_id", "unknown", "There is no such active user.")
+        raise PartyUnknown("sender_id", order.sender_id)
     if sides[own] != caller.party_id:
         party_or_refuse(caller, sides[own], own)
     for name, side in sides.items():
@@ -162,6 +163,7 @@ def _ask(scene: _Scene) -> Ask:
             is_certified=merchant.is_certified,
             is_permitted=merchant.is_certified
             or selectors.is_permitted(order.beneficiary_id, merchant),
+            is_payable=selectors.is_payable(merchant),
         ),
         mandate=facts,
         purse=purse_facts(purse) if purse is not None else None,
@@ -200,11 +202,10 @@ def _buy(scene: _Scene, mandate: Mandate) -> Purchase:
     if scene.purse is not None:
         # Its payment names the purchase, and the row of the purchase its payment.
         purchase.pk = selectors.next_purchase_id()
-        merchant = scene.merchant
         payment = spends.pay_from(
             scene.purse,
             kind="purchase",
-            recipient=spends.Recipient(merchant.reference, merchant.payee_id),
+            recipient=recipient_of(scene.merchant),
             amount_minor=purchase.amount_minor,
             origin=purchase.reference,
             by=Acting.of(scene.caller),

@@ -29,8 +29,8 @@ def refund_purchase(*, caller: Caller, purchase_id: int, note: str = "") -> Purc
     the sender once the escrow has ended.
 
     What was not paid yet is simply not paid. What the merchant has received is back only when
-    support says so: until then the sender's word returns the budget and no money
-    (REFUND_PENDING). Staff must say why, and above a figure two people must.
+    support says so: until then the sender's word returns neither (REFUND_PENDING). Staff must say
+    why, and above a figure two people must.
 
     Raises PurchaseNotFound, SpendRoleForbidden, OwnSpendForbidden, PurchaseAlreadyRefunded,
     InvalidState while the escrow is disputed, PaymentInTransit and ValidationFailed.
@@ -59,7 +59,6 @@ def refund_purchase(*, caller: Caller, purchase_id: int, note: str = "") -> Purc
             )
         except PaymentNotGivenBack:
             _ask_back(caller, purchase, note)
-            restore(mandate, caller.actor)
             return PurchaseResult(purchase)
     _finish(caller, purchase, note)
     restore(mandate, caller.actor)

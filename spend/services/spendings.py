@@ -21,6 +21,7 @@ from spend.errors import SpendRoleForbidden
 from spend.models import AllowedPayee, Spending
 from spend.rules import Ask, Limit
 from spend.services import denials
+from spend.services.destinations import recipient_of
 from spend.services.independence import require_no_stake
 from spend.services.purchases import purse_facts
 
@@ -99,7 +100,7 @@ def _lock(caller: Caller, escrow_id: int) -> Any:
             subject=caller.actor,
             body={"code": EscrowNotFound.code, "rule": "escrow", "escrow_id": escrow_id},
         )
-        raise
+        raise EscrowNotFound(field="escrow_id") from None
     if caller.is_staff or not caller.may_act_for(escrow.client_id):
         raise SpendRoleForbidden
     return escrow
@@ -138,7 +139,7 @@ def _pay(
     payment = spends.pay_from(
         purse,
         kind="spend",
-        recipient=spends.Recipient(payee.reference, payee.payee_id),
+        recipient=recipient_of(payee),
         amount_minor=money.amount_minor,
         origin=spending.reference,
         by=Acting.of(caller),

@@ -24,7 +24,7 @@ def assert_in_order() -> None:
 
 def spent_under(mandate: Mandate) -> int:
     """The purchases of a mandate that were not given back."""
-    counted = Purchase.objects.filter(mandate=mandate, status=PurchaseStatus.COMPLETED)
+    counted = Purchase.objects.filter(mandate=mandate).exclude(status=PurchaseStatus.REFUNDED)
     return counted.aggregate(sum=Sum("amount_minor"))["sum"] or 0
 
 

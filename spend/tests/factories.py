@@ -69,9 +69,10 @@ def make_mandate(
         "expires_at": clock.now() + timedelta(days=30),
         "escrow_id": escrow.pk if escrow else None,
     }
-    return mandates.create_mandate(
+    done = mandates.create_mandate(
         caller=make_caller(Scope.SENDER, sender), terms=MandateTerms(**(terms | overrides))
     )
+    return done.mandate
 
 
 def order_under(

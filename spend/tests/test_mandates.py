@@ -1,5 +1,6 @@
 """Mandates: given, revoked, run out."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -152,6 +153,42 @@ def test_only_the_sender_and_staff_revoke() -> None:
     revoke_mandate(caller=as_sender(mandate), mandate_id=mandate.pk)
     assert status_of(mandate) == "REVOKED"
     assert AuditEntry.objects.filter(action="mandate.revoked").count() == 1
+
+
+def test_a_spent_mandate_that_is_revoked_is_not_brought_back_by_a_refund() -> None:
+    mandate = make_mandate(total_minor=1_000)
+    purchase = buy(mandate, 1_000)
+    revoke_mandate(caller=as_sender(mandate), mandate_id=mandate.pk)
+    refund_purchase(caller=as_sender(mandate), purchase_id=purchase.pk)
+    assert status_of(mandate) == "REVOKED"
+
+
+def test_an_admin_lets_money_go_in_a_senders_name_with_a_second_person() -> None:
+    escrow = make_escrow(amount_total_minor=3_000_000)
+    terms = MandateTerms(
+        sender_id=escrow.client_id,
+        beneficiary_id=make_user().pk,
+        total=Money(2_000_000, "EUR"),
+        expires_at=clock.now() + timedelta(days=1),
+        escrow_id=escrow.pk,
+    )
+    first, second = (
+        make_caller(Scope.ADMIN, make_user(), on_behalf_of=escrow.client_id) for _ in range(2)
+    )
+    for _ in range(2):
+        waits = create_mandate(caller=first, terms=terms)
+        assert waits.approvals is not None
+        assert (waits.approvals.given, waits.approvals.needed) == (1, 2)
+    # Other figures are another request, and count as one.
+    other = create_mandate(caller=second, terms=replace(terms, max_per_hour=1))
+    assert other.approvals is not None
+    assert not Mandate.objects.exists()
+    create_mandate(caller=first, terms=replace(terms, max_per_hour=1))
+    mandate = Mandate.objects.get()
+    assert (mandate.total_minor, mandate.max_per_hour, mandate.status) == (2_000_000, 1, "ACTIVE")
+    # Without an escrow no money goes, and one person is enough.
+    alone = replace(terms, escrow_id=None, beneficiary_id=make_user().pk)
+    assert create_mandate(caller=first, terms=alone).approvals is None
 
 
 def test_a_refund_restores_a_spent_mandate_unless_another_took_its_place() -> None:

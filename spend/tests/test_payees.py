@@ -31,7 +31,7 @@ from spend.errors import (
     TotalLimitReached,
 )
 from spend.models import AllowedPayee, Spending
-from spend.services.catalogue import Destination
+from spend.services.destinations import Destination
 from spend.services.permissions import allow_payee, take_back_payee
 from spend.tests.books import assert_in_order
 from spend.tests.factories import make_payee, pay
@@ -103,9 +103,17 @@ def test_a_payee_named_again_goes_on_where_the_first_stood() -> None:
     with refused(PayeeNotAllowed):
         pay(payee, 100)
     again = make_payee(payee.escrow, payee_ref=payee.payee_ref, total=2_000)
-    with refused(TotalLimitReached):
+    with refused(TotalLimitReached) as refusal:
         pay(again, 501)
+    assert details_of(refusal)["limits"]["total"] == {
+        "limit": "20.00",
+        "used": "15.00",
+        "left": "5.00",
+    }
     pay(again, 500)
+    paid = Spending.objects.order_by("pk").values_list("payee_id", "amount_minor")
+    assert list(paid) == [(payee.pk, 1_500), (again.pk, 500)]
+    assert_in_order()
 
 
 def test_one_reference_has_one_payee_in_an_escrow() -> None:

@@ -60,6 +60,16 @@ def test_what_no_rule_forbids_is_allowed() -> None:
             "MERCHANT_INACTIVE",
         ),
         (
+            replace(PURCHASE, merchant=replace(MERCHANT, is_payable=False)),
+            "payee_active",
+            "PAYEE_INACTIVE",
+        ),
+        (
+            replace(PAYMENT, payee=replace(PAYEE, is_payable=False)),
+            "payee_active",
+            "PAYEE_INACTIVE",
+        ),
+        (
             replace(PURCHASE, mandate=replace(MANDATE, merchant_id=9)),
             "mandate_merchant",
             "MANDATE_MERCHANT_FORBIDDEN",
@@ -143,7 +153,7 @@ def test_the_first_refusal_wins_in_one_order() -> None:
         amount_minor=100_000,
         currency="EUR",
         at=AT,
-        merchant=replace(MERCHANT, is_active=False, is_permitted=False),
+        merchant=replace(MERCHANT, is_active=False, is_permitted=False, is_payable=False),
         mandate=replace(
             MANDATE,
             expires_at=AT,
@@ -160,6 +170,7 @@ def test_the_first_refusal_wins_in_one_order() -> None:
         ),
         "escrow_state": lambda ask: replace(ask, purse=PURSE),
         "merchant_active": lambda ask: replace(ask, merchant=replace(ask.merchant, is_active=True)),
+        "payee_active": lambda ask: replace(ask, merchant=replace(ask.merchant, is_payable=True)),
         "mandate_merchant": lambda ask: replace(ask, mandate=replace(ask.mandate, merchant_id=1)),
         "mandate_category": lambda ask: replace(ask, mandate=replace(ask.mandate, category_id=2)),
         "usage": lambda ask: replace(ask, merchant=replace(ask.merchant, is_permitted=True)),

@@ -13,6 +13,7 @@ MANDATE_MOVES = {
     (M.ACTIVE, M.EXPIRED),
     (M.ACTIVE, M.REVOKED),
     (M.CONSUMED, M.ACTIVE),
+    (M.CONSUMED, M.REVOKED),
 }
 P = PurchaseStatus
 PURCHASE_MOVES = {
