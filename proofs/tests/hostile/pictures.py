@@ -11,11 +11,10 @@ from PIL import Image
 
 from proofs.tests.hostile.base import Hostile, document, invoices, pictures, saved
 
-HTML = b"<html><body><script>document.title='HACKED';window.hacked=1</script></body></html>"
-SVG = (
-    b'<svg xmlns="http://www.w3.org/2000/svg" onload="document.title=\'HACKED\'">'
-    b"<script>document.title='HACKED'</script></svg>"
-)
+# Whatever runs says so in the page's title and asks a server that is not ours.
+_RUNS = b"document.title='HACKED';new Image().src='http://127.0.0.1:1/leak';alert(1)"
+HTML = b"<html><body><script>%s</script></body></html>" % _RUNS
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>%s</script></svg>' % _RUNS
 # The harmless text that every virus scanner knows, in two parts so that none finds it here.
 EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-" + b"STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 

@@ -1,0 +1,1 @@
+"""What only a real browser can show; skipped, and said so, where there is none."""
