@@ -130,6 +130,7 @@ class Action(StrEnum):
     PROJECT_CREATED = "project.created"
     PROJECT_CLOSED = "project.closed"
     PROJECT_MANAGER_ADDED = "project.manager_added"
+    PROJECT_MANAGER_REMOVED = "project.manager_removed"
     PROJECT_ESCROW_ATTACHED = "project.escrow_attached"
     PROJECT_READ = "project.read"
     PROJECT_REPORTED = "project.reported"

@@ -1,8 +1,9 @@
 """Public-sector projects in the console: their managers, their escrows, their sums."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
@@ -12,7 +13,7 @@ from django.utils.safestring import SafeString
 from escrow import projects
 from escrow.admin.commands import caller_of
 from escrow.models import EscrowGrant, Project, ProjectStatus
-from escrow.services.projects import close_project
+from escrow.services.projects import close_project, remove_manager
 from kobatela.kernel.admin import ADMIN_GROUP, Command, ConsoleAdmin
 from kobatela.kernel.money import format_minor
 
@@ -22,6 +23,17 @@ _SHOWN_ESCROWS = 200
 def _close(request: HttpRequest, project: Project, _data: Any) -> str:
     close_project(actor=caller_of(request).actor, project_id=project.pk)
     return "The project is closed: it takes no more escrows."
+
+
+class ManagerForm(forms.Form):
+    """Which of the managers."""
+
+    user_id = forms.IntegerField(label="Number of the user", min_value=1)
+
+
+def _remove_manager(request: HttpRequest, project: Project, data: Mapping[str, Any]) -> str:
+    remove_manager(actor=caller_of(request).actor, project_id=project.pk, user_id=data["user_id"])
+    return "This user does not manage the project any more."
 
 
 @admin.register(Project)
@@ -36,6 +48,15 @@ class ProjectAdmin(ConsoleAdmin):
     ordering = ("-id",)
     readonly_fields = ("who_manages", "sums", "escrows")
     commands: ClassVar[Sequence[Command]] = (
+        Command(
+            "remove_manager",
+            "Remove a manager",
+            _remove_manager,
+            form_class=ManagerForm,
+            help_text="They see the project no more. What they did in it stays.",
+            danger=True,
+            roles=frozenset({ADMIN_GROUP}),
+        ),
         Command(
             "close",
             "Close",
@@ -55,11 +76,12 @@ class ProjectAdmin(ConsoleAdmin):
         found = project.managers.select_related("user").order_by("pk")
         return format_html_join(
             ", ",
-            '<a href="{}">{}</a> ({}{})',
+            '<a href="{}">{}</a> (#{}, {}{})',
             (
                 (
                     reverse("admin:accounts_user_change", args=[manager.user_id]),
                     manager.user.username,
+                    manager.user_id,
                     manager.role,
                     ", primary" if manager.is_primary else "",
                 )

@@ -7,7 +7,15 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from escrow import projects
-from escrow.models import Domain, Escrow, EscrowGrant, EscrowStatus, Project, ProjectStatus
+from escrow.models import (
+    Domain,
+    Escrow,
+    EscrowGrant,
+    EscrowStatus,
+    ManagerRole,
+    Project,
+    ProjectStatus,
+)
 from escrow.projects import CurrencyTotal, ProjectFigures
 from kobatela.kernel.money import format_minor
 from kobatela.rest.fields import (
@@ -72,7 +80,9 @@ class ManagerIn(StrictSerializer):
     """A user who shall manage a project too."""
 
     user_id = IdField()
-    role = serializers.CharField(max_length=30, required=False, default="project_manager")
+    role = serializers.ChoiceField(
+        choices=list(ManagerRole), required=False, default=ManagerRole.PROJECT_MANAGER
+    )
     is_primary = serializers.BooleanField(required=False, default=False)
 
 

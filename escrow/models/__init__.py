@@ -6,6 +6,7 @@ from escrow.models.milestone import Milestone, MilestoneStatus, ProofKind, Valid
 from escrow.models.note import Note
 from escrow.models.project import (
     EscrowGrant,
+    ManagerRole,
     Project,
     ProjectEscrow,
     ProjectManager,
@@ -20,6 +21,7 @@ __all__ = [
     "EscrowGrant",
     "EscrowStatus",
     "KeyExposure",
+    "ManagerRole",
     "Milestone",
     "MilestoneStatus",
     "Note",

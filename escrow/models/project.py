@@ -20,6 +20,15 @@ class ProjectStatus(StrEnum):
     CLOSED = "closed"
 
 
+class ManagerRole(StrEnum):
+    """What a manager does in a project, for people to read. Every one of them may do the same."""
+
+    PROJECT_MANAGER = "project_manager"
+    FINANCE = "finance"
+    FIELD = "field"
+    AUDITOR = "auditor"
+
+
 class Project(models.Model):
     """What public or aid money is spent on. It holds no money: its escrows do."""
 
@@ -68,19 +77,23 @@ class Project(models.Model):
 
 
 class ProjectManager(models.Model):
-    """Who sees a project and may add to it. `role` is a word for people; it grants nothing."""
+    """Who sees a project and may add to it. `role` is for people; it grants nothing."""
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="managers")
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="managed_projects"
     )
-    role = models.CharField(max_length=30)
+    role = models.CharField(max_length=30, choices=choices(ManagerRole))
     is_primary = models.BooleanField(default=False)
     created_at = models.DateTimeField()
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["project", "user"], name="escrow_project_manager_once"),
+            models.CheckConstraint(
+                name="escrow_project_role_known",
+                condition=Q(role__in=[role.value for role in ManagerRole]),
+            ),
             models.UniqueConstraint(
                 fields=["project"], condition=Q(is_primary=True), name="escrow_project_one_primary"
             ),

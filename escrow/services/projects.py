@@ -19,6 +19,7 @@ from escrow.models import (
     Domain,
     Escrow,
     EscrowGrant,
+    ManagerRole,
     Project,
     ProjectEscrow,
     ProjectManager,
@@ -27,9 +28,7 @@ from escrow.models import (
 from kobatela.accounts.selectors import require_active_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
-from kobatela.kernel.errors import InvalidState
-
-_FIRST_ROLE = "project_manager"
+from kobatela.kernel.errors import InvalidState, ValidationFailed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,11 @@ def create_project(*, caller: Caller, terms: ProjectTerms) -> Project:
         updated_at=now,
     )
     ProjectManager.objects.create(
-        project=project, user_id=manager_id, role=_FIRST_ROLE, is_primary=True, created_at=now
+        project=project,
+        user_id=manager_id,
+        role=ManagerRole.PROJECT_MANAGER,
+        is_primary=True,
+        created_at=now,
     )
     # A label and a city are words that somebody wrote; the trail has ids and codes only.
     body = {"country": project.country, "domain": project.domain, "manager_id": manager_id}
@@ -90,6 +93,34 @@ def add_manager(
     body = {"manager_id": user_id, "is_primary": is_primary}
     _tell(caller, Action.PROJECT_MANAGER_ADDED, project, body)
     return True
+
+
+@transaction.atomic
+def remove_manager(*, actor: str, project_id: int, user_id: int) -> None:
+    """Let a user manage the project no more. The longest-serving of the others takes the place of
+    the primary one.
+
+    Raises ValidationFailed for a user who does not manage it, and InvalidState for the last one:
+    nobody could add another.
+    """
+    project = Project.objects.select_for_update(no_key=True).get(pk=project_id)
+    managers = list(ProjectManager.objects.filter(project=project).order_by("pk"))
+    leaving = next((row for row in managers if row.user_id == user_id), None)
+    if leaving is None:
+        raise ValidationFailed.of("user_id", "unknown", "This user does not manage the project.")
+    others = [row for row in managers if row != leaving]
+    if not others:
+        raise InvalidState("A project needs a manager; add another first.")
+    leaving.delete()
+    if leaving.is_primary:
+        others[0].is_primary = True
+        others[0].save(update_fields=["is_primary"])
+    entries.record(
+        actor=actor,
+        action=Action.PROJECT_MANAGER_REMOVED,
+        subject=project.reference,
+        body={"manager_id": user_id, "was_primary": leaving.is_primary},
+    )
 
 
 @transaction.atomic

@@ -23,7 +23,7 @@ from escrow.models import (
     ProjectManager,
     ProjectStatus,
 )
-from escrow.services.projects import attach_escrow, close_project
+from escrow.services.projects import add_manager, attach_escrow, close_project
 from escrow.tests.factories import attach, make_escrow, make_project
 from escrow.tests.http import api, fields
 from kobatela.accounts.models import User
@@ -144,10 +144,12 @@ def test_a_manager_is_added_once_and_sees_the_project() -> None:
     project = make_project(first)
     path, body = f"/kct_public/projects/{project.pk}", {"user_id": second.pk, "role": "auditor"}
     added = api(Scope.SENDER, first).post(f"{path}/managers", json=body)
-    again = api(Scope.SENDER, first).post(f"{path}/managers", json=body | {"role": "other"})
+    again = api(Scope.SENDER, first).post(f"{path}/managers", json=body | {"role": "finance"})
+    unknown = api(Scope.SENDER, first).post(f"{path}/managers", json=body | {"role": "king"})
 
     assert (added.status, added.json["status"]) == (201, "added")
     assert (again.status, again.json["status"]) == (201, "exists")
+    assert set(fields(unknown)) == {"role"}
     kept = ProjectManager.objects.filter(user=second).values_list("role", "is_primary")
     assert list(kept) == [("auditor", False)]
     assert len(entries("project.manager_added")) == 1
@@ -548,3 +550,31 @@ def test_support_reads_a_project_at_the_console_and_an_admin_closes_it(
     project.refresh_from_db()
     assert project.status == "closed"
     assert len(entries("project.closed")) == 1
+
+
+@pytest.mark.console
+def test_an_admin_removes_a_manager_at_the_console_but_not_the_last_one() -> None:
+    first, second = ngo(), ngo()
+    project = make_project(first)
+    add_manager(
+        caller=make_caller(Scope.SENDER, first),
+        project_id=project.pk,
+        user_id=second.pk,
+        role="field",
+    )
+    page = reverse("admin:escrow_project_remove_manager", args=[project.pk])
+    support, admin = Client(), Client()
+    support.force_login(make_staff("support"))
+    admin.force_login(make_staff("admin"))
+    assert support.post(page, {"user_id": first.pk}).status_code == 403
+
+    for user in (first, first, second):
+        admin.post(page, {"user_id": user.pk}, follow=True)
+
+    left = ProjectManager.objects.filter(project=project).values_list("user", "is_primary")
+    assert list(left) == [(second.pk, True)]
+    assert [entry.body for entry in entries("project.manager_removed")] == [
+        f'{{"manager_id":{first.pk},"was_primary":true}}'
+    ]
+    assert api(Scope.SENDER, first).get(f"/kct_public/projects/{project.pk}").status == 404
+    assert api(Scope.SENDER, second).get(f"/kct_public/projects/{project.pk}").status == 200

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 from django.conf import settings
@@ -16,9 +16,12 @@ from django.db.migrations.recorder import MigrationRecorder
 from kobatela.rest.redis import client as redis_client
 
 DEADLINE_S = 1.5
+Found = TypeVar("Found")
 _logger = logging.getLogger(__name__)
-# A probe of something that hangs outlives its report; a few threads bound how many may hang.
-_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="health")
+# A probe of something that hangs outlives its report; a few threads bound how many may hang. Each
+# has its own: a database that hangs must not let Redis look as if it did.
+_database_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="look-database")
+_redis_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="look-redis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,32 @@ class Seen:
 
 def look(read_database: Callable[[], dict[str, Any]]) -> Seen:
     """Probe the database (with `read_database`, in a thread of its own) and Redis at once."""
-    database: Future[Any] = _threads.submit(_with_database, read_database)
-    cache: Future[Any] = _threads.submit(_read_redis)
-    wait({database, cache}, timeout=DEADLINE_S)
-    return Seen(database=_result(database), redis=_result(cache))
+    database, cache = ask_database(read_database), ask_redis(_read_redis)
+    in_time(database, cache)
+    return Seen(database=result(database), redis=result(cache))
+
+
+def ask_database(read: Callable[[], Found]) -> "Future[Found | None]":
+    """Let a thread read from the database, on a connection of its own; None when that fails."""
+    return _database_threads.submit(_with_database, read)
+
+
+def ask_redis(read: Callable[[], Found]) -> "Future[Found | None]":
+    """Let a thread read from Redis; None when that fails."""
+    return _redis_threads.submit(_with_redis, read)
+
+
+def in_time(*asked: "Future[Any]") -> None:
+    """Wait for all of them, or until the deadline."""
+    wait(asked, timeout=DEADLINE_S)
+
+
+def result(future: "Future[Found | None]") -> Found | None:
+    """What was found in time; None for what was not. Raises what the reading was refused with."""
+    if not future.done():
+        future.cancel()
+        return None
+    return future.result()
 
 
 def migrations_status() -> str:
@@ -57,7 +82,7 @@ def _known_migrations() -> frozenset[tuple[str, str]]:
     return frozenset(loader.graph.nodes)
 
 
-def _with_database(read: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+def _with_database(read: Callable[[], Found]) -> Found | None:
     try:
         return read()
     except Error:
@@ -67,20 +92,16 @@ def _with_database(read: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
         connection.close()
 
 
-def _read_redis() -> RedisFacts | None:
+def _with_redis(read: Callable[[], Found]) -> Found | None:
     try:
-        pipe = redis_client().pipeline(transaction=False)
-        for queue in settings.KOBATELA_QUEUES:
-            pipe.llen(queue)
-        depths = pipe.execute()
+        return read()
     except (redis.RedisError, OSError):
         _logger.warning("Redis does not answer", exc_info=True)
         return None
-    return RedisFacts(queue_depth=sum(depths))
 
 
-def _result(future: "Future[Any]") -> Any:
-    if not future.done():
-        future.cancel()
-        return None
-    return future.result()
+def _read_redis() -> RedisFacts:
+    pipe = redis_client().pipeline(transaction=False)
+    for queue in settings.KOBATELA_QUEUES:
+        pipe.llen(queue)
+    return RedisFacts(queue_depth=sum(pipe.execute()))

@@ -1,5 +1,6 @@
 """What the health page says."""
 
+from collections.abc import Collection
 from datetime import datetime
 from importlib import import_module
 from importlib.util import find_spec
@@ -59,9 +60,10 @@ def public_report(seen: Seen) -> dict[str, Any]:
 def staff_report(seen: Seen) -> dict[str, Any]:
     """What staff may know besides. Raises the database's errors."""
     now = clock.now()
+    late = {job.name for job in audit_selectors.late_jobs()}
     oldest = audit_selectors.waiting_events().first()
     return {
-        "jobs": {job.name: _job_facts(job, now) for job in scheduled_jobs()},
+        "jobs": {job.name: _job_facts(job, now, late) for job in scheduled_jobs()},
         "job_locks": {lock.name: _lock_facts(lock, now) for lock in _held_locks()},
         "psp_webhook_secret_fingerprints": secret_fingerprints(),
         "stripe_webhook_secret_fingerprints": secret_fingerprints(Door.STRIPE),
@@ -143,7 +145,9 @@ def _age_s(job: ScheduledJob, now: datetime) -> int | None:
     return None if run is None else int((now - run.started_at).total_seconds())
 
 
-def _job_facts(job: ScheduledJob, now: datetime) -> dict[str, Any]:
+def _job_facts(job: ScheduledJob, now: datetime, late: Collection[str]) -> dict[str, Any]:
+    """`late`: as the scheduler's own table has it, which knows when one that never began is due."""
     age_s = _age_s(job, now)
-    is_late = age_s is None or age_s > _PERIODS_UNTIL_LATE * job.every_s
+    is_overdue = age_s is not None and age_s > _PERIODS_UNTIL_LATE * job.every_s
+    is_late = is_overdue or (age_s is None and job.name in late)
     return {"every_s": job.every_s, "age_s": age_s, "late": is_late}

@@ -1,11 +1,8 @@
 """All metrics in the text that Prometheus reads."""
 
-import logging
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-import redis
-from django.db import Error
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -17,31 +14,36 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from kobatela.api.health.probes import ask_database, ask_redis, in_time, result
 from kobatela.api.metrics import facts
 from kobatela.api.metrics.facts import Sample
 from kobatela.kernel import metrics
 from kobatela.kernel.metrics import Metric, MetricKind
 from kobatela.rest import meter
 
-Found = TypeVar("Found")
-_logger = logging.getLogger(__name__)
 _COUNTED = (metrics.REQUESTS, metrics.TASKS)
 _OBSERVED = (metrics.REQUEST_SECONDS, metrics.TASK_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _FromRedis:
+    """What Redis knows: what waits in its queues, and what all processes counted."""
+
+    samples: Sequence[Sample]
+    histograms: Sequence[Family]
 
 
 class _Everything(Collector):
     """Looks at everything anew each time it is asked."""
 
     def collect(self) -> Iterable[Family]:
-        """What was counted and what can be looked up; without what does not answer now."""
-        meter.send_now()
-        samples = [
-            *_if_it_answers(lambda: list(facts.from_database())),
-            *_if_it_answers(lambda: list(facts.from_broker())),
-            *_if_it_answers(_counted),
-        ]
-        yield from _families(samples)
-        yield from _if_it_answers(lambda: [_histogram(metric) for metric in _OBSERVED])
+        """What was counted and what can be looked up; without what does not answer in time."""
+        database = ask_database(lambda: list(facts.from_database()))
+        cache = ask_redis(_from_redis)
+        in_time(database, cache)
+        counted = result(cache) or _FromRedis((), ())
+        yield from _families([*(result(database) or ()), *counted.samples])
+        yield from counted.histograms
 
 
 def exposition() -> bytes:
@@ -51,12 +53,10 @@ def exposition() -> bytes:
     return generate_latest(registry)
 
 
-def _if_it_answers(look: Callable[[], list[Found]]) -> list[Found]:
-    try:
-        return look()
-    except (Error, redis.RedisError, OSError):
-        _logger.warning("A part of the metrics does not answer", exc_info=True)
-        return []
+def _from_redis() -> _FromRedis:
+    meter.send_now()
+    samples = [*facts.from_broker(), *_counted()]
+    return _FromRedis(samples, [_histogram(metric) for metric in _OBSERVED])
 
 
 def _counted() -> list[Sample]:

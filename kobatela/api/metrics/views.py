@@ -9,8 +9,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework.request import Request
 
 from kobatela.accounts.authentication import ApiKeyAuthentication
+from kobatela.api.health.probes import ask_database, in_time, result
 from kobatela.api.metrics.exposition import exposition
-from kobatela.kernel.caller import STAFF_SCOPES
+from kobatela.kernel.caller import STAFF_SCOPES, Caller
+from kobatela.rest.errors import DatabaseUnavailable
 from kobatela.rest.scopes import check_scope
 from kobatela.rest.viewsets import KobatelaViewSet
 
@@ -25,6 +27,16 @@ class MetricsViewSet(KobatelaViewSet):
     def show(self, request: Request) -> HttpResponseBase:
         """Every metric, as Prometheus reads it."""
         if not settings.KOBATELA_METRICS_PUBLIC:
-            _, caller = ApiKeyAuthentication().authenticate(request)
-            check_scope(caller, STAFF_SCOPES, is_command=False)
+            check_scope(_caller(request), STAFF_SCOPES, is_command=False)
         return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _caller(request: Request) -> Caller:
+    """Who asks. Whoever reads metrics must not wait for a database that hangs."""
+    asked = ask_database(lambda: ApiKeyAuthentication().authenticate(request))
+    in_time(asked)
+    found = result(asked)
+    if found is None:
+        raise DatabaseUnavailable
+    _, caller = found
+    return caller

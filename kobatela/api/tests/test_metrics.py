@@ -4,7 +4,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from audit.models import JobRun
 from audit.services.alerts import AlertType, Severity, raise_alert
 from audit.services.counters import count
 from kobatela.accounts.tests.factories import make_key
+from kobatela.api.metrics import exposition, views
 from kobatela.celery import app
 from kobatela.kernel import clock, metrics
 from kobatela.kernel.caller import Scope
 from kobatela.kernel.context import request_id, working_for
+from kobatela.kernel.errors import DomainError
 from kobatela.kernel.metrics import MetricKind, all_metrics
 from kobatela.rest import meter
 from kobatela.rest.tests.client import Api
@@ -31,6 +34,22 @@ from payments.tests.factories import make_payout
 
 RULES = Path("ops/prometheus/alerts.yml")
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def looks_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page reads within the test's own transaction; threads would see nothing of it."""
+
+    def ask(read: Callable[[], Any]) -> "Future[Any]":
+        done: Future[Any] = Future()
+        try:
+            done.set_result(read())
+        except DomainError as refusal:
+            done.set_exception(refusal)
+        return done
+
+    for module in (exposition, views):
+        monkeypatch.setattr(module, "ask_database", ask)
 
 
 @pytest.fixture(autouse=True)
@@ -235,6 +254,9 @@ def test_the_thresholds_are_those_that_were_promised() -> None:
     assert rules["OcrFailing"]["expr"].endswith("> 0.10")
     assert rules["PayoutUnknown"]["expr"].endswith("> 3600")
     assert rules["JobLate"]["expr"] == "kobatela_job_age_seconds > 2 * kobatela_job_period_seconds"
+    failing = rules["RequestsFail"]["expr"]
+    # A share of what is asked, over five minutes; one failure alone wakes nobody.
+    assert ("[5m]" in failing, "> 0.01" in failing, failing.endswith(">= 3")) == (True,) * 3
     assert rules["LedgerCheckFailed"]["expr"].endswith("== 1")
     assert "for" not in rules["LedgerCheckFailed"]
 
