@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from bench import deposit, document, exif, extraction, photo, spend
+from bench import deposit, document, duplicates, exif, extraction, photo, spend
 from bench.figures import Options, Report
 
 BENCHES: Mapping[str, Callable[[Options], Report]] = {
@@ -12,4 +12,5 @@ BENCHES: Mapping[str, Callable[[Options], Report]] = {
     "document": document.run,
     "extraction": extraction.run,
     "exif": exif.run,
+    "duplicates": duplicates.run,
 }
