@@ -138,6 +138,10 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "Une page n'a pas pu être dessinée, donc pas lue.",
         "Téléchargez l'original, et regardez-le avec prudence.",
     ),
+    "HIDDEN_TEXT": (
+        "Le fichier dit quelque chose que ses pages ne montrent pas.",
+        "Fiez-vous aux pages, et demandez au fournisseur comment le document a été fait.",
+    ),
     "LOW_CONFIDENCE": (
         "Une bonne part du document était difficile à lire.",
         "Comparez chaque valeur avec la page ; un scan plus net se lit mieux.",

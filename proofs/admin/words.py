@@ -19,6 +19,7 @@ WORDS: Mapping[str, str] = {
     FindingCode.TIMEZONE_UNKNOWN: "time zone unknown",
     FindingCode.REUSED_INVOICE_NUMBER: "invoice number seen before",
     FindingCode.XML_DIFFERS_FROM_PAGE: "data differs from page",
+    FindingCode.HIDDEN_TEXT: "hidden text",
     FindingCode.AMOUNT_DIFFERS: "other amount",
     FindingCode.CURRENCY_DIFFERS: "other currency",
     FindingCode.IBAN_DIFFERS: "other account",
@@ -58,6 +59,7 @@ _LOUD = frozenset(
     FindingCode.REUSED_IMAGE,
     FindingCode.REUSED_INVOICE_NUMBER,
     FindingCode.XML_DIFFERS_FROM_PAGE,
+    FindingCode.HIDDEN_TEXT,
     FindingCode.IBAN_DIFFERS,
 }
 _UNITS = {

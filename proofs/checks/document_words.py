@@ -86,6 +86,10 @@ _WORDS: Mapping[FindingCode, tuple[str, str]] = {
         "A page could not be drawn, and so not be read.",
         "Download the original, and look at it with care.",
     ),
+    FindingCode.HIDDEN_TEXT: (
+        "The file says something that its pages do not show.",
+        "Go by what the pages show, and ask the supplier how the document was made.",
+    ),
     FindingCode.LOW_CONFIDENCE: (
         "Much of the document was hard to read.",
         "Compare every value with the page; a sharper scan is read better.",

@@ -49,7 +49,7 @@ def _forgetting(job: Job) -> Job:
 
 
 def _count_pages(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {"pages": pdf.parse(Path(arguments["path"])).pages_total}
+    return {"pages": pdf.parse(Path(arguments["path"]), looks=False).pages_total}
 
 
 def _render_page(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,7 @@ class NoteCode(StrEnum):
     OCR_FAILED = "OCR_FAILED"  # the engine gave up on a page
     OCR_UNAVAILABLE = "OCR_UNAVAILABLE"  # the engine is not installed or does not start
     PAGE_NOT_RENDERED = "PAGE_NOT_RENDERED"  # too large, or nothing that can be drawn
+    HIDDEN_TEXT = "HIDDEN_TEXT"  # the file says something that the page does not show
     LOW_CONFIDENCE = "LOW_CONFIDENCE"  # OCR itself doubts a good part of what it read
 
 
@@ -150,7 +151,8 @@ class Page:
 
     `confidence` is the mean of the words', by their length; None for the file's own text. `tilt` is
     how far a line falls from the left edge to the right, in fractions of the height: a photographed
-    page is seldom straight. The boxes of its words are as they stand on the picture.
+    page is seldom straight. The boxes of its words are as they stand on the picture. `hidden` are
+    words that the file says and the page does not show; no field is read from them.
     """
 
     number: int
@@ -160,6 +162,7 @@ class Page:
     source: Source
     confidence: float | None = None
     tilt: float = 0.0
+    hidden: tuple[Word, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give the page as a dict of plain JSON values."""
@@ -171,6 +174,7 @@ class Page:
             "source": self.source.value,
             "confidence": self.confidence,
             "tilt": self.tilt,
+            "hidden": [word.to_json() for word in self.hidden],
         }
 
     @classmethod
@@ -185,6 +189,7 @@ class Page:
             source=take_member(given["source"], Source),
             confidence=optional(_fraction, given["confidence"]),
             tilt=take_number(given["tilt"], at_least=-MAX_TILT, at_most=MAX_TILT),
+            hidden=take_list(given["hidden"], Word.from_json, at_most=MAX_WORDS_PER_PAGE),
         )
 
 

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pypdfium2
+from numpy.typing import NDArray
 from PIL import Image
 from pypdfium2 import raw
 
@@ -20,6 +22,8 @@ from proofs.readers.documents.pdf_words import words_of
 from proofs.readers.errors import document_unreadable, pdf_encrypted, too_many_pages
 
 RENDER_DPI = 200
+# Enough to see whether there is anything where a word should be.
+LOOK_DPI = 100
 POINTS_PER_INCH = 72
 # A4 at 200 dpi has 4 megapixels. A page may claim to be 5 metres wide.
 MAX_RENDERED_PIXELS = 25_000_000
@@ -51,14 +55,17 @@ class ParsedPdf:
         return len(self.pages)
 
 
-def parse(path: Path) -> ParsedPdf:
+def parse(path: Path, *, looks: bool = True) -> ParsedPdf:
     """Read the words of all pages and the attached files.
 
-    A page that is damaged by itself has no words. Raises ReaderRefusal: PDF_ENCRYPTED where a
-    password is needed to open it, FILE_TOO_LARGE above 30 pages, FILE_UNREADABLE for the rest.
+    With `looks` each page is drawn, small, to tell the words that it shows from those that it
+    hides. A page that is damaged by itself has no words.
+
+    Raises ReaderRefusal: PDF_ENCRYPTED where a password is needed to open it, FILE_TOO_LARGE above
+    30 pages, FILE_UNREADABLE for the rest.
     """
     with _opened(path) as document:
-        pages = tuple(_page(document, index) for index in range(len(document)))
+        pages = tuple(_page(document, index, looks=looks) for index in range(len(document)))
         attachments, notes = _attachments(document)
     return ParsedPdf(pages=pages, attachments=attachments, notes=notes)
 
@@ -103,14 +110,32 @@ def _opened(path: Path) -> Iterator[pypdfium2.PdfDocument]:
         document.close()
 
 
-def _page(document: pypdfium2.PdfDocument, index: int) -> Page:
+def _page(document: pypdfium2.PdfDocument, index: int, *, looks: bool) -> Page:
     try:
         page = document[index]
         width, height = page.get_size()
-        words = words_of(page)
+        words = words_of(page, _picture(page) if looks else None)
     except pypdfium2.PdfiumError:
         return Page(number=index + 1, width=0.0, height=0.0, words=(), source=Source.TEXT)
-    return Page(number=index + 1, width=width, height=height, words=words, source=Source.TEXT)
+    return Page(
+        number=index + 1,
+        width=width,
+        height=height,
+        words=words.shown,
+        source=Source.TEXT,
+        hidden=words.hidden,
+    )
+
+
+def _picture(page: pypdfium2.PdfPage) -> NDArray[np.uint8] | None:
+    """Give the page as people see it, in grey; None where it cannot be drawn."""
+    try:
+        scale = _scale(*page.get_size(), dpi=LOOK_DPI)
+        bitmap = page.render(scale=scale, grayscale=True, may_draw_forms=False)
+    except (pypdfium2.PdfiumError, ValueError):
+        return None
+    # The array would otherwise be a view of PDFium's memory.
+    return np.array(bitmap.to_numpy(), dtype=np.uint8).reshape(bitmap.height, bitmap.width)
 
 
 def _scale(width: float, height: float, *, dpi: int) -> float:

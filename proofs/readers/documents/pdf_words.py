@@ -2,13 +2,16 @@
 
 PDFium puts a blank of its own wherever two letters stand a little apart, which tears up the words
 of documents with wide kerning. So words are put together here, from the letters and their places.
+What a page says and does not show is kept apart: a reader sees one total, and a program another.
 """
 
 import ctypes
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pypdfium2
+from numpy.typing import NDArray
 from pypdfium2 import raw
 
 from proofs.readers.documents.facts import MAX_WORD_CHARS, MAX_WORDS_PER_PAGE, Word
@@ -22,6 +25,12 @@ COLUMN_GAP = 0.6
 _HYPHENS = frozenset({0x02, 0xAD, 0xFFFE})
 # Device units over the whole page, so that places come out in fractions, turned as it is shown.
 _GRID = 1_000_000
+# Text that is neither filled nor stroked: not drawn, or a mask for other things.
+_NOT_DRAWN = frozenset({3, 7})
+# In points; print that people are meant to read has 5 and more.
+SMALLEST_PRINT = 3.0
+# Of 256 shades. The palest print that is meant to be read has 50.
+LEAST_CONTRAST = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +40,64 @@ class _Char:
     right: float
     bottom: float
     top: float
+    index: int
 
 
-def words_of(page: pypdfium2.PdfPage) -> tuple[Word, ...]:
-    """Give the words of a page in the order of the file, at most as many as a page may have."""
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a page in the order of the file: those that it shows, and those that it hides.
+
+    Hidden are words that are not drawn at all, that are too small to be read, and that stand out
+    from nothing: white on white, or under something else.
+    """
+
+    shown: tuple[Word, ...]
+    hidden: tuple[Word, ...]
+
+
+def words_of(page: pypdfium2.PdfPage, picture: NDArray[np.uint8] | None) -> Words:
+    """Give the words of a page, at most as many as a page may have.
+
+    `picture` is the page as it is shown, in shades of grey, of any size. Without one, what is drawn
+    at a readable size is shown.
+    """
     text_page = page.get_textpage()
     try:
-        words: list[Word] = []
+        shown: list[Word] = []
+        hidden: list[Word] = []
+        height = page.get_height()
         for chars in _runs(text_page):
             word = _word(page, chars)
             if word is not None:
-                words.append(word)
-            if len(words) >= MAX_WORDS_PER_PAGE:
+                is_shown = _is_drawn(text_page, chars) and _is_seen(word, height, picture)
+                (shown if is_shown else hidden).append(word)
+            if len(shown) + len(hidden) >= MAX_WORDS_PER_PAGE:
                 break
-        return tuple(words)
+        return Words(tuple(shown), tuple(hidden))
     finally:
         text_page.close()
+
+
+def _is_drawn(text_page: pypdfium2.PdfTextPage, chars: list[_Char]) -> bool:
+    text_object = raw.FPDFText_GetTextObject(text_page, chars[0].index)
+    return raw.FPDFTextObj_GetTextRenderMode(text_object) not in _NOT_DRAWN
+
+
+def _is_seen(word: Word, page_height: float, picture: NDArray[np.uint8] | None) -> bool:
+    """Whether a word is large enough to be read, and stands out from what is around it."""
+    if not any(char.isalnum() for char in word.text):
+        return True
+    if (word.y1 - word.y0) * page_height < SMALLEST_PRINT:
+        return False
+    if picture is None:
+        return True
+    rows, columns = picture.shape
+    top, bottom = int(word.y0 * rows), int(word.y1 * rows) + 1
+    left, right = int(word.x0 * columns), int(word.x1 * columns) + 1
+    # Above and below the letters run the lines of tables.
+    margin = (bottom - top) // 6
+    shades = picture[top + margin : bottom - margin, left:right]
+    return shades.size == 0 or int(shades.max()) - int(shades.min()) >= LEAST_CONTRAST
 
 
 def _runs(text_page: pypdfium2.PdfTextPage) -> Iterator[list[_Char]]:
@@ -67,7 +118,7 @@ def _runs(text_page: pypdfium2.PdfTextPage) -> Iterator[list[_Char]]:
             run = []
             continue
         raw.FPDFText_GetLooseCharBox(text_page, index, rectangle)
-        char = _Char(text, rectangle.left, rectangle.right, rectangle.bottom, rectangle.top)
+        char = _Char(text, rectangle.left, rectangle.right, rectangle.bottom, rectangle.top, index)
         if run and (
             len(run) >= MAX_WORD_CHARS or _parted(run[-1], char, made_up_blank=made_up_blank)
         ):

@@ -5,6 +5,7 @@ children do the parts, this says how they fit together.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from proofs.readers.documents import einvoice, fields, pdf
@@ -20,6 +21,7 @@ from proofs.readers.documents.facts import (
     ReadingStatus,
     Source,
 )
+from proofs.readers.documents.hidden import hidden_note
 from proofs.readers.documents.layout import lines_of
 from proofs.readers.documents.ocr import Engine, OcrError
 from proofs.readers.errors import ReaderRefusal, type_not_allowed
@@ -137,15 +139,26 @@ def put_together(
 ) -> Reading:
     """Make the reading of its parts. `engine` is None where OCR had nothing to do."""
     by_ocr = {page.number: page for page in ocr_pages}
-    pages = [by_ocr.get(page.number, page) for page in text_pages]
+    # Scanners lay what they read over their picture, unseen. Where nobody here could read the
+    # picture itself, that is all there is; it may say anything, so a note goes with it.
+    laid_over = {
+        page.number: replace(page, words=page.hidden)
+        for page in text_pages
+        if page.number not in by_ocr and page.hidden and not has_text(page)
+    }
+    pages = [by_ocr.get(page.number, laid_over.get(page.number, page)) for page in text_pages]
     pages += [page for page in ocr_pages if page.number > len(text_pages)]
     readable = [page for page in pages if page.words]
+    found = fields.extract(readable, country=country)
     doubtful = [
         page.number
         for page in readable
         if page.confidence is not None and page.confidence < LOW_CONFIDENCE
     ]
-    all_notes = [*notes]
+    all_notes = [
+        *notes,
+        *hidden_note(text_pages, found, believed=sorted(laid_over), country=country),
+    ]
     if doubtful:
         all_notes.append(
             Note(
@@ -161,7 +174,7 @@ def put_together(
         engine="text" if engine is None else engine.name.value,
         engine_version="" if engine is None else engine.version,
         status=_status(readable, xml_fields, all_notes),
-        fields=fields.extract(readable, country=country),
+        fields=found,
         xml_fields=xml_fields,
         text=excerpt(readable),
         notes=tuple(all_notes),

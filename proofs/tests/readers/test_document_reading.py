@@ -145,7 +145,7 @@ def test_pages_beyond_the_limit_are_told_and_not_read(
     def run(_job: str, arguments: Any) -> dict[str, Any]:
         asked.append(arguments["number"])
         page = {"number": arguments["number"], "width": 9.0, "height": 9.0, "words": []}
-        empty = {"source": "ocr", "confidence": None, "tilt": 0.0}
+        empty: dict[str, Any] = {"source": "ocr", "confidence": None, "tilt": 0.0, "hidden": []}
         return {"page": page | empty, "version": "1"}
 
     monkeypatch.setattr(document_reading._engines, "run", run)
