@@ -142,6 +142,10 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "Le fichier dit quelque chose que ses pages ne montrent pas.",
         "Fiez-vous aux pages, et demandez au fournisseur comment le document a été fait.",
     ),
+    "ENGINES_DISAGREE": (
+        "Deux lectures de la page ont donné des valeurs différentes.",
+        "Comparez ce qui a été lu avec la page ; la valeur la mieux étayée est montrée.",
+    ),
     "LOW_CONFIDENCE": (
         "Une bonne part du document était difficile à lire.",
         "Comparez chaque valeur avec la page ; un scan plus net se lit mieux.",

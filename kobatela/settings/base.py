@@ -318,6 +318,8 @@ INVOICE_OCR_ENABLED = env.bool("INVOICE_OCR_ENABLED", default=True)
 INVOICE_OCR_PROVIDER = env.one_of(
     "INVOICE_OCR_PROVIDER", ("rapidocr", "tesseract", "none"), default="rapidocr"
 )
+# Whether a scan that leaves doubt is read by the other engine as well, where that is installed.
+INVOICE_OCR_SECOND_OPINION = env.bool("INVOICE_OCR_SECOND_OPINION", default=True)
 # How many pages without text of their own OCR looks at; a person is told of the others.
 OCR_MAX_PAGES = env.int("OCR_MAX_PAGES", default=5)
 

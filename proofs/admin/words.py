@@ -35,6 +35,7 @@ WORDS: Mapping[str, str] = {
     FindingCode.PAGES_NOT_READ: "pages not read",
     FindingCode.PAGE_NOT_RENDERED: "page not drawn",
     FindingCode.XML_UNREADABLE: "data in file damaged",
+    FindingCode.ENGINES_DISAGREE: "two readings differ",
     FindingCode.OCR_FAILED: "OCR failed",
     FindingCode.OCR_UNAVAILABLE: "OCR not working",
     FindingCode.OCR_OFF: "OCR off",

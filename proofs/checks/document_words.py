@@ -90,6 +90,10 @@ _WORDS: Mapping[FindingCode, tuple[str, str]] = {
         "The file says something that its pages do not show.",
         "Go by what the pages show, and ask the supplier how the document was made.",
     ),
+    FindingCode.ENGINES_DISAGREE: (
+        "Two ways of reading the page gave other values.",
+        "Compare what was read with the page; the better supported value is shown.",
+    ),
     FindingCode.LOW_CONFIDENCE: (
         "Much of the document was hard to read.",
         "Compare every value with the page; a sharper scan is read better.",

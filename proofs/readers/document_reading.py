@@ -6,9 +6,11 @@ the reading, never an error.
 """
 
 import atexit
+import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from proofs.readers.documents.facts import (
     Reading,
     ReadingStatus,
 )
+from proofs.readers.documents.second import combine, is_doubtful
 from proofs.readers.errors import ReaderRefusal, ReaderUnavailable, document_unreadable
 from proofs.readers.limits import (
     DERIVATIVE_SIDE_PX,
@@ -117,12 +120,14 @@ def read_document(
     engine: str,
     ocr_max_pages: int,
     country: str | None = None,
+    with_second: bool = False,
 ) -> Reading:
     """Read a PDF, or a picture of a page: its e-invoice, its text, and by OCR what has no text.
 
     `engine` is `rapidocr`, `tesseract` or `none`; at most `ocr_max_pages` pages are read by it.
-    `country` decides what FCFA means (see `documents.fields.extract`). A document that cannot be
-    parsed gives a reading with the status `failed` and no fields.
+    `with_second`: what that leaves in doubt is read by the other engine as well, if it is there,
+    within the same time. `country` decides what FCFA means (see `documents.fields.extract`). A
+    document that cannot be parsed gives a reading with the status `failed` and no fields.
 
     Raises ReaderUnavailable where reading does not work at all, and FileNotFoundError where there
     is no such file.
@@ -130,8 +135,8 @@ def read_document(
     path = path.resolve(strict=True)
     try:
         if media_type == PDF:
-            return _read_pdf(path, engine, ocr_max_pages, country)
-        return _read_picture(path, media_type, engine, country)
+            return _read_pdf(path, engine, ocr_max_pages, country, with_second=with_second)
+        return _read_picture(path, media_type, engine, country, with_second=with_second)
     except ReaderRefusal:
         return _unreadable(media_type)
     except (KeyError, TypeError, ValueError):
@@ -139,7 +144,9 @@ def read_document(
         return _unreadable(media_type)
 
 
-def _read_pdf(path: Path, engine: str, ocr_max_pages: int, country: str | None) -> Reading:
+def _read_pdf(
+    path: Path, engine: str, ocr_max_pages: int, country: str | None, *, with_second: bool
+) -> Reading:
     asked = {
         "path": str(path),
         "engine": engine,
@@ -151,6 +158,7 @@ def _read_pdf(path: Path, engine: str, ocr_max_pages: int, country: str | None) 
         return Reading.from_json(found["reading"])
     wanted = [int(number) for number in found["wanted"]][:ocr_max_pages]
     ocr = _Ocr(engine)
+    pictures: list[tuple[Path, int]] = []
     with tempfile.TemporaryDirectory() as folder:
         for number in wanted:
             picture = Path(folder) / f"{number}.png"
@@ -159,35 +167,71 @@ def _read_pdf(path: Path, engine: str, ocr_max_pages: int, country: str | None) 
             except ReaderRefusal:
                 ocr.note(NoteCode.PAGE_NOT_RENDERED, f"Page {number} cannot be drawn.")
                 continue
-            ocr.read(picture, number)
-            picture.unlink()
-    return _put_together(found["parts"], ocr, country)
+            pictures.append((picture, number))
+        return _of_pictures(found["parts"], pictures, ocr, country, with_second=with_second)
 
 
-def _read_picture(path: Path, media_type: str, engine: str, country: str | None) -> Reading:
+def _read_picture(
+    path: Path, media_type: str, engine: str, country: str | None, *, with_second: bool
+) -> Reading:
     ocr = _Ocr(engine)
+    pictures: list[tuple[Path, int]] = []
     with tempfile.TemporaryDirectory() as folder:
         if engine != NO_ENGINE:
             picture = Path(folder) / "page.jpg"
             pool.render_derivative(path, picture, OCR_SIDE_PX)
-            ocr.read(picture, 1)
-    parts = {"media_type": media_type, "text_pages": [], "xml_fields": {}, "notes": []}
-    return _put_together(parts, ocr, country)
+            pictures.append((picture, 1))
+        parts = {"media_type": media_type, "text_pages": [], "xml_fields": {}, "notes": []}
+        return _of_pictures(parts, pictures, ocr, country, with_second=with_second)
+
+
+def _of_pictures(
+    parts: Mapping[str, Any],
+    pictures: Sequence[tuple[Path, int]],
+    ocr: "_Ocr",
+    country: str | None,
+    *,
+    with_second: bool,
+) -> Reading:
+    """Read the pictures of pages, and what leaves doubt by the other engine as well."""
+    for picture, number in pictures:
+        ocr.read(picture, number)
+    reading = _put_together(parts, ocr, country)
+    other = _other_engine(ocr.engine) if with_second and pictures else None
+    if other is None or not is_doubtful(reading):
+        return reading
+    again = _Ocr(other, ends_at=ocr.ends_at)
+    for picture, number in pictures:
+        again.read(picture, number)
+    try:
+        return combine(reading, _put_together(parts, again, country))
+    except (ReaderRefusal, KeyError, TypeError, ValueError):
+        # One good reading is not lost for the other's sake.
+        return reading
+
+
+def _other_engine(engine: str) -> str | None:
+    """The engine that can read what `engine` leaves in doubt; None where it is not installed."""
+    if engine == "rapidocr":
+        return "tesseract" if shutil.which("tesseract") else None
+    if engine == "tesseract":
+        return "rapidocr" if find_spec("rapidocr") else None
+    return None
 
 
 class _Ocr:
     """The pages that one document has given to an engine, within the time that it may take."""
 
-    def __init__(self, engine: str) -> None:
+    def __init__(self, engine: str, ends_at: float | None = None) -> None:
         self.engine = engine
         self.version = ""
         self.pages: list[dict[str, Any]] = []
         self.notes: list[Note] = []
-        self._ends_at = time.monotonic() + OCR_BUDGET_S
+        self.ends_at = time.monotonic() + OCR_BUDGET_S if ends_at is None else ends_at
 
     def read(self, picture: Path, number: int) -> None:
         """Read one page; what does not work is noted."""
-        if time.monotonic() > self._ends_at:
+        if time.monotonic() > self.ends_at:
             self.note(NoteCode.PAGES_NOT_READ, f"Page {number} was not read for lack of time.")
             return
         asked = {"path": str(picture), "number": number, "engine": self.engine}

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from proofs.readers.documents.ocr import OcrError, get_engine
+from proofs.readers.documents.ocr.upright import read_upright
 from proofs.readers.documents.reading import note_of
 from proofs.readers.serving import serve
 
@@ -20,7 +21,7 @@ def _read_page(arguments: Mapping[str, Any]) -> dict[str, Any]:
     with Image.open(Path(arguments["path"]), formats=("JPEG", "PNG")) as picture:
         picture.load()
     try:
-        page = engine.read(picture, number=arguments["number"])
+        page = read_upright(engine, picture, number=arguments["number"])
     except OcrError as error:
         return {"note": note_of(error, engine).to_json(), "version": engine.version}
     return {"page": page.to_json(), "version": engine.version}

@@ -28,7 +28,7 @@ from proofs.states import ProofStatus
 
 NO_ENGINE = "none"
 # Engines that read pictures; anything else is the file's own text.
-OCR_ENGINES = frozenset({"rapidocr", "tesseract"})
+OCR_ENGINES = frozenset({"rapidocr", "tesseract", "rapidocr+tesseract", "tesseract+rapidocr"})
 _OCR_TROUBLE = frozenset({NoteCode.OCR_FAILED, NoteCode.OCR_UNAVAILABLE})
 _COUNTRY_OF_FRANCS = {"XOF": "SN", "XAF": "CM"}
 _NUMBER_LOCKS = 7103
@@ -77,6 +77,7 @@ def read_file(storage_name: str, media_type: str, country: str | None) -> FileRe
             engine=engine_now(),
             ocr_max_pages=settings.OCR_MAX_PAGES,
             country=country,
+            with_second=settings.INVOICE_OCR_SECOND_OPINION,
         )
     if reading.engine in OCR_ENGINES:
         counters.count("ocr.calls")

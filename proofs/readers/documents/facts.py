@@ -28,6 +28,8 @@ MAX_PAGES = 30
 MAX_SIDE = 1_000_000
 # As steep as 45 degrees; beyond, a page lies on its side.
 MAX_TILT = 10.0
+# Quarters of a circle, in degrees.
+MAX_TURN = 270
 MAX_VALUE_CHARS = 300
 MAX_TEXT_CHARS = 20_000
 MAX_NOTES = 50
@@ -84,6 +86,7 @@ class NoteCode(StrEnum):
     OCR_UNAVAILABLE = "OCR_UNAVAILABLE"  # the engine is not installed or does not start
     PAGE_NOT_RENDERED = "PAGE_NOT_RENDERED"  # too large, or nothing that can be drawn
     HIDDEN_TEXT = "HIDDEN_TEXT"  # the file says something that the page does not show
+    ENGINES_DISAGREE = "ENGINES_DISAGREE"  # two engines read other values
     LOW_CONFIDENCE = "LOW_CONFIDENCE"  # OCR itself doubts a good part of what it read
 
 
@@ -95,6 +98,17 @@ class Box:
     y0: float
     x1: float
     y1: float
+
+    def turned_back(self, degrees: int) -> "Box":
+        """Give the place on the picture as it was before it was turned against the clock."""
+        match degrees:
+            case 90:
+                return Box(x0=1 - self.y1, y0=self.x0, x1=1 - self.y0, y1=self.x1)
+            case 180:
+                return Box(x0=1 - self.x1, y0=1 - self.y1, x1=1 - self.x0, y1=1 - self.y0)
+            case 270:
+                return Box(x0=self.y0, y0=1 - self.x1, x1=self.y1, y1=1 - self.x0)
+        return self
 
     def to_json(self) -> list[float]:
         """Give the four numbers, rounded to what a screen can show."""
@@ -152,7 +166,9 @@ class Page:
     `confidence` is the mean of the words', by their length; None for the file's own text. `tilt` is
     how far a line falls from the left edge to the right, in fractions of the height: a photographed
     page is seldom straight. The boxes of its words are as they stand on the picture. `hidden` are
-    words that the file says and the page does not show; no field is read from them.
+    words that the file says and the page does not show; no field is read from them. A picture that
+    was `turned` by so many degrees against the clock, before it was read, has sides and boxes as
+    they are then; those of fields are as they stand on the picture.
     """
 
     number: int
@@ -163,6 +179,7 @@ class Page:
     confidence: float | None = None
     tilt: float = 0.0
     hidden: tuple[Word, ...] = ()
+    turned: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Give the page as a dict of plain JSON values."""
@@ -175,6 +192,7 @@ class Page:
             "confidence": self.confidence,
             "tilt": self.tilt,
             "hidden": [word.to_json() for word in self.hidden],
+            "turned": self.turned,
         }
 
     @classmethod
@@ -190,6 +208,7 @@ class Page:
             confidence=optional(_fraction, given["confidence"]),
             tilt=take_number(given["tilt"], at_least=-MAX_TILT, at_most=MAX_TILT),
             hidden=take_list(given["hidden"], Word.from_json, at_most=MAX_WORDS_PER_PAGE),
+            turned=take_int(given["turned"], at_least=0, at_most=MAX_TURN),
         )
 
 

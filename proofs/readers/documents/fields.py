@@ -122,6 +122,6 @@ def _field(
         raw=printed[:MAX_VALUE_CHARS],
         confidence=round(min(1.0, sure) * line.confidence(start, end), 3),
         page=line.page,
-        box=line.box(start, end),
+        box=line.box(start, end).turned_back(line.turned),
         source=line.source,
     )

@@ -51,6 +51,7 @@ class Line:
     text: str
     plain: str
     starts: tuple[int, ...]
+    turned: int = 0
 
     @property
     def y0(self) -> float:
@@ -218,4 +219,4 @@ def _line(page: Page, row: list[Word], aspect: float) -> Line:
         length += len(word.text)
         last = word
     text = "".join(parts)
-    return Line(page.number, page.source, tuple(row), text, plain(text), tuple(starts))
+    return Line(page.number, page.source, tuple(row), text, plain(text), tuple(starts), page.turned)

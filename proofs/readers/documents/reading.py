@@ -6,6 +6,7 @@ children do the parts, this says how they fit together.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from proofs.readers.documents import einvoice, fields, pdf
@@ -24,6 +25,8 @@ from proofs.readers.documents.facts import (
 from proofs.readers.documents.hidden import hidden_note
 from proofs.readers.documents.layout import lines_of
 from proofs.readers.documents.ocr import Engine, OcrError
+from proofs.readers.documents.ocr.upright import read_upright
+from proofs.readers.documents.second import combine, is_doubtful
 from proofs.readers.errors import ReaderRefusal, type_not_allowed
 from proofs.readers.image import load_upright
 from proofs.readers.sniff import SNIFF_BYTES, sniff
@@ -46,8 +49,9 @@ def read_document(
     ocr_max_pages: int = OCR_MAX_PAGES,
     country: str | None = None,
     with_xml: bool = True,
+    second: Engine | None = None,
 ) -> Reading:
-    """Read a PDF, or a picture of a page.
+    """Read a PDF, or a picture of a page; what `engine` leaves in doubt, by `second` as well.
 
     Raises ReaderRefusal: FILE_TYPE_NOT_ALLOWED, FILE_UNREADABLE, FILE_TOO_LARGE (more than 30
     pages), IMAGE_TOO_LARGE, PDF_ENCRYPTED. What an engine cannot read is a note, not an error.
@@ -56,10 +60,28 @@ def read_document(
         media_type = sniff(file.read(SNIFF_BYTES))
     if media_type is None:
         raise type_not_allowed()
+    read = partial(
+        _read_once, path, media_type, ocr_max_pages=ocr_max_pages, country=country, xml=with_xml
+    )
+    reading = read(engine)
+    if second is None or reading.engine != engine.name.value or not is_doubtful(reading):
+        return reading
+    return combine(reading, read(second))
+
+
+def _read_once(
+    path: Path,
+    media_type: str,
+    engine: Engine,
+    *,
+    ocr_max_pages: int,
+    country: str | None,
+    xml: bool,
+) -> Reading:
     if media_type != PDF:
         return _read_picture(path, media_type, engine=engine, country=country)
     parsed = pdf.parse(path)
-    xml_fields, xml_notes = read_xml(parsed.attachments) if with_xml else ({}, ())
+    xml_fields, xml_notes = read_xml(parsed.attachments) if xml else ({}, ())
     wanted, skipped = pages_for_ocr(parsed.pages, ocr_max_pages)
     seen: list[Page] = []
     notes: list[Note] = [*parsed.notes, *xml_notes, *skipped]
@@ -191,7 +213,7 @@ def _read_picture(path: Path, media_type: str, *, engine: Engine, country: str |
     picture = load_upright(path, MAX_PICTURE_SIDE_PX)
     notes: tuple[Note, ...] = ()
     try:
-        page = engine.read(picture, number=1)
+        page = read_upright(engine, picture, number=1)
     except OcrError as error:
         notes = (note_of(error, engine),)
         page = Page(
@@ -214,7 +236,7 @@ def _read_picture(path: Path, media_type: str, *, engine: Engine, country: str |
 
 def _ocr_page(path: Path, number: int, engine: Engine) -> tuple[Page | None, tuple[Note, ...]]:
     try:
-        return engine.read(pdf.render(path, number), number=number), ()
+        return read_upright(engine, pdf.render(path, number), number=number), ()
     except OcrError as error:
         return None, (note_of(error, engine),)
     except ReaderRefusal:

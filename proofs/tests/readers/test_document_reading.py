@@ -32,6 +32,7 @@ from proofs.readers.limits import ChildLimits
 from proofs.readers.pool import ReaderPool
 from proofs.readers.process import ChildLost
 from proofs.tests.factories import INVOICE_FIELDS, INVOICE_TEXT, PDF
+from proofs.tests.readers.documents.paper import page
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FEW_BYTES = 250_000_000
@@ -144,18 +145,51 @@ def test_pages_beyond_the_limit_are_told_and_not_read(
 
     def run(_job: str, arguments: Any) -> dict[str, Any]:
         asked.append(arguments["number"])
-        page = {"number": arguments["number"], "width": 9.0, "height": 9.0, "words": []}
-        empty: dict[str, Any] = {"source": "ocr", "confidence": None, "tilt": 0.0, "hidden": []}
-        return {"page": page | empty, "version": "1"}
+        blank = {"number": arguments["number"], "width": 9.0, "height": 9.0, "words": []}
+        empty: dict[str, Any] = {
+            "source": "ocr",
+            "confidence": None,
+            "tilt": 0.0,
+            "hidden": [],
+            "turned": 0,
+        }
+        return {"page": blank | empty, "version": "1"}
 
     monkeypatch.setattr(document_reading._engines, "run", run)
-    blank = Image.new("L", (200, 280), 255)
+    white = Image.new("L", (200, 280), 255)
 
-    reading = read(kept(make_scan_pdf([blank] * 4)), engine="rapidocr", ocr_max_pages=2)
+    reading = read(kept(make_scan_pdf([white] * 4)), engine="rapidocr", ocr_max_pages=2)
 
     assert asked == [1, 2]
     assert [note.code for note in reading.notes] == [NoteCode.PAGES_NOT_READ]
     assert reading.pages_total == 4
+
+
+@pytest.mark.parametrize("with_second", [True, False])
+def test_what_one_engine_leaves_in_doubt_is_read_by_the_other_within_the_same_time(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, *, with_second: bool
+) -> None:
+    asked: list[str] = []
+
+    def run(_job: str, arguments: Any) -> dict[str, Any]:
+        asked.append(arguments["engine"])
+        rows = ["Facture du 01/03/2026", "Total TTC       480,00"]
+        seen = rows[:1] if arguments["engine"] == "rapidocr" else rows
+        return {"page": page(*seen, source=Source.OCR, confidence=0.9).to_json(), "version": "1"}
+
+    monkeypatch.setattr(document_reading._engines, "run", run)
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/tesseract")
+    scan = kept(make_scan_pdf([Image.new("L", (200, 280), 255)]))
+
+    reading = read(scan, engine="rapidocr", with_second=with_second)
+
+    assert asked == ["rapidocr", "tesseract"][: 1 + with_second]
+    expected = {"date": "2026-03-01"} | ({"total": "480.00"} if with_second else {})
+    assert values_of(reading) == expected
+    assert reading.engine == ("rapidocr+tesseract" if with_second else "rapidocr")
+    # No time left for a second look costs nothing of the first.
+    monkeypatch.setattr(document_reading, "OCR_BUDGET_S", -1.0)
+    assert read(scan, engine="rapidocr", with_second=with_second).fields == {}
 
 
 # --- What is refused at the door ------------------------------------------------------------------

@@ -17,7 +17,7 @@ from proofs.readers.documents.ocr.base import EngineName, OcrError, page_of
 PROGRAM = "tesseract"
 # One column of text of different sizes: reads receipts and tables better than the default.
 PAGE_SEGMENTATION = "4"
-WANTED_LANGUAGES = ("fra", "eng", "deu")
+WANTED_LANGUAGES = ("fra", "eng")
 TIMEOUT_S = 60.0
 _MISSING_HINT = "Install tesseract-ocr with its languages fra and eng, or choose another engine."
 _FIELD_LIMIT = 1_000_000
