@@ -9,6 +9,7 @@ from datetime import timedelta
 from django.db import transaction
 
 from audit.actions import Action
+from audit.selectors import alerted_since
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import crashpoint
@@ -230,6 +231,20 @@ def _look_again_later(payment: Payment, attempt: Attempt, outcome: Outcome) -> N
     payment.reason = outcome.reason or Reason.OUTCOME_UNKNOWN
     payment.lease_until = clock.now() + wait
     save(payment, "reason", "lease_until")
+    if outcome.state is OrderState.NOT_FOUND and attempt.accepted_at is not None:
+        _alert_forgotten(payment)
+
+
+def _alert_forgotten(payment: Payment) -> None:
+    type_, now = AlertType.PSP_EVENT_CONTRADICTS, clock.now()
+    if not alerted_since(type_, [payment.reference], now - timedelta(days=1)):
+        raise_alert(
+            type=type_,
+            severity=Severity.CRITICAL,
+            subject=payment.reference,
+            message="The PSP does not know a payment any more that it had accepted.",
+            payload=_figures(payment),
+        )
 
 
 def _alert_blocked(payment: Payment) -> None:

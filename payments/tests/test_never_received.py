@@ -106,6 +106,21 @@ def test_only_a_psp_that_would_know_can_say_that_it_never_got_it(psp: StubPsp, w
     assert_in_order()
 
 
+def test_a_psp_that_forgot_what_it_had_accepted_is_alerted_once_a_day(psp: StubPsp) -> None:
+    payment = make_sent(psp)
+    psp.orders.clear()
+    for after in (timedelta(hours=21), timedelta(hours=22), timedelta(hours=48)):
+        later(payment, after)
+    assert (payment.status, payable(payment)) == ("SENT", 0)
+    alert = Alert.objects.get()
+    assert (alert.type, alert.subject, alert.count) == (
+        "PSP_EVENT_CONTRADICTS",
+        payment.reference,
+        2,
+    )
+    assert len(psp.sent) == 1
+
+
 def test_a_worker_that_slept_too_long_gives_no_order(
     psp: StubPsp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
