@@ -56,13 +56,17 @@ class Payout:
 
 @dataclass(eq=False)
 class Charge:
-    """Money that came in. taken: what of it the escrow took. is_psp: by a PSP, not a collector."""
+    """Money that came in. taken: what of it the escrow took. is_psp: by a PSP, not a collector.
+
+    disputed: what of it a bank has taken back; charged_back: what the escrow lost of that.
+    """
 
     received: int
     taken: int
     is_psp: bool = True
     refunded: int = 0
     disputed: int = 0
+    charged_back: int = 0
 
     @property
     def refundable(self) -> int:
@@ -80,6 +84,7 @@ class Case:
     frozen: int
     status: str = "OPEN"
     owed: int = 0
+    recovered: int = 0
 
 
 @dataclass
@@ -250,15 +255,18 @@ class PlainEscrow:
         purchase = self.purchases[number % len(self.purchases)]
         if purchase.status == "CANCELLED" or self.is_contested:
             raise Refused
-        if any(case.owed for case in self.cases):
-            # The bank gave the payer this money already.
-            raise Refused
-        if self.is_over and self._refundable() < purchase.amount:
+        parts = list(self._kept_for_debts(purchase.amount))
+        rest = purchase.amount - sum(part for _, part in parts)
+        if self.is_over and self._refundable() < rest:
             raise Refused
         purchase.status = "CANCELLED"
         self.released -= purchase.amount
-        if self.is_over:
-            self._refund(purchase.amount)
+        for case, part in parts:
+            case.recovered += part
+            case.charge.charged_back += part
+            self.funded -= part
+        if self.is_over and rest:
+            self._refund(rest)
 
     # --- What PSPs and banks do -----------------------------------------------------------------
     def report(self, amount: int) -> None:
@@ -305,6 +313,7 @@ class PlainEscrow:
             needed = case.amount - case.frozen
             case.owed = needed - self._keep_refunds(case, needed)
             self.funded -= case.frozen
+            case.charge.charged_back += case.frozen
             case.status = "LOST"
         else:
             case.charge.disputed -= case.disputed
@@ -414,6 +423,21 @@ class PlainEscrow:
             raise Refused
         self.released += amount
         return self._order(Payout(amount, kind=kind))
+
+    def _kept_for_debts(self, amount: int) -> Iterator[tuple[Case, int]]:
+        """What of money that was spent and comes back pays for what the bank gave the payer when
+        it was spent; of each charge no more than it brought."""
+        room: dict[int, int] = {}
+        for case in self.cases:
+            charge = case.charge
+            if case.status != "LOST" or not charge.taken:
+                continue
+            left = room.setdefault(id(charge), charge.disputed - charge.charged_back)
+            part = min(amount, case.owed - case.recovered, left)
+            if part > 0:
+                yield case, part
+                room[id(charge)] -= part
+                amount -= part
 
     def _refundable(self) -> int:
         return sum(charge.refundable for charge in self.charges)

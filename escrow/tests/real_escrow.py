@@ -185,7 +185,7 @@ class RealEscrow:
     def act(self) -> None:
         apply_due(escrow_id=self.escrow.pk)
 
-    def _told(self, what: str, **fields: str) -> None:
+    def _told(self, what: str, **fields: str | None) -> None:
         if take_event(f"chargeback.{what}", **fields).status != "PROCESSED":
             raise Refused
 
@@ -222,6 +222,6 @@ def assert_agrees(real: RealEscrow, plain: PlainEscrow) -> None:
         for item in payments_of(escrow.pk).order_by("pk")
     ] == [(item.kind, item.amount, item.status, item.hold) for item in plain.payments]
     cases = Chargeback.objects.filter(escrow=escrow).order_by("pk")
-    assert [(case.status, case.frozen_minor, case.owed_minor) for case in cases] == [
-        (case.status, case.frozen, case.owed) for case in plain.cases
-    ]
+    assert [
+        (case.status, case.frozen_minor, case.owed_minor, case.recovered_minor) for case in cases
+    ] == [(case.status, case.frozen, case.owed, case.recovered) for case in plain.cases]

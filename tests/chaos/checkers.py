@@ -18,7 +18,7 @@ _DIGITS = {"EUR": 2, "XOF": 0}
 _KNOWN_ACCOUNT = re.compile(
     r"psp:(fake|manual)|collector:\d+|escrow:\d+:held|user:\d+:(payable|funds|receivable)"
     r"|(payee|merchant):\d+:payable|payment:\d+:in_transit|chargeback:\d+:(pending|frozen)"
-    r"|income:platform_fee|expense:(psp_fee|dispute_fee|chargeback_loss)"
+    r"|operator:capital|income:platform_fee|expense:(psp_fee|dispute_fee|chargeback_loss)"
 )
 # Jobs that run within seconds here: what one of them left behind is taken over by the next run.
 _FREQUENT = frozenset(EVERY_S)
@@ -260,5 +260,6 @@ def _left_of(case: Row) -> "Counter[str]":
         return Counter(
             {f"{code}:pending": case["amount_minor"], f"{code}:frozen": case["frozen_minor"]}
         )
-    owed = case["owed_minor"] if case["written_off_at"] is None else 0
+    is_gone = case["written_off_at"] is not None
+    owed = 0 if is_gone else case["owed_minor"] - case["recovered_minor"]
     return Counter({f"user:{case['payer_id']}:receivable": owed})

@@ -107,6 +107,8 @@ MACHINES: Mapping[str, Machine] = {
             "payment.sent": ("PENDING", "SENT"),
             "payment.settled": ("SENT", "SETTLED"),
             "payment.failed": ("SENT", "ERROR"),
+            # Of one that its PSP had been said never to have got.
+            "payment.found": ("ERROR", "SENT"),
             # Of one that waits for a word: it may go, and is where it was.
             "payment.retried": ("ERROR PENDING", "PENDING"),
             "payment.returned": ("SETTLED", "REFUNDED"),
@@ -131,6 +133,15 @@ MACHINES: Mapping[str, Machine] = {
             "funding.succeeded": ("CREATED FAILED", "SUCCEEDED"),
             "funding.failed": ("CREATED", "FAILED"),
         },
+        frozenset({"funding.corrected"}),
+    ),
+    "funds_move": Machine(
+        "funds_moves",
+        {
+            "funds_move.proposed": ("-", "WAITING"),
+            "funds_move.booked": ("WAITING", "BOOKED"),
+            "funds_move.rejected": ("WAITING", "REJECTED"),
+        },
     ),
     "chargeback": Machine(
         "chargebacks",
@@ -139,7 +150,7 @@ MACHINES: Mapping[str, Machine] = {
             "chargeback.won": ("OPEN", "WON"),
             "chargeback.lost": ("OPEN", "LOST"),
         },
-        frozenset({"chargeback.written_off"}),
+        frozenset({"chargeback.written_off", "chargeback.recovered"}),
     ),
     "batch": Machine(
         "batches",
@@ -195,7 +206,7 @@ MACHINES: Mapping[str, Machine] = {
             "mandate.consumed": ("ACTIVE", "CONSUMED"),
             "mandate.restored": ("CONSUMED", "ACTIVE"),
             "mandate.expired": ("ACTIVE", "EXPIRED"),
-            "mandate.revoked": ("ACTIVE", "REVOKED"),
+            "mandate.revoked": ("ACTIVE CONSUMED", "REVOKED"),
         },
     ),
 }

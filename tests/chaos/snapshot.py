@@ -26,6 +26,7 @@ _TABLES = {
     "attempts": "SELECT * FROM payments_attempt ORDER BY id",
     "fundings": "SELECT * FROM payments_funding ORDER BY id",
     "chargebacks": "SELECT * FROM payments_chargeback ORDER BY id",
+    "funds_moves": "SELECT * FROM payments_fundsmove ORDER BY id",
     "batches": "SELECT * FROM payments_batch ORDER BY id",
     "lines": "SELECT * FROM payments_batchline ORDER BY id",
     "statements": "SELECT * FROM payments_batchstatement ORDER BY id",
@@ -71,6 +72,7 @@ class Snapshot:
     attempts: Sequence[Row] = ()
     fundings: Sequence[Row] = ()
     chargebacks: Sequence[Row] = ()
+    funds_moves: Sequence[Row] = ()
     batches: Sequence[Row] = ()
     lines: Sequence[Row] = ()
     statements: Sequence[Row] = ()

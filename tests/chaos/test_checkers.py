@@ -9,7 +9,7 @@ import pytest
 
 from audit.actions import Action
 from escrow.models import Deposit, Escrow, Milestone
-from payments.models import Batch, Chargeback, Funding, Payment
+from payments.models import Batch, Chargeback, Funding, FundsMove, Payment
 from proofs.models import Proof
 from spend.models import Mandate, Purchase
 from tests.chaos.journal import Acknowledged, Asked
@@ -24,6 +24,7 @@ TABLES: Mapping[str, Any] = {
     "deposit": Deposit,
     "payment": Payment,
     "funding": Funding,
+    "funds_move": FundsMove,
     "chargeback": Chargeback,
     "batch": Batch,
     "proof": Proof,
@@ -274,6 +275,14 @@ FLAWS: Mapping[str, tuple[Callable[[World], None], frozenset[str]]] = {
     ),
     "a fee of a case that nobody tells of": (
         _add("transfers", business_key="chargeback:1:fee:0:300", code="dispute_fee"),
+        AUDIT,
+    ),
+    "a part of a debt that nobody told of": (
+        _set("chargebacks", owed_minor=9, recovered_minor=9),
+        AUDIT,
+    ),
+    "a move of funds that nobody told of": (
+        _add("transfers", business_key="funds:REF1:moved", code="funds.moved"),
         AUDIT,
     ),
     "a hold that was told and is not there": (_untell("payment.hold_lifted"), AUDIT),

@@ -11,9 +11,11 @@ from tests.chaos.snapshot import Row, Snapshot
 
 Told = tuple[str, str]
 
-_STEP_KEY = re.compile(r"(payment:\d+):(\d+):(sent|settled|failed|returned)")
+_STEP_KEY = re.compile(r"(payment:\d+):(\d+):(sent|settled|failed|returned|never_received|found)")
 _PART_KEY = re.compile(r"escrow:(\d+):refund:\d+")
 _CASE_KEY = re.compile(r"(chargeback:\d+):(opened|frozen|unfrozen|won|lost|written_off|fee):?.*")
+_FOUND_KEY = re.compile(r"payment:(\d+):\d+:found")
+_SET_OFF_KEY = re.compile(r"(payment:\d+):\d+:set_off")
 _CASE_STEPS = {"frozen": "opened", "unfrozen": "won"}
 # What somebody outside must hear of has a row for that, written with the entry.
 _HEARD = words(
@@ -30,7 +32,7 @@ COUNTED = words(
     """
     milestone.submitted milestone.paying milestone.paid milestone.payout_failed
     milestone.payout_returned payment.sent payment.settled payment.failed payment.returned
-    escrow.partly_refunded escrow.spent escrow.spent_put_back escrow.money_frozen
+    payment.found escrow.partly_refunded escrow.spent escrow.spent_put_back escrow.money_frozen
     escrow.money_freed escrow.charged_back chargeback.written_off purchase.made purchase.paid
     purchase.payout_failed purchase.payout_returned spending.made spending.paid
     spending.payout_failed spending.payout_returned proof.document_read batch.statement_taken
@@ -46,12 +48,14 @@ class _Trail:
     """The entries, counted and grouped as the judges ask for them.
 
     told: how often each subject's action was told. steps: the same for each attempt of a payment.
-    by_subject: the actions and bodies of each subject, in their order.
+    by_subject: the actions and bodies of each subject, in their order. moved: the keys of the
+    moves of funds that were told to be booked.
     """
 
     told: "Counter[Told]" = field(default_factory=Counter)
     steps: "Counter[tuple[str, int, str]]" = field(default_factory=Counter)
     by_subject: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    moved: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, found: Snapshot) -> "_Trail":
@@ -59,6 +63,8 @@ class _Trail:
         for entry in found.entries:
             trail.told[entry["subject"], entry["action"]] += 1
             trail.by_subject[entry["subject"]].append(entry)
+            if entry["action"] == "funds_move.booked":
+                trail.moved.add(f"funds:{entry['body']['bank_ref']}:moved")
             if entry["action"].startswith("payment.") and "attempt" in entry["body"]:
                 trail.steps[entry["subject"], entry["body"]["attempt"], entry["action"]] += 1
         return trail
@@ -82,6 +88,7 @@ def audit(found: Snapshot) -> list[str]:
         *_miscounted(found, trail),
         *_holds(found, trail),
         *_routes(found, trail),
+        *_recovered(found, trail),
         *_untold_postings(found, trail),
         *_unheard(found),
     ]
@@ -151,30 +158,37 @@ def _of_proofs(found: Snapshot) -> "Counter[Told]":
 def _of_attempts(found: Snapshot) -> "Counter[Told]":
     """Each attempt at the PSP was told when it began and when it ended, and its milestone too."""
     wanted: Counter[Told] = Counter()
-    payments = {row["id"]: row for row in found.payments}
-    steps: list[tuple[Row, str]] = []
-    for row in found.attempts:
-        payment = payments[row["payment_id"]]
-        steps.append((payment, "sent"))
-        # What came back had arrived.
-        ends = {"settled": ["settled"], "returned": ["settled", "returned"], "failed": ["failed"]}
-        steps += [(payment, step) for step in ends.get(row["result"], [])]
-    for payment in found.payments:
-        if payment["method"] == "external":
-            steps += [(payment, "sent"), *([(payment, "settled")] if payment["settled_at"] else [])]
     words_of_owner = {
         "sent": "paying", "settled": "paid", "failed": "payout_failed",
-        "returned": "payout_returned",
+        "returned": "payout_returned", "found": "paying",
     }  # fmt: skip
-    for payment, step in steps:
+    for payment, step in _steps(found):
         wanted[f"payment:{payment['id']}", f"payment.{step}"] += 1
         if payment["milestone_id"] is not None:
             milestone = f"milestone:{payment['milestone_id']}"
             wanted[milestone, f"milestone.{words_of_owner[step]}"] += 1
         noun = payment["origin"].partition(":")[0]
-        if noun and step != "sent":
+        if noun and step not in {"sent", "found"}:
             wanted[payment["origin"], f"{noun}.{words_of_owner[step]}"] += 1
     return wanted
+
+
+def _steps(found: Snapshot) -> Iterator[tuple[Row, str]]:
+    """What became of each payment, by its attempts and the ledger."""
+    payments = {row["id"]: row for row in found.payments}
+    # What came back had arrived.
+    ends = {"settled": ["settled"], "returned": ["settled", "returned"], "failed": ["failed"]}
+    for row in found.attempts:
+        steps = ["sent", *ends.get(row["result"], [])]
+        yield from ((payments[row["payment_id"]], step) for step in steps)
+    for transfer in found.transfers:
+        if (late := _FOUND_KEY.fullmatch(transfer["business_key"])) is not None:
+            # Given up, and on its way again.
+            yield from ((payments[int(late[1])], step) for step in ("failed", "found"))
+    for payment in found.payments:
+        if payment["method"] == "external":
+            steps = ["sent", "settled"] if payment["settled_at"] else ["sent"]
+            yield from ((payment, step) for step in steps)
 
 
 def _of_cases(found: Snapshot) -> "Counter[Told]":
@@ -263,6 +277,19 @@ def _routes(found: Snapshot, trail: _Trail) -> Iterator[str]:
             yield f"{subject} goes by {row['psp']}, it was told {routed}"
 
 
+def _recovered(found: Snapshot, trail: _Trail) -> Iterator[str]:
+    """What was taken off a debt is the sum of what was told of it."""
+    for row in found.chargebacks:
+        subject = f"chargeback:{row['id']}"
+        told = sum(
+            entry["body"]["amount_minor"]
+            for entry in trail.by_subject.get(subject, ())
+            if entry["action"] == "chargeback.recovered"
+        )
+        if told != row["recovered_minor"]:
+            yield f"{subject} was paid {row['recovered_minor']} of its debt, it was told {told}"
+
+
 def _untold_postings(found: Snapshot, trail: _Trail) -> Iterator[str]:
     """Movements in the ledger without the entry of what moved them."""
     by_key = {row["business_key"]: f"payment:{row['id']}" for row in found.payments}
@@ -278,7 +305,8 @@ def _untold_postings(found: Snapshot, trail: _Trail) -> Iterator[str]:
         key, code = transfer["business_key"], transfer["code"]
         step, case = _STEP_KEY.fullmatch(key), _CASE_KEY.fullmatch(key)
         if step is not None:
-            is_told = trail.steps[step[1], int(step[2]), f"payment.{step[3]}"] == 1
+            word = "failed" if step[3] == "never_received" else step[3]
+            is_told = trail.steps[step[1], int(step[2]), f"payment.{word}"] >= 1
         elif case is not None and case[2] == "fee":
             is_told = trail.told[case[1], "psp_fee.booked"] == fees[case[1]]
         elif case is not None:
@@ -294,17 +322,21 @@ def _untold_postings(found: Snapshot, trail: _Trail) -> Iterator[str]:
 
 
 def _is_told(key: str, code: str, by_key: Mapping[str, str], trail: _Trail) -> bool:
-    match code:
-        case "deposit":
-            return trail.is_told(key, "deposit.confirmed")
-        case "release" | "refund" | "spend":
-            payment = by_key.get(key) or by_key.get(f"{key}:1", "")
-            return trail.is_told(payment, "payment.requested")
-        case "surplus":
-            return trail.is_told(by_key.get(f"{key}:refund", ""), "payment.surplus_booked")
-        case "psp_fee":
-            return trail.is_told(key.removesuffix(":fee"), "psp_fee.booked")
-    return False
+    kept = _SET_OFF_KEY.fullmatch(key)
+    if code == "funds.moved":
+        return key in trail.moved
+    if code == "debt.set_off":
+        return kept is not None and trail.told[kept[1], "payment.held"] >= 1
+    ordered = by_key.get(key) or by_key.get(f"{key}:1", "")
+    wanted: Mapping[str, Told] = {
+        "deposit": (key, "deposit.confirmed"),
+        "release": (ordered, "payment.requested"),
+        "refund": (ordered, "payment.requested"),
+        "spend": (ordered, "payment.requested"),
+        "surplus": (by_key.get(f"{key}:refund", ""), "payment.surplus_booked"),
+        "psp_fee": (key.removesuffix(":fee"), "psp_fee.booked"),
+    }
+    return code in wanted and trail.is_told(*wanted[code])
 
 
 def _unheard(found: Snapshot) -> Iterator[str]:

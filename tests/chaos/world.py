@@ -6,7 +6,7 @@ the bank took the charge back, and lost it again; a third one pays by phone, and
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,9 @@ _SHA = hashlib.sha256(STATEMENT).hexdigest()
 
 class World:
     """What the judges look at, as lists to be changed."""
+
+    spendings: Sequence[Row] = ()
+    funds_moves: Sequence[Row] = ()
 
     def __init__(self) -> None:
         self.accounts = _accounts()
@@ -58,7 +61,6 @@ class World:
         self.readings = [{"id": 1, "proof_id": 1}]
         self.mandates = [{"id": 1, "status": "CONSUMED"}]
         self.purchases = [{"id": 1, "status": "COMPLETED", "escrow_id": 3}]
-        self.spendings: list[Row] = []
         self.approvals = [{"id": 1, "subject": "batch:1", "status": "GRANTED"}]
         self.transfers = _transfers()
         self.entries = _entries()
@@ -186,7 +188,8 @@ def _chargebacks() -> list[Row]:
     return [
         {
             "id": 1, "escrow_id": 2, "payer_id": 7, "psp_ref": "cb_1", "status": "WON",
-            "amount_minor": 500, "frozen_minor": 500, "owed_minor": 0, "written_off_at": None,
+            "amount_minor": 500, "frozen_minor": 500, "owed_minor": 0,
+            "recovered_minor": 0, "written_off_at": None,
         }
     ]  # fmt: skip
 
