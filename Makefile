@@ -13,6 +13,8 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 PYTEST := $(RUN) -m pytest
 HYPOTHESIS_SEED := 20261124
+# The full counts of a release run one after another, with the whole machine for each.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 help: ## List what can be done here
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -35,7 +37,7 @@ up: $(INSTALLED) ## Start everything without the story; Ctrl-C stops it
 	@KOBATELA_ENV=dev $(RUN) -m kobatela.embedded.supervisor
 
 test: $(INSTALLED) ## Run all tests, counts scaled for every day, seed fixed
-	@KOBATELA_ENV=test KOBATELA_TEST_SCALE=ci $(PYTEST) --hypothesis-seed=$(HYPOTHESIS_SEED)
+	@KOBATELA_ENV=test KOBATELA_TEST_SCALE=ci $(PYTEST) $(SIDE_BY_SIDE) --hypothesis-seed=$(HYPOTHESIS_SEED)
 
 soak: $(INSTALLED) ## Run all tests with the full counts of a release
 	@KOBATELA_ENV=test KOBATELA_TEST_SCALE=soak $(PYTEST)

@@ -1,5 +1,6 @@
 """Tests: embedded servers, a database of their own, nothing sent to a broker by accident."""
 
+import os
 import zlib
 
 from kobatela.settings import require_environment
@@ -13,13 +14,20 @@ from kobatela.settings.base import *  # noqa: E402 - base reads what was filled 
 
 # Whatever server the URLs lead to, tests touch this database only.
 TEST_DATABASE = env.str("KOBATELA_TEST_DB", default="test_kobatela")
+# The processes among which one run is divided, `gw0` and so on, have a database each; what they
+# start themselves is told theirs.
+_process = os.environ.get("PYTEST_XDIST_WORKER", "")
+if not TEST_DATABASE.endswith(_process):
+    TEST_DATABASE = f"{TEST_DATABASE}_{_process}"
 for _alias in DATABASES.values():
     _alias["NAME"] = TEST_DATABASE
     # Tests open and close connections in many short-lived threads; a pool would outlive them.
     _alias["OPTIONS"].pop("pool", None)
 
 # Runs of the tests side by side share one Valkey; each counts in a numbered database of its own.
-REDIS_URL = f"{REDIS_URL.rpartition('/')[0]}/{1 + zlib.crc32(TEST_DATABASE.encode()) % 15}"
+_number = zlib.crc32(TEST_DATABASE.removesuffix(f"_{_process}").encode())
+_number += int(_process.removeprefix("gw") or 0)
+REDIS_URL = f"{REDIS_URL.rpartition('/')[0]}/{1 + _number % 15}"
 CELERY_BROKER_URL = REDIS_URL
 CACHES["default"]["LOCATION"] = REDIS_URL
 
