@@ -34,7 +34,7 @@ def make_derivative(*, proof_id: int) -> Derivative:
     """Render the picture for showing of one proof, outside any transaction; safe to repeat.
 
     A picture that cannot be rendered is given up; where rendering does not work at all it is tried
-    again, five times in all.
+    again, five times in all. Raises FileStorageUnavailable, which counts as no try.
     """
     proof = Proof.objects.select_related("upload").get(pk=proof_id)
     if proof.derivative != Derivative.WANTED:
@@ -52,7 +52,7 @@ def make_derivative(*, proof_id: int) -> Derivative:
 def sweep_derivatives() -> dict[str, int]:
     """Render what no worker was told of, or what it left undone; pages by those who have time."""
     waiting = derivatives_wanted(older_than=clock.now() - LOST_AFTER, limit=SWEPT_AT_ONCE)
-    results = [make_derivative(proof_id=proof_id) for proof_id, is_pdf in waiting if not is_pdf]
+    results = _make_all([proof_id for proof_id, is_pdf in waiting if not is_pdf])
     documents = [proof_id for proof_id, is_pdf in waiting if is_pdf]
     for proof_id in documents:
         bells.ring_for_pages(proof_id)
@@ -64,11 +64,23 @@ def sweep_derivatives() -> dict[str, int]:
     }
 
 
+def _make_all(proof_ids: list[int]) -> list[Derivative]:
+    results: list[Derivative] = []
+    for proof_id in proof_ids:
+        try:
+            results.append(make_derivative(proof_id=proof_id))
+        except FileStorageUnavailable:
+            # The others would meet the same; the next run finds them all again.
+            logger.warning("No pictures are made while the storage of files does not work")
+            break
+    return results
+
+
 def _try(render: Callable[[Path], None]) -> Derivative:
     with tempfile.TemporaryDirectory(dir=storage.quarantine_dir()) as folder:
         try:
             render(Path(folder))
-        except (ReaderUnavailable, FileStorageUnavailable, FileNotFoundError):
+        except (ReaderUnavailable, FileNotFoundError):
             logger.exception("The derivative of a file could not be rendered")
             return Derivative.WANTED
         except ReaderRefusal:

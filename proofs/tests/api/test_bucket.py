@@ -1,5 +1,6 @@
 """Evidence in a bucket: web and workers share nothing but it, and what it cannot do is told."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from kobatela.uploads.services import files
 from kobatela.uploads.tests.s3 import Bucket, use_bucket, use_dead_server
 from payments.selectors import payments_of
 from proofs.models import Proof
-from proofs.services.derivatives import make_derivative
+from proofs.services.derivatives import MAX_ATTEMPTS as MAX_DRAWN
+from proofs.services.derivatives import make_derivative, sweep_derivatives
 from proofs.services.reading import MAX_ATTEMPTS, RETRY_AFTER, read_document
 from proofs.states import Derivative, Processing
 from proofs.tests.factories import FAR_AWAY, PDF, invoice_escrow, photo, site_escrow, submit
@@ -154,9 +156,21 @@ def test_workers_try_again_while_the_storage_is_down_and_then_leave_it_to_a_pers
         outcomes.append(read_document(proof_id=proof.pk))
         clock.advance(RETRY_AFTER * attempt)
 
-    assert make_derivative(proof_id=proof.pk) == Derivative.WANTED
     assert outcomes == [Processing.QUEUED, Processing.QUEUED, Processing.FAILED]
     proof.refresh_from_db()
     assert proof.review_reasons == ["DOCUMENT", "DOCUMENT_NOT_READ"]
+
+
+def test_no_picture_is_given_up_because_the_storage_was_down(
+    bucket: Bucket, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proofs = [submit(site_escrow(), photo()) for _ in range(2)]
+    use_dead_server(settings, monkeypatch)
+
+    for _ in range(MAX_DRAWN + 1):
+        clock.advance(timedelta(minutes=1))
+        assert sweep_derivatives() == {"found": 2, "made": 0, "failed": 0, "rung": 0}
+
     use_bucket(settings, bucket.endpoint, bucket.name)
-    assert make_derivative(proof_id=proof.pk) == Derivative.DONE
+    assert sweep_derivatives()["made"] == 2
+    assert {Proof.objects.get(pk=proof.pk).derivative for proof in proofs} == {Derivative.DONE}
