@@ -19,6 +19,8 @@ class Action(StrEnum):
     JOB_LOCK_RELEASED = "job.lock_released"
     JOB_LOCK_TAKEN_OVER = "job.lock_taken_over"
     JOB_LOCK_LOST = "job.lock_lost"
+    JOB_SWITCHED_OFF = "job.switched_off"
+    JOB_SWITCHED_ON = "job.switched_on"
     SWITCH_SET = "switch.set"
 
     # --- accounts ---------------------------------------------------------------------------

@@ -11,6 +11,22 @@ class UnknownSwitch(DomainError):
     message = "There is no such switch."
 
 
+class JobNotFound(DomainError):
+    """There is no job of that name in the schedule."""
+
+    code = "JOB_NOT_FOUND"
+    kind = Kind.NOT_FOUND
+    message = "There is no such job."
+
+
+class JobMustRun(DomainError):
+    """The job tells whether the others run; without it nobody would hear of those that do not."""
+
+    code = "JOB_MUST_RUN"
+    kind = Kind.CONFLICT
+    message = "This job watches over the others and is never switched off."
+
+
 class AlertNotFound(DomainError):
     """There is no alert of that id."""
 

@@ -18,7 +18,7 @@ from kobatela.kernel import clock
 _APART_PREFIX = "apart:"
 _ACTOR_KINDS = frozenset({"apikey", "staff", "prooflink", "system", "psp", "login"})
 
-# Marks the periodic tasks that come from the code; others are staff's own and are left alone.
+# Marks the periodic tasks that come from the code; others are of other programs and left alone.
 KEPT_BY_THE_CODE = (
     "Kept by the code: task and interval are set at every start; only `enabled` is yours."
 )
@@ -146,6 +146,11 @@ def lock_alert(alert_id: int) -> Alert:
     return alert
 
 
+def latest_alert(type: str, subject: str) -> Alert | None:  # noqa: A002 - the word of the API
+    """The latest alert of a type about a subject."""
+    return Alert.objects.filter(type=type, subject=subject).order_by("-pk").first()
+
+
 def open_alerts_by_severity() -> dict[str, int]:
     """How many alerts nobody has acknowledged, by severity; 0 where there are none."""
     waiting = Alert.objects.filter(status=AlertStatus.OPEN).order_by()
@@ -190,6 +195,12 @@ def job_ages() -> list[JobAge]:
         age = every * job.total_run_count if job.began_at is None else clock.now() - job.began_at
         found.append(JobAge(job.name, int(every.total_seconds()), int(age.total_seconds())))
     return found
+
+
+def jobs_off() -> list[str]:
+    """The jobs of the schedule that are switched off, by name."""
+    off = PeriodicTask.objects.filter(enabled=False, description=KEPT_BY_THE_CODE)
+    return list(off.order_by("name").values_list("name", flat=True))
 
 
 def late_jobs() -> list[JobAge]:

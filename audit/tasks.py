@@ -23,4 +23,4 @@ def purge_job_runs() -> None:
 @shared_task(ignore_result=True)
 def watch_jobs() -> None:
     """Raise an alert for each job that should have run and has not."""
-    run_exclusively("job_watch", housekeeping.alert_late_jobs)
+    run_exclusively("job_watch", housekeeping.watch_jobs)

@@ -1,12 +1,20 @@
-"""The periodic tasks of every app, as rows that the scheduler reads and staff may disable."""
+"""The periodic tasks of every app, as rows that the scheduler reads and admins may switch off."""
 
 from collections.abc import Sequence
 
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+from audit.actions import Action
+from audit.alert_types import AlertStatus, AlertType, Severity
+from audit.errors import JobMustRun, JobNotFound
 from audit.schedule import ScheduledJob
-from audit.selectors import KEPT_BY_THE_CODE
+from audit.selectors import KEPT_BY_THE_CODE, latest_alert
+from audit.services.alerts import acknowledge_alert, raise_alert
+from audit.services.entries import record
+
+# It raises the alerts of jobs that do not run.
+MUST_RUN = frozenset({"job_watch"})
 
 
 @transaction.atomic
@@ -37,3 +45,37 @@ def ensure_schedule(jobs: Sequence[ScheduledJob]) -> int:
         row.delete()
         changed += 1
     return changed
+
+
+@transaction.atomic
+def set_job_enabled(*, name: str, is_on: bool, reason: str, actor: str) -> PeriodicTask:
+    """Switch a job off or on, audited. Setting it to what it is changes nothing.
+
+    An alert with the reason stays open for as long as the job is off. Raises JobNotFound,
+    JobMustRun.
+    """
+    row = PeriodicTask.objects.select_for_update().filter(name=name).first()
+    if row is None:
+        raise JobNotFound
+    if name in MUST_RUN and not is_on:
+        raise JobMustRun
+    if row.enabled == is_on:
+        return row
+    row.enabled = is_on
+    row.save()  # which also tells the scheduler to read its rows again
+    subject = f"job:{name}"
+    action = Action.JOB_SWITCHED_ON if is_on else Action.JOB_SWITCHED_OFF
+    record(actor=actor, action=action, subject=subject, body={})
+    if not is_on:
+        raise_alert(
+            type=AlertType.JOB_SWITCHED_OFF,
+            severity=Severity.WARNING,
+            subject=subject,
+            message=f"The job {name} is switched off; what it does is not done.",
+            payload={"by": actor, "reason": reason},
+        )
+        return row
+    alert = latest_alert(AlertType.JOB_SWITCHED_OFF, subject)
+    if alert is not None and alert.status == AlertStatus.OPEN:
+        acknowledge_alert(alert_id=alert.pk, actor=actor, note=reason)
+    return row

@@ -1,4 +1,4 @@
-"""The schedule: kept by the code, disabled by staff, watched."""
+"""The schedule: kept by the code, switched off by admins, watched."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,9 +9,11 @@ from celery import current_app
 from django.core.management import call_command
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from audit.models import Alert, JobRun
+from audit.errors import JobMustRun, JobNotFound
+from audit.models import Alert, AuditEntry, JobRun
 from audit.schedule import ScheduledJob
-from audit.services.schedules import ensure_schedule
+from audit.services.alerts import acknowledge_alert
+from audit.services.schedules import ensure_schedule, set_job_enabled
 from audit.tasks import purge_idempotency, purge_job_runs, watch_jobs
 from kobatela.kernel import clock
 from kobatela.rest.models import IdempotencyRecord
@@ -55,7 +57,7 @@ def test_a_job_that_staff_disabled_stays_disabled() -> None:
 
 
 @pytest.mark.django_db
-def test_a_job_that_is_gone_goes_and_staffs_own_tasks_stay() -> None:
+def test_a_job_that_is_gone_goes_and_the_tasks_of_others_stay() -> None:
     ensure_schedule([SWEEP, COUNT])
     interval = IntervalSchedule.objects.create(every=5, period=IntervalSchedule.DAYS)
     PeriodicTask.objects.create(name="ours", task="x.y", interval=interval, enabled=False)
@@ -78,6 +80,10 @@ def test_the_command_collects_the_jobs_of_every_app_and_each_names_a_task() -> N
     assert f"{len(names)} scheduled jobs" in said.getvalue()
 
 
+def _switch(name: str, *, is_on: bool, reason: str) -> None:
+    set_job_enabled(name=name, is_on=is_on, reason=reason, actor="staff:3")
+
+
 def _ran(name: str, ago_s: int) -> None:
     JobRun.objects.create(
         name=name, owner="x:1", status="DONE", started_at=AT - timedelta(seconds=ago_s)
@@ -96,18 +102,61 @@ def test_a_job_that_missed_two_periods_is_late() -> None:
     alert = Alert.objects.get()
     assert (alert.type, alert.subject) == ("JOB_LATE", "job:sweep")
     assert alert.payload == {"every_s": 60, "late_s": 61}
-    assert JobRun.objects.get(name="job_watch").result == {"late": ["sweep"]}
+    assert JobRun.objects.get(name="job_watch").result == {"late": ["sweep"], "off": []}
 
 
 @pytest.mark.django_db
-def test_a_disabled_job_is_not_late() -> None:
+def test_a_job_that_is_off_is_not_late_and_its_alert_stays_until_it_is_on() -> None:
     ensure_schedule([SWEEP])
     _ran("sweep", ago_s=9999)
-    PeriodicTask.objects.update(enabled=False)
+    _switch("sweep", is_on=False, reason="The PSP is being moved.")
+    _switch("sweep", is_on=False, reason="Again.")
 
     watch_jobs()
 
-    assert not Alert.objects.exists()
+    assert _rows() == [("sweep", "payments.tasks.sweep", 60, False)]
+    alert = Alert.objects.get()
+    assert (alert.type, alert.subject, alert.count) == ("JOB_SWITCHED_OFF", "job:sweep", 1)
+    assert alert.payload == {"by": "staff:3", "reason": "The PSP is being moved."}
+    assert JobRun.objects.get(name="job_watch").result == {"late": [], "off": ["sweep"]}
+
+    _switch("sweep", is_on=True, reason="It is moved.")
+
+    alert.refresh_from_db()
+    assert (alert.status, alert.acknowledged_by) == ("ACKNOWLEDGED", "staff:3")
+    switched = AuditEntry.objects.filter(action__startswith="job.switched").order_by("pk")
+    assert list(switched.values_list("actor", "action", "subject")) == [
+        ("staff:3", "job.switched_off", "job:sweep"),
+        ("staff:3", "job.switched_on", "job:sweep"),
+    ]
+    assert _rows()[0][3] is True
+
+
+@pytest.mark.django_db
+def test_somebody_who_has_seen_that_a_job_is_off_is_reminded_after_a_day() -> None:
+    ensure_schedule([SWEEP])
+    _switch("sweep", is_on=False, reason="Why not.")
+    acknowledge_alert(alert_id=Alert.objects.get().pk, actor="staff:4", note="I know.")
+
+    clock.advance(timedelta(days=1) - timedelta(seconds=1))
+    watch_jobs()
+    assert Alert.objects.filter(type="JOB_SWITCHED_OFF").count() == 1
+    clock.advance(timedelta(seconds=1))
+    watch_jobs()
+
+    again = Alert.objects.filter(type="JOB_SWITCHED_OFF").latest("pk")
+    assert (again.status, again.payload) == ("OPEN", {"by": "staff:3", "reason": "Why not."})
+
+
+@pytest.mark.django_db
+def test_the_job_that_watches_the_others_is_never_switched_off() -> None:
+    ensure_schedule([ScheduledJob("job_watch", "audit.tasks.watch_jobs", every_s=300)])
+    with pytest.raises(JobMustRun):
+        _switch("job_watch", is_on=False, reason="Quiet, please.")
+    with pytest.raises(JobNotFound):
+        _switch("nothing", is_on=False, reason="")
+    assert _rows()[0][3] is True
+    assert not AuditEntry.objects.exists()
 
 
 @pytest.mark.django_db

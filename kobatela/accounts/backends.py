@@ -14,9 +14,6 @@ from kobatela.accounts.services.logins import sign_in
 from kobatela.kernel.caller import Scope
 from kobatela.rest.address import client_address
 
-# What members of `admin` may change through a form of somebody else's app.
-_ADMIN_MAY_CHANGE = frozenset({"django_celery_beat.change_periodictask"})
-
 
 class StaffBackend(ModelBackend):
     """Django's passwords for staff only, every login audited and guessing stopped.
@@ -76,8 +73,4 @@ def _scope(user: User | AnonymousUser) -> Scope | None:
 
 
 def _has_by_role(user: User | AnonymousUser, perm: str) -> bool:
-    scope = _scope(user)
-    if scope is None:
-        return False
-    is_view = perm.rpartition(".")[2].startswith("view_")
-    return is_view or (scope is Scope.ADMIN and perm in _ADMIN_MAY_CHANGE)
+    return _scope(user) is not None and perm.rpartition(".")[2].startswith("view_")

@@ -104,6 +104,9 @@ JOB_AGE = Metric(
 JOB_PERIOD = Metric(
     "kobatela_job_period_seconds", MetricKind.GAUGE, "How often a job should begin.", ("job",)
 )
+JOBS_OFF = Metric(
+    "kobatela_jobs_off", MetricKind.GAUGE, "How many jobs of the schedule are switched off."
+)
 LEDGER_CHECK_FAILED = Metric(
     "kobatela_ledger_check_failed",
     MetricKind.GAUGE,

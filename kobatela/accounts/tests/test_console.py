@@ -6,14 +6,16 @@ import pytest
 from django.apps import apps
 from django.test import Client
 from django.urls import reverse
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_beat.models import PeriodicTask
 
 from audit.actions import Action
 from audit.alert_types import AlertType, Severity
+from audit.schedule import ScheduledJob
 from audit.selectors import alerts, entries
 from audit.services.alerts import raise_alert
 from audit.services.entries import record
 from audit.services.jobs import run_exclusively
+from audit.services.schedules import ensure_schedule
 from audit.services.switches import is_on
 from kobatela.accounts import hooks
 from kobatela.accounts.models import ApiKey, Approval, User
@@ -387,13 +389,23 @@ def test_approvals_of_one_person_are_not_listed() -> None:
     assert not alerts().exists()
 
 
-def test_an_admin_may_disable_a_job() -> None:
-    interval = IntervalSchedule.objects.create(every=60, period="seconds")
-    job = PeriodicTask.objects.create(name="sweep", task="x.y", interval=interval)
-    url = reverse("admin:django_celery_beat_periodictask_change", args=[job.pk])
+def test_an_admin_switches_a_job_off_with_a_reason_and_nobody_edits_adds_or_deletes_one() -> None:
+    ensure_schedule([ScheduledJob("sweep", "payments.tasks.sweep", every_s=60)])
+    job = PeriodicTask.objects.get()
+    admin, support = _client("admin"), _client("support")
+    base = "admin:django_celery_beat_periodictask"
+    page = admin.get(reverse(f"{base}_change", args=[job.pk]))
+    assert b'name="_save"' not in page.content
+    assert admin.post(reverse(f"{base}_delete", args=[job.pk])).status_code == 403
+    assert admin.get(reverse(f"{base}_add")).status_code == 403
+    assert admin.get("/admin/django_celery_beat/intervalschedule/").status_code == 404
 
-    assert _client("admin").get(url).status_code == 200
-    assert b'name="_save"' in _client("admin").get(url).content
-    assert b'name="_save"' not in _client("support").get(url).content
-    delete = reverse("admin:django_celery_beat_periodictask_delete", args=[job.pk])
-    assert _client("admin").post(delete).status_code == 403
+    off = reverse(f"{base}_switch_off", args=[job.pk])
+    assert support.post(off, {"note": "quiet"}).status_code == 403
+    admin.post(off, {"note": ""})
+    job.refresh_from_db()
+    assert job.enabled
+    admin.post(off, {"note": "The PSP is being moved."})
+    job.refresh_from_db()
+    assert not job.enabled
+    assert alerts().get().subject == "job:sweep"

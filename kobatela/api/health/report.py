@@ -62,8 +62,10 @@ def staff_report(seen: Seen) -> dict[str, Any]:
     now = clock.now()
     late = {job.name for job in audit_selectors.late_jobs()}
     oldest = audit_selectors.waiting_events().first()
+    off = frozenset(audit_selectors.jobs_off())
     return {
-        "jobs": {job.name: _job_facts(job, now, late) for job in scheduled_jobs()},
+        "jobs": {job.name: _job_facts(job, now, late, off) for job in scheduled_jobs()},
+        "jobs_off": sorted(off),
         "job_locks": {lock.name: _lock_facts(lock, now) for lock in _held_locks()},
         "psp_webhook_secret_fingerprints": secret_fingerprints(),
         "stripe_webhook_secret_fingerprints": secret_fingerprints(Door.STRIPE),
@@ -113,9 +115,10 @@ def _read_database() -> dict[str, Any]:
 
 
 def _is_scheduler_running() -> bool:
-    """Whether one of the most frequent jobs ran within two of its periods."""
-    jobs = scheduled_jobs()
-    period_s = min(job.every_s for job in jobs)
+    """Whether one of the most frequent of the jobs that are on ran within two of its periods."""
+    off = frozenset(audit_selectors.jobs_off())
+    jobs = [job for job in scheduled_jobs() if job.name not in off]
+    period_s = min((job.every_s for job in jobs), default=0)
     ages = [_age_s(job, clock.now()) for job in jobs if job.every_s == period_s]
     return any(age is not None and age < _PERIODS_UNTIL_LATE * period_s for age in ages)
 
@@ -145,9 +148,18 @@ def _age_s(job: ScheduledJob, now: datetime) -> int | None:
     return None if run is None else int((now - run.started_at).total_seconds())
 
 
-def _job_facts(job: ScheduledJob, now: datetime, late: Collection[str]) -> dict[str, Any]:
-    """`late`: as the scheduler's own table has it, which knows when one that never began is due."""
+def _job_facts(
+    job: ScheduledJob, now: datetime, late: Collection[str], off: Collection[str]
+) -> dict[str, Any]:
+    """`late`: as the scheduler's own table has it, which knows when one that never began is due.
+    One that is switched off is neither late nor in time."""
     age_s = _age_s(job, now)
     is_overdue = age_s is not None and age_s > _PERIODS_UNTIL_LATE * job.every_s
     is_late = is_overdue or (age_s is None and job.name in late)
-    return {"every_s": job.every_s, "age_s": age_s, "late": is_late}
+    is_off = job.name in off
+    return {
+        "every_s": job.every_s,
+        "age_s": age_s,
+        "enabled": not is_off,
+        "late": None if is_off else is_late,
+    }

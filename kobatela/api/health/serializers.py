@@ -28,7 +28,7 @@ class AdvisorMetricsOut(serializers.Serializer[Any]):
 
 
 class HealthOut(serializers.Serializer[Any]):
-    """GET /health. The last six are told to staff keys only."""
+    """GET /health. The last seven are told to staff keys only."""
 
     status = serializers.ChoiceField(choices=["ok", "degraded"])
     db_status = serializers.ChoiceField(choices=_ANSWERS)
@@ -51,6 +51,7 @@ class HealthOut(serializers.Serializer[Any]):
     )
     job_locks = serializers.DictField(child=serializers.DictField(), required=False)
     jobs = serializers.DictField(child=serializers.DictField(), required=False)
+    jobs_off = serializers.ListField(child=serializers.CharField(), required=False)
     coverage = serializers.DictField(child=serializers.DictField(), required=False)
     queue_depth = serializers.IntegerField(allow_null=True, required=False)
     outbox_age_s = serializers.IntegerField(required=False)

@@ -63,6 +63,7 @@ def _jobs() -> Iterator[Sample]:
     for job in audit_selectors.job_ages():
         yield Sample(metrics.JOB_AGE, job.age_s, (job.name,))
         yield Sample(metrics.JOB_PERIOD, job.every_s, (job.name,))
+    yield Sample(metrics.JOBS_OFF, len(audit_selectors.jobs_off()))
     run = audit_selectors.latest_ended_run(_LEDGER_CHECK)
     failed = run is not None and (run.status != "DONE" or bool(run.result.get("problems")))
     yield Sample(metrics.LEDGER_CHECK_FAILED, float(failed))

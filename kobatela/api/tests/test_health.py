@@ -10,12 +10,13 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 from django.test import override_settings
 
 from audit.services import counters
 from audit.services.jobs import run_exclusively
-from audit.services.schedules import ensure_schedule
+from audit.services.schedules import ensure_schedule, set_job_enabled
 from audit.services.switches import set_switch
 from kobatela.accounts.tests.factories import make_key
 from kobatela.api.health import probes, report
@@ -238,10 +239,28 @@ def test_a_staff_key_is_told_more(scope: Scope) -> None:
     run_exclusively(name, _no_work)
     answer = health(key=secret)
     assert answer.json["jobs"][name]["late"] is False
-    assert {"every_s", "age_s", "late"} == set(answer.json["jobs"][name])
+    assert {"every_s", "age_s", "enabled", "late"} == set(answer.json["jobs"][name])
     assert isinstance(answer.json["queue_depth"], int)
     assert isinstance(answer.json["outbox_age_s"], int)
     assert set(answer.json) == set(HealthOut().fields)
+
+
+def test_a_job_that_is_switched_off_is_told_and_is_neither_late_nor_in_time() -> None:
+    call_command("ensure_schedule")
+    jobs = report.scheduled_jobs()
+    frequent = [job.name for job in jobs if job.every_s == min(job.every_s for job in jobs)]
+    other = max(jobs, key=lambda job: job.every_s).name
+    for name in frequent:
+        set_job_enabled(name=name, is_on=False, reason="Quiet.", actor="staff:1")
+    for job in jobs:
+        run_exclusively(job.name, _no_work)
+    answer = health(key=make_key(Scope.SUPPORT)[1])
+    assert answer.json["jobs_off"] == sorted(frequent)
+    facts = answer.json["jobs"][other]
+    assert (facts["enabled"], facts["late"]) == (True, False)
+    facts = answer.json["jobs"][frequent[0]]
+    assert (facts["enabled"], facts["late"]) == (False, None)
+    assert answer.json["scheduler_running"] is True
 
 
 def test_d09_who_holds_a_lock_is_told_to_staff_and_nobody_else() -> None:

@@ -73,9 +73,7 @@ def test_a_large_pile_is_not_counted_to_its_end(monkeypatch: pytest.MonkeyPatch)
 def test_every_list_of_the_console_opens_and_tells_no_made_up_total(role: str) -> None:
     client = signed_in(make_staff(role))
     opened = 0
-    for model, page in admin.site._registry.items():
-        if type(page).__module__.startswith("django_celery_beat"):
-            continue
+    for model in admin.site._registry:
         path = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
         answer = client.get(path)
         if answer.status_code == 403:
