@@ -30,7 +30,15 @@ from audit.services.alerts import acknowledge_alert
 from audit.services.exports import begin_export, export_lines
 from audit.services.schedules import MUST_RUN, set_job_enabled
 from audit.services.switches import set_switch
-from kobatela.kernel.admin import ADMIN_GROUP, Command, ConsoleAdmin, NoteForm, has_role
+from kobatela.kernel.admin import (
+    ADMIN_GROUP,
+    Command,
+    ConsoleAdmin,
+    NoteForm,
+    has_role,
+    readable_amounts,
+    reference_link,
+)
 
 
 def _pretty(text: str) -> SafeString:
@@ -142,7 +150,9 @@ def _acknowledge(request: HttpRequest, alert: Alert, data: Any) -> str:
 class AlertAdmin(ConsoleAdmin):
     """What a person must look at; one by one with a note, or all that were ticked."""
 
-    list_display = ("last_seen_at", "severity", "type", "subject", "message", "count", "status")
+    list_display = ("last_seen_at", "severity", "type", "about", "message", "count", "status")
+    exclude = ("subject", "payload")
+    readonly_fields = ("about", "details")
     list_filter = ("status", "severity", "type")
     search_fields = ("=subject",)
     search_help_text = "Subject, as in escrow:12"
@@ -162,6 +172,16 @@ class AlertAdmin(ConsoleAdmin):
             ),
         ),
     )
+
+    @admin.display(description="subject", ordering="subject")
+    def about(self, alert: Alert) -> SafeString | str:
+        """What it is about, as a link to its page."""
+        return reference_link(alert.subject)
+
+    @admin.display(description="details")
+    def details(self, alert: Alert) -> str:
+        """Its figures, amounts as people read them."""
+        return readable_amounts(alert.payload) or "-"
 
     @admin.action(description="Acknowledge the selected alerts", permissions=["view"])
     def acknowledge_selected(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
@@ -222,6 +242,8 @@ for _model in (
 class JobAdmin(ConsoleAdmin):
     """Which jobs the clock calls; kept by the code but for being on or off."""
 
+    noun = "job"
+    noun_is_searched = True
     list_display = ("name", "enabled", "interval", "last_run_at", "total_run_count")
     list_filter = ("enabled",)
     search_fields = ("name",)

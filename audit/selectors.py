@@ -99,6 +99,11 @@ def timeline(stream: str, actions: Collection[Action]) -> QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(stream=stream, action__in=list(actions)).order_by("stream_seq")
 
 
+def entries_apart(stream: str) -> QuerySet[AuditEntry]:
+    """What was written apart about a stream: attempts that were refused."""
+    return AuditEntry.objects.filter(stream=apart_stream(stream))
+
+
 def evidence_hashes(streams: Collection[str]) -> dict[int, list[str]]:
     """The SHA-256 of every file that was sent as a proof, by milestone, oldest first.
 

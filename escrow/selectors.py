@@ -217,6 +217,11 @@ def timeline(escrow: Escrow) -> QuerySet[Any]:
     return audit_selectors.timeline(escrow.reference, TIMELINE_ACTIONS)
 
 
+def refused_attempts(escrow: Escrow) -> QuerySet[Any]:
+    """The audit entries of what was tried on the escrow and refused."""
+    return audit_selectors.entries_apart(escrow.reference)
+
+
 def standing(caller: Caller, escrow: Escrow) -> Standing:
     """The escrow as this caller meets it now, with all that its rules look at."""
     pending = 0

@@ -1,6 +1,7 @@
 """What support may do to an escrow or a deposit at the console: the API's own services."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -8,6 +9,7 @@ from django.http import HttpRequest
 
 from escrow import rules
 from escrow.admin.page import PENDING_APPROVALS
+from escrow.admin.stakes import facts_of, facts_of_deposit
 from escrow.models import Deposit, DepositStatus, Escrow, EscrowStatus
 from escrow.services import deadlines
 from escrow.services.deposits import confirm_deposit, reject_deposit
@@ -165,6 +167,7 @@ ESCROW_COMMANDS = (
         danger=True,
         refusal=_no_resolution,
         initial=_all_held,
+        facts=partial(facts_of, command=rules.RESOLVE.name),
     ),
     Command(
         "refund",
@@ -174,6 +177,7 @@ ESCROW_COMMANDS = (
         help_text="Gives money back to the client, newest deposit first.",
         danger=True,
         refusal=_no_refund,
+        facts=partial(facts_of, command=rules.REFUND.name),
     ),
     Command(
         "check_deadline",
@@ -199,6 +203,7 @@ DEPOSIT_COMMANDS = (
         help_text="You have seen the money on the account. It is booked against the manual PSP.",
         danger=True,
         refusal=_no_confirmation,
+        facts=facts_of_deposit,
     ),
     Command(
         "reject",

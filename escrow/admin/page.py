@@ -7,10 +7,11 @@ from typing import Any
 
 from audit import selectors as audit_selectors
 from escrow import rules, selectors
+from escrow.admin.story import Dispute, Happening, dispute_of, story_of
 from escrow.deadlines import Deadline
 from escrow.fees import fee_on_all_held_minor
 from escrow.models import Deposit, Escrow, EscrowStatus, Milestone, MilestoneStatus
-from escrow.timeline import told
+from kobatela.accounts.selectors import people_behind
 from kobatela.accounts.services.approvals import ApprovalState, approval_state
 from kobatela.kernel.money import format_minor
 from payments import cases
@@ -24,7 +25,6 @@ PENDING_APPROVALS = (
     rules.CLIENT_REJECT.name,
     rules.CANCEL.name,
 )
-_TIMELINE_ENTRIES = 100
 _ROWS = 200
 _TONES: Mapping[str, str] = {
     EscrowStatus.DISPUTED: "bad",
@@ -81,7 +81,8 @@ class Page:
     payments: Sequence[Line]
     chargebacks: Sequence[Line]
     alerts: Sequence[Any]
-    timeline: Sequence[Mapping[str, Any]]
+    dispute: Dispute | None
+    timeline: Sequence[Happening]
 
 
 def tone_of(status: str) -> str:
@@ -92,7 +93,8 @@ def tone_of(status: str) -> str:
 def build(escrow: Escrow) -> Page:
     """Gather the page of one escrow."""
     milestones = selectors.milestones_of(escrow)
-    entries = selectors.timeline(escrow).order_by("-stream_seq")[:_TIMELINE_ENTRIES]
+    deposits = _latest(selectors.deposits_of(escrow))
+    people = people_behind({deposit.reported_by for deposit in deposits})
     return Page(
         escrow=escrow,
         tone=tone_of(escrow.status),
@@ -101,11 +103,12 @@ def build(escrow: Escrow) -> Page:
         approvals=_approvals(escrow),
         conditions=_text(escrow.release_conditions),
         milestones=[_milestone(item) for item in milestones],
-        deposits=[_deposit(item) for item in _latest(selectors.deposits_of(escrow))],
+        deposits=[_deposit(item, people) for item in deposits],
         payments=[_payment(item) for item in _latest(payment_selectors.payments_of(escrow.pk))],
         chargebacks=[_chargeback(item) for item in _latest(cases.chargebacks_of(escrow.pk))],
         alerts=_latest(audit_selectors.alerts().filter(subject=escrow.reference)),
-        timeline=told(escrow, entries, to_staff=True),
+        dispute=dispute_of(escrow),
+        timeline=story_of(escrow),
     )
 
 
@@ -157,13 +160,13 @@ def _milestone(milestone: Milestone) -> Line:
     return _line(cells, milestone)
 
 
-def _deposit(deposit: Deposit) -> Line:
+def _deposit(deposit: Deposit, people: Mapping[str, str]) -> Line:
     cells = (
         amount(deposit.amount_minor, deposit.currency),
         deposit.source,
         deposit.charge_ref,
         amount(deposit.refunded_minor, deposit.currency),
-        deposit.reported_by,
+        people[deposit.reported_by],
         f"{deposit.created_at:%Y-%m-%d %H:%M}",
     )
     return _line(cells, deposit)

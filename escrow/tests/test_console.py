@@ -1,5 +1,6 @@
 """The pages on which support looks after escrows and deposits."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,13 +8,19 @@ from django.test import Client
 from django.urls import reverse
 
 from audit import selectors as audit_selectors
+from audit.actions import Action
+from audit.services.alerts import AlertType, Severity, raise_alert
+from audit.services.entries import record_apart
 from escrow.models import Deposit, DepositStatus, Escrow, EscrowStatus
 from escrow.services.deposits import report_deposit
+from escrow.services.disputes import open_dispute
+from escrow.services.journal import Said
 from escrow.tests.books import assert_in_order, payments_of
 from escrow.tests.factories import as_client, make_escrow, minor_of
-from kobatela.accounts.models import User
-from kobatela.accounts.tests.factories import make_staff
+from kobatela.accounts.models import Approval, User
+from kobatela.accounts.tests.factories import make_key, make_staff
 from kobatela.kernel import clock
+from kobatela.kernel.caller import Scope
 
 pytestmark = [pytest.mark.django_db, pytest.mark.console]
 E = EscrowStatus
@@ -213,3 +220,60 @@ def test_nobody_without_a_role_gets_in(command: str) -> None:
         assert answer.status_code in {302, 403}
     escrow.refresh_from_db()
     assert escrow.status == E.DISPUTED
+
+
+def test_the_page_names_the_people_behind_keys_who_disputed_and_what_was_refused() -> None:
+    escrow = make_escrow(milestones=[3_000])
+    key, _ = make_key(Scope.SENDER, user=escrow.client)
+    actor = f"apikey:{key.public_id}"
+    caller = replace(as_client(escrow), actor=actor)
+    open_dispute(caller=caller, escrow_id=escrow.pk, said=Said("The wall is crooked."))
+    record_apart(
+        actor=actor,
+        action=Action.PROOF_REFUSED,
+        subject=escrow.reference,
+        body={"findings": [{"code": "STALE_TIMESTAMP", "data": {"age_minutes": 300}}]},
+    )
+    browser = signed_in()
+
+    shown = browser.get(page(escrow))
+    resolving = browser.get(page(escrow, "resolve")).content.decode()
+
+    person = f"{escrow.client.username} by key “{key.name}” (sender {key.public_id})"
+    found = shown.context["page"]
+    assert (found.dispute.who, found.dispute.why) == (person, "The wall is crooked.")
+    refused = next(item for item in found.timeline if item.was_refused)
+    assert (refused.what, refused.who, refused.actor) == ("proof.refused", person, actor)
+    assert dict(refused.data)["findings"] == "code STALE_TIMESTAMP, data age_minutes 300"
+    for text in (person, "The wall is crooked.", "100.00 EUR", "1 Part 1: 30.00 EUR, WAITING"):
+        assert text in resolving
+    assert "One person is enough now." in resolving
+
+
+def test_nobody_reads_minor_units_and_what_an_alert_or_an_approval_is_about_is_a_click_away() -> (
+    None
+):
+    deposit = a_pending_deposit(1_000_001)
+    browser = signed_in()
+    confirming = deposit_page(deposit, "confirm")
+    assert "Two people must ask for the same" in browser.get(confirming).content.decode()
+    browser.post(confirming, SURE)
+    approval = Approval.objects.get()
+    alert = raise_alert(
+        type=AlertType.DISPUTE_OPENED,
+        severity=Severity.WARNING,
+        subject=deposit.escrow.reference,
+        message="Disputed.",
+        payload={"held_minor": 1_000_001, "currency": "EUR"},
+    )
+    approval_page = reverse("admin:accounts_approval_change", args=[approval.pk])
+    alert_page = reverse("admin:audit_alert_change", args=[alert.pk])
+    for url in (deposit_page(deposit), approval_page, alert_page):
+        shown = browser.get(url).content.decode()
+        assert "10000.01 EUR" in shown
+        assert "1000001" not in shown
+    for url in (approval_page, reverse("admin:accounts_approval_changelist")):
+        assert f'href="{deposit_page(deposit)}"' in browser.get(url).content.decode()
+    for url in (alert_page, reverse("admin:audit_alert_changelist")):
+        assert f'href="{page(deposit.escrow)}"' in browser.get(url).content.decode()
+    assert "who asked for" in signed_in().get(confirming).content.decode()

@@ -1,5 +1,6 @@
 """Users, keys and approvals in the console."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -21,7 +22,14 @@ from kobatela.accounts.services import keys, staff, users
 from kobatela.accounts.services.callers import staff_caller
 from kobatela.accounts.services.keys import IssuedKey
 from kobatela.kernel import clock
-from kobatela.kernel.admin import ADMIN_GROUP, Command, ConsoleAdmin, NoForm
+from kobatela.kernel.admin import (
+    ADMIN_GROUP,
+    Command,
+    ConsoleAdmin,
+    NoForm,
+    readable_amounts,
+    reference_link,
+)
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.money import format_minor
 
@@ -214,6 +222,8 @@ def _show_once(request: HttpRequest, issued: IssuedKey) -> HttpResponse:
 class ApiKeyAdmin(MakingAdmin):
     """Keys without their secrets."""
 
+    noun = "apikey"
+    noun_is_searched = True
     list_display = ("public_id", "name", "scope", "user", "is_open", "expires_at", "last_used_at")
     list_filter = ("scope", "may_confirm_deposits")
     search_fields = ("=public_id", "name", "=user__username")
@@ -281,12 +291,23 @@ class ApiKeyAdmin(MakingAdmin):
 class ApprovalAdmin(ConsoleAdmin):
     """Who approved what, and what waits for a second person."""
 
-    list_display = ("subject", "command", "amount", "status", "given", "first_user", "created_at")
+    list_display = (
+        "id",
+        "about",
+        "command",
+        "amount",
+        "status",
+        "given",
+        "first_user",
+        "created_at",
+    )
     list_filter = ("status", "command", "needed")
     search_fields = ("=subject",)
     search_help_text = "Subject, as in proof:7"
     list_select_related = ("first_user",)
     ordering = ("-id",)
+    exclude = ("subject", "figures", "escrow_id")
+    readonly_fields = ("about", "escrow", "asked")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """What needs two people; what one may release alone is in the audit trail."""
@@ -296,6 +317,21 @@ class ApprovalAdmin(ConsoleAdmin):
     def amount(self, approval: Approval) -> str:
         """The amount with its currency."""
         return f"{format_minor(approval.amount_minor, approval.currency)} {approval.currency}"
+
+    @admin.display(description="subject", ordering="subject")
+    def about(self, approval: Approval) -> SafeString | str:
+        """What is to be approved, as a link to its page."""
+        return reference_link(approval.subject)
+
+    @admin.display(description="escrow")
+    def escrow(self, approval: Approval) -> SafeString | str:
+        """The escrow whose money it is."""
+        return "-" if approval.escrow_id is None else reference_link(f"escrow:{approval.escrow_id}")
+
+    @admin.display(description="asked for")
+    def asked(self, approval: Approval) -> str:
+        """What the second person must ask for likewise."""
+        return readable_amounts(json.loads(approval.figures))
 
     @admin.display(description="given")
     def given(self, approval: Approval) -> str:

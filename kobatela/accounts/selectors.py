@@ -1,6 +1,6 @@
 """Who is who, and whom a caller may act for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from django.db import DEFAULT_DB_ALIAS
@@ -194,3 +194,26 @@ def keys_expiring_before(moment: datetime) -> QuerySet[ApiKey]:
 def pending_approvals() -> QuerySet[Approval]:
     """What one person has agreed to and a second must."""
     return Approval.objects.filter(status=ApprovalStatus.PENDING)
+
+
+def people_behind(references: Collection[str]) -> dict[str, str]:
+    """Who acted, as staff reads it: the person, and by which key or at the console.
+
+    references: actors (`apikey:…`, `staff:…`) and users (`user:…`). What is no person, like
+    `system:deadline`, is given back as it is.
+    """
+    keys, ids = set(), set()
+    for reference in references:
+        kind, _, which = reference.partition(":")
+        if kind == "apikey":
+            keys.add(which)
+        elif kind in {"staff", "user"} and which.isdecimal():
+            ids.add(int(which))
+    found = dict(zip(references, references, strict=True))
+    for key in api_keys().filter(public_id__in=keys) if keys else ():
+        owner = "nobody's key" if key.user is None else f"{key.user.username} by key"
+        found[f"apikey:{key.public_id}"] = f"{owner} “{key.name}” ({key.scope} {key.public_id})"
+    names = User.objects.filter(pk__in=ids).values_list("pk", "username") if ids else ()
+    for user_id, username in names:
+        found |= {f"staff:{user_id}": f"{username} at the console", f"user:{user_id}": username}
+    return found

@@ -6,7 +6,9 @@ and are found by name.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -18,11 +20,15 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from kobatela.kernel.errors import DomainError
+from kobatela.kernel.money import format_minor
 
 ADMIN_GROUP = "admin"
 SUPPORT_GROUP = "support"
+_MINOR = "_minor"
 # Who looks further back than this filters or searches.
 MAX_PAGES = 1_000
 
@@ -77,6 +83,7 @@ class Command:
         returns the sentence to show. A DomainError is shown on the form; nothing was changed then.
     refusal: why the command is not offered for this record now; None when it is.
     roles: the groups whose members may use it; superusers may always.
+    facts: what one must know to decide, shown beside the form.
     """
 
     name: str
@@ -88,6 +95,7 @@ class Command:
     roles: frozenset[str] = frozenset({ADMIN_GROUP, SUPPORT_GROUP})
     refusal: Callable[[Any], str | None] = field(default=lambda _record: None)
     initial: Callable[[Any], Mapping[str, Any]] = field(default=lambda _record: {})
+    facts: Callable[[Any], Sequence[tuple[str, str]]] = field(default=lambda _record: ())
 
     def permitted(self, request: HttpRequest) -> bool:
         """Whether the person of this request may use the command at all."""
@@ -116,9 +124,62 @@ def refusal_text(refusal: DomainError) -> str:
     return f"{' '.join(problems) or refusal.message} ({refusal.code})"
 
 
-class ConsoleAdmin(admin.ModelAdmin[Any]):
-    """A read-only list and record page with commands."""
+def reference_link(reference: str) -> SafeString | str:
+    """The console's page of what a reference (`escrow:12`) names; the plain text where there is
+    none."""
+    noun, _, which = reference.partition(":")
+    for model, page in admin.site._registry.items():  # noqa: SLF001 - the site tells its pages no other way
+        if not isinstance(page, ConsoleAdmin) or page.noun_of() != noun:
+            continue
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        if page.noun_is_searched:
+            url = f"{reverse(f'{name}_changelist')}?{urlencode({'q': which})}"
+        elif which.isascii() and which.isdecimal():
+            url = reverse(f"{name}_change", args=[which])
+        else:
+            break
+        return format_html('<a href="{}">{}</a>', url, reference)
+    return reference
 
+
+def readable_amounts(values: Mapping[str, Any], currency: str | None = None) -> str:
+    """Figures for a person, one a line: what is in minor units as an amount with its currency."""
+    currency = values.get("currency", currency)
+    lines = []
+    for name, value in values.items():
+        if name.endswith(_MINOR) and isinstance(value, int) and currency:
+            shown = f"{format_minor(value, currency)} {currency}"
+            lines.append(f"{name.removesuffix(_MINOR)}: {shown}")
+        elif isinstance(value, Mapping):
+            lines.append(readable_amounts(value, currency))
+        elif value is not None and name != "currency":
+            lines.append(f"{name}: {value}")
+    return "\n".join(line for line in lines if line)
+
+
+@cache
+def _amount_of(name: str) -> Callable[[Any], str]:
+    # One function for each name, because the admin compares fields by identity.
+    @admin.display(description=name.removesuffix(_MINOR).replace("_", " "))
+    def amount(record: Any) -> str:
+        value = getattr(record, name)
+        if value is None:
+            return "-"
+        return f"{format_minor(value, record.currency)} {record.currency}"
+
+    amount.__name__ = name
+    return amount
+
+
+class ConsoleAdmin(admin.ModelAdmin[Any]):
+    """A read-only list and record page with commands.
+
+    noun: how references name such a record, where that is not the model's name.
+    noun_is_searched: what follows the noun is no id; a search of the list finds it.
+    """
+
+    noun: ClassVar[str] = ""
+    noun_is_searched: ClassVar[bool] = False
     commands: ClassVar[Sequence[Command]] = ()
     view_roles: ClassVar[frozenset[str]] = frozenset({ADMIN_GROUP, SUPPORT_GROUP})
     actions: Sequence[Any] | None = None
@@ -146,6 +207,20 @@ class ConsoleAdmin(admin.ModelAdmin[Any]):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nothing is deleted."""
         return False
+
+    def noun_of(self) -> str:
+        """The word before the colon in references to its records."""
+        return self.noun or str(self.opts.model_name)
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Sequence[Any]:
+        """Amounts as people read them; nobody should have to count minor units."""
+        names = {field.name for field in self.opts.get_fields()}
+        return [
+            _amount_of(field)
+            if isinstance(field, str) and field.endswith(_MINOR) and {field, "currency"} <= names
+            else field
+            for field in super().get_fields(request, obj)
+        ]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Lists are not counted."""
@@ -235,6 +310,7 @@ class ConsoleAdmin(admin.ModelAdmin[Any]):
             "title": command.label,
             "command": command,
             "refusal": command.refusal(record),
+            "facts": command.facts(record),
             "form": form,
             "back": back,
         }

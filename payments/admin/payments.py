@@ -213,6 +213,7 @@ class FundingAdmin(ConsoleAdmin):
 class PspEventAdmin(ConsoleAdmin):
     """What PSPs sent, as they sent it."""
 
+    noun = "psp_event"
     list_display = (
         "id",
         "provider",

@@ -58,6 +58,8 @@ class AccountAdmin(ConsoleAdmin):
 class TransferAdmin(ConsoleAdmin):
     """Transfers with their entries."""
 
+    # A transfer of a reference is the instruction of one user to pay another.
+    noun = "posting"
     list_display = ("id", "business_key", "code", "currency", "created_at")
     list_filter = ("currency", "code")
     search_fields = ("=business_key",)

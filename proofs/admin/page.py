@@ -8,18 +8,18 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import QuerySet
 from django.urls import reverse
 from geographiclib.geodesic import Geodesic
 
 from audit.actions import Action
 from audit.selectors import entries
+from kobatela.accounts.selectors import people_behind
 from kobatela.accounts.services import approvals
 from kobatela.accounts.services.approvals import ApprovalState
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import DomainError
-from kobatela.kernel.money import format_minor
+from kobatela.kernel.money import Money, format_minor
 from proofs.admin import advice, document
 from proofs.admin.advice import AdviceShown
 from proofs.admin.document import DocumentShown
@@ -81,9 +81,11 @@ class Page:
     requirements: Sequence[Fact]
     claims: str
     advice: AdviceShown | None
-    history: Sequence[Any]
+    decided_by: str
+    history: Sequence[tuple[Any, str]]
     earlier: Sequence[Proof]
     approvals: ApprovalState | None
+    needs_two: bool
     refusal: str | None
     following: int | None
 
@@ -109,11 +111,16 @@ def build(proof: Proof, caller: Caller) -> Page:
         requirements=_requirements(proof, fence),
         claims=_pretty(proof.metadata) if proof.metadata else "",
         advice=advice.shown(proof),
-        history=list(_history(proof)[:_HISTORY_ENTRIES]),
+        decided_by=people_behind({proof.decided_by})[proof.decided_by],
+        history=_history(proof),
         earlier=list(
             proofs_of_milestone(proof.milestone_id).exclude(pk=proof.pk)[:_EARLIER_PROOFS]
         ),
         approvals=state if proof.status == ProofStatus.PENDING else None,
+        needs_two=proof.status == ProofStatus.PENDING
+        and approvals.two_are_needed(
+            escrow_id=proof.escrow_id, money=Money(proof.amount_minor, proof.currency)
+        ),
         refusal=_refusal(proof, caller),
         following=next_in_queue(after=proof),
     )
@@ -131,13 +138,14 @@ def escrow_url(proof: Proof) -> str:
     return reverse("admin:escrow_escrow_change", args=[proof.escrow_id])
 
 
-def _history(proof: Proof) -> QuerySet[Any]:
-    """What was done with it, newest first; who looked at it is in the audit trail."""
-    return (
-        entries(subject=f"proof:{proof.pk}")
-        .exclude(action__in=[Action.PROOF_READ, Action.PROOF_FILE_READ])
-        .order_by("-pk")
+def _history(proof: Proof) -> list[tuple[Any, str]]:
+    """What was done with it and by whom, newest first; who looked is in the audit trail."""
+    done = entries(subject=f"proof:{proof.pk}").exclude(
+        action__in=[Action.PROOF_READ, Action.PROOF_FILE_READ]
     )
+    found = list(done.order_by("-pk")[:_HISTORY_ENTRIES])
+    people = people_behind({entry.actor for entry in found})
+    return [(entry, people[entry.actor]) for entry in found]
 
 
 def _refusal(proof: Proof, caller: Caller) -> str | None:

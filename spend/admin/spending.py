@@ -84,6 +84,7 @@ def _no_refund(purchase: Purchase) -> str | None:
 class PayeeAdmin(ConsoleAdmin):
     """Whom senders may pay from their escrows, and within which limits."""
 
+    noun = "payee"
     list_display = ("id", "escrow_id", "payee_ref", "label", "daily", "total", "deactivated_at")
     list_filter = (("deactivated_at", admin.EmptyFieldListFilter), "currency")
     search_fields = ("=escrow__id", "payee_ref", "label")

@@ -199,7 +199,7 @@ def _second(request: _Request, pending: Approval) -> ApprovalState:
 
 
 def _first(request: _Request) -> ApprovalState:
-    needed = 2 if _needs_two(request) else 1
+    needed = 2 if two_are_needed(escrow_id=request.escrow_id, money=request.money) else 1
     if needed == 2 and request.caller.user_id is None:
         raise ApprovalNeedsUser
     now = clock.now()
@@ -224,18 +224,20 @@ def _first(request: _Request) -> ApprovalState:
     return ApprovalState(given=1, needed=needed, granted=needed == 1)
 
 
-def _needs_two(request: _Request) -> bool:
+def two_are_needed(*, escrow_id: int | None, money: Money) -> bool:
+    """Whether two people must release `money` now, with what staff released for the escrow within
+    24 hours; what belongs to no escrow always takes two."""
     figures: dict[str, int] = settings.KOBATELA_FOUR_EYES_MIN_MINOR
-    figure = figures.get(request.money.currency)
-    if figure is None or request.escrow_id is None:
+    figure = figures.get(money.currency)
+    if figure is None or escrow_id is None:
         return True
     released = Approval.objects.filter(
-        escrow_id=request.escrow_id,
-        currency=request.money.currency,
+        escrow_id=escrow_id,
+        currency=money.currency,
         status=ApprovalStatus.GRANTED,
         granted_at__gt=clock.now() - COUNTED_TOGETHER_FOR,
     ).aggregate(total=Sum("amount_minor"))["total"]
-    return (released or 0) + request.money.amount_minor > figure
+    return (released or 0) + money.amount_minor > figure
 
 
 def _settle(approval: Approval, status: ApprovalStatus) -> None:

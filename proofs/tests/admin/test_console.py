@@ -345,3 +345,12 @@ def test_the_page_costs_few_queries(support: Client) -> None:
         support.get(page_of(proof))
 
     assert len(queries) <= 20, [query["sql"][:80] for query in queries]
+
+
+def test_the_page_says_beforehand_that_two_people_are_needed(support: Client) -> None:
+    small = pending_proof(site_escrow(50_000))
+    large = pending_proof(site_escrow(1_000_001))
+    assertNotContains(support.get(page_of(small)), "Two people have to approve")
+    shown = support.get(page_of(large))
+    assertContains(shown, "Two people have to approve this")
+    assertContains(shown, "as the first of two")
