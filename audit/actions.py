@@ -128,6 +128,7 @@ class Action(StrEnum):
     DEPOSIT_CONFIRMED = "deposit.confirmed"
     DEPOSIT_REJECTED = "deposit.rejected"
     DEPOSIT_EXPIRED = "deposit.expired"
+    DEPOSIT_NOT_NEEDED = "deposit.not_needed"
 
     PROJECT_CREATED = "project.created"
     PROJECT_CLOSED = "project.closed"

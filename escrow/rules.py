@@ -160,13 +160,13 @@ def require_room(escrow: Escrow, amount_minor: int) -> None:
 def require_held(escrow: Escrow, amount_minor: int) -> None:
     """Raise InsufficientEscrowBalance when less than `amount_minor` is held and not frozen."""
     if escrow.available_minor < amount_minor:
-        raise _insufficient(escrow)
+        raise _insufficient(escrow, amount_minor - escrow.available_minor)
 
 
 def require_unfrozen(escrow: Escrow) -> None:
     """Raise InsufficientEscrowBalance while a chargeback keeps what is held from being decided."""
     if escrow.frozen_minor:
-        raise _insufficient(escrow)
+        raise _insufficient(escrow, escrow.frozen_minor)
 
 
 def require_whole(escrow: Escrow) -> None:
@@ -174,14 +174,15 @@ def require_whole(escrow: Escrow) -> None:
     would be to pay less than was agreed, without a word."""
     require_unfrozen(escrow)
     if missing_minor(escrow):
-        raise _insufficient(escrow)
+        raise _insufficient(escrow, missing_minor(escrow))
 
 
-def _insufficient(escrow: Escrow) -> InsufficientEscrowBalance:
+def _insufficient(escrow: Escrow, lacking_minor: int) -> InsufficientEscrowBalance:
+    """`missing` is what the command lacks, not what the whole agreement still needs."""
     return InsufficientEscrowBalance(
         held=format_minor(held_minor(escrow), escrow.currency),
         frozen=format_minor(escrow.frozen_minor, escrow.currency),
-        missing=format_minor(missing_minor(escrow), escrow.currency),
+        missing=format_minor(lacking_minor, escrow.currency),
     )
 
 

@@ -12,6 +12,7 @@ from escrow import rules, selectors
 from escrow.models import Deposit, DepositStatus, Escrow, EscrowStatus
 from escrow.rules import Standing
 from escrow.services.amounts import AmountIn
+from escrow.services.announcements import fail_announced
 from escrow.services.approvals import missing_approval
 from escrow.services.exposure import take_exposure
 from escrow.services.journal import (
@@ -106,10 +107,13 @@ def book(*, escrow: Escrow, deposit: Deposit, by: Acting) -> None:
     if deposit.source.startswith("psp:") and escrow.psp_hold_ends_at is None:
         hold = timedelta(days=settings.KOBATELA_PSP_HOLD_DAYS)
         escrow.psp_hold_ends_at = clock.now() + hold
-    is_complete = rules.missing_minor(escrow) == 0 and escrow.status == EscrowStatus.DRAFT
+    is_full = rules.missing_minor(escrow) == 0
+    is_complete = is_full and escrow.status == EscrowStatus.DRAFT
     before = move_escrow(escrow, EscrowStatus.FUNDED) if is_complete else escrow.status
     save_escrow(escrow, "status", "funded_minor", "psp_hold_ends_at")
     record_deposit(escrow, deposit, Action.DEPOSIT_CONFIRMED, by, funded_minor=escrow.funded_minor)
+    if is_full:
+        fail_announced(escrow, by, reason="escrow_full")
     if is_complete:
         record(
             escrow,

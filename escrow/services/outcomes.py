@@ -13,6 +13,7 @@ from escrow.fees import fee_minor
 from escrow.models import Deposit, DepositStatus, Escrow, EscrowStatus, Milestone, MilestoneStatus
 from escrow.rules import OPEN_MILESTONE, held_minor, require_unfrozen
 from escrow.selectors import milestones_of
+from escrow.services.announcements import fail_announced
 from escrow.services.exposure import give_back_exposure
 from escrow.services.journal import Acting, move_escrow, move_milestone, record, save_escrow
 from escrow.shares import allocate
@@ -53,6 +54,7 @@ def settle(
     escrow.closed_at = clock.now()
     withdraw(actor=by.actor, subject=escrow.reference, note="The escrow has ended.")
     give_back_exposure(escrow)
+    fail_announced(escrow, by, reason="escrow_closed")
     refund_minor = held_minor(escrow) - release_minor
     _release(escrow, release_minor, by, accepts_proofs=accepts_proofs)
     if refund_minor:
@@ -65,8 +67,11 @@ def settle(
         by,
         event=event,
         before=before,
-        released_minor=release_minor,
-        refunded_minor=refund_minor,
+        # All told, because milestones were paid on the way; and what this end itself decided.
+        released_minor=escrow.released_minor,
+        refunded_minor=escrow.refunded_minor,
+        last_released_minor=release_minor,
+        last_refunded_minor=refund_minor,
         currency=escrow.currency,
         **told,
     )

@@ -1,5 +1,6 @@
 """Money reported in, by a party, by support, by a PSP."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from audit import selectors as audit_selectors
+from audit.actions import Action
 from audit.alert_types import AlertType
 from audit.services.jobs import run_exclusively
 from escrow.errors import (
@@ -307,8 +309,9 @@ def test_no_confirmation_in_a_dispute_or_after_the_end() -> None:
     ended = make_escrow(E.DRAFT)
     late = report(as_client(ended), ended, 10_000)
     cancel_escrow(caller=as_client(ended), escrow_id=ended.pk, said=Said())
-    with pytest.raises(EscrowClosed), transaction.atomic():
+    with pytest.raises(InvalidState) as refusal, transaction.atomic():
         confirm(support(), late)
+    assert refusal.value.details == {"current": "FAILED"}
     assert held_in_ledger(ended) == 0
 
 
@@ -393,6 +396,40 @@ def test_what_the_escrow_cannot_take_is_booked_and_goes_back_with_an_alert() -> 
     assert payments_of(escrow) == [("refund", "psp", 1_000)]
     assert ledger.balance_minor(chart.user_funds(escrow.client_id), "EUR") == 1_000
     assert audit_selectors.alerts(type=AlertType.DEPOSIT_BEYOND_NEED).count() == 1
+    assert_in_order()
+
+
+def test_announced_deposits_fail_once_the_escrow_is_full_or_ended_and_their_money_is_booked() -> (
+    None
+):
+    full, ended = make_escrow(E.DRAFT), make_escrow(E.DRAFT)
+    caller = as_client(full)
+    for escrow in (full, ended):
+        for amount_minor in (10_000, 4_000):
+            report(as_client(escrow), escrow, amount_minor)
+    fund(full, 6_000)
+    assert not Deposit.objects.filter(status=DepositStatus.FAILED).exists()
+    fund(full, 4_000)
+    cancel_escrow(caller=as_client(ended), escrow_id=ended.pk, said=Said())
+    for escrow, reason, failed in (
+        (full, "escrow_full", [10_000]),
+        (ended, "escrow_closed", [10_000, 4_000]),
+    ):
+        found = Deposit.objects.filter(escrow=escrow, status=DepositStatus.FAILED)
+        assert list(found.order_by("pk").values_list("amount_minor", flat=True)) == failed
+        told = audit_selectors.timeline(escrow.reference, [Action.DEPOSIT_NOT_NEEDED])
+        assert [json.loads(entry.body)["reason"] for entry in told] == [reason] * len(failed)
+    assert full.status == E.FUNDED
+    assert not Deposit.objects.filter(status=DepositStatus.PENDING).exists()
+    with pytest.raises(EscrowOverFunded), transaction.atomic():
+        report(caller, full, 1)
+
+    fund(full, 10_000)
+    fund(ended, 4_000)
+
+    for escrow, surplus_minor in ((full, 10_000), (ended, 4_000)):
+        assert ledger.balance_minor(chart.user_funds(escrow.client_id), "EUR") == surplus_minor
+        assert payments_of(escrow)[-1] == ("refund", "psp", surplus_minor)
     assert_in_order()
 
 

@@ -7,6 +7,7 @@ import pytest
 from django.db import transaction
 
 from audit import selectors as audit_selectors
+from audit.actions import Action
 from escrow.errors import (
     EscrowNotFound,
     InsufficientEscrowBalance,
@@ -26,6 +27,7 @@ from escrow.services.evidence import (
 from escrow.services.payouts import EscrowPayouts, EscrowRefunds
 from escrow.tests.books import assert_in_order, payments_of
 from escrow.tests.factories import as_client, as_provider, fund, make_escrow, milestone_of
+from escrow.timeline import told
 from kobatela.accounts.tests.factories import make_caller, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
@@ -96,12 +98,31 @@ def test_a_second_proof_waits_for_the_first() -> None:
 
 def test_a_milestone_is_proven_only_once_its_money_is_held() -> None:
     escrow = make_escrow(EscrowStatus.DRAFT, funded=2_999, milestones=[3_000])
-    with pytest.raises(InsufficientEscrowBalance):
+    with pytest.raises(InsufficientEscrowBalance) as refusal:
         open_milestone(caller=as_provider(escrow), escrow_id=escrow.pk, milestone_idx=1)
+    assert refusal.value.details == {"held": "29.99", "frozen": "0.00", "missing": "0.01"}
     fund(escrow, 1)
     submit(escrow)
     decide(escrow, accept=True)
     assert payments_of(escrow) == [("payout", "psp", 3_000)]
+
+
+def test_the_end_by_the_last_milestone_tells_all_that_was_released() -> None:
+    escrow = make_escrow(milestones=[3_000, 6_000])
+    for index in (1, 2):
+        submit(escrow, index)
+        decide(escrow, index, accept=True)
+    (end,) = audit_selectors.timeline(escrow.reference, [Action.ESCROW_RELEASED])
+    (item,) = told(escrow, [end], to_staff=False)
+    assert item["data"] == {
+        "status": "RELEASED",
+        "before": "FUNDED",
+        "currency": "EUR",
+        "released": "90.00",
+        "refunded": "10.00",
+        "last_released": "0.00",
+        "last_refunded": "10.00",
+    }
 
 
 def test_a_proof_is_released_once() -> None:

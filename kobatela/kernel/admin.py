@@ -212,7 +212,7 @@ class ConsoleAdmin(admin.ModelAdmin[Any]):
         """The word before the colon in references to its records."""
         return self.noun or str(self.opts.model_name)
 
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Sequence[Any]:
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """Amounts as people read them; nobody should have to count minor units."""
         names = {field.name for field in self.opts.get_fields()}
         return [
