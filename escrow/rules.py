@@ -178,7 +178,6 @@ def require_whole(escrow: Escrow) -> None:
 
 
 def _insufficient(escrow: Escrow, lacking_minor: int) -> InsufficientEscrowBalance:
-    """`missing` is what the command lacks, not what the whole agreement still needs."""
     return InsufficientEscrowBalance(
         held=format_minor(held_minor(escrow), escrow.currency),
         frozen=format_minor(escrow.frozen_minor, escrow.currency),
