@@ -117,7 +117,7 @@ def psp_server(folder: Path, webhook_secret: str) -> Iterator[PspServer]:
         sys.executable, "-m", "payments.psp.fake", "--port", str(port),
         "--database", str(folder / "psp.sqlite3"),
         "--webhook-url", f"http://127.0.0.1:{receiver.server_port}/",
-        "--webhook-secret", webhook_secret,
+        f"--webhook-secret={webhook_secret}",
     ]  # fmt: skip
     process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(Path.cwd())})
     try:

@@ -142,6 +142,7 @@ def start(made_var: Path, folder: Path) -> Iterator[Callable[[], Up]]:
         var = Path(tempfile.mkdtemp(dir=folder)) / "var"
         var.parent.chmod(0o755)
         shutil.copytree(made_var, var, symlinks=True)
+        (var / "credentials.json").unlink()
         started.append(Up(var))
         return started[-1]
 
@@ -175,6 +176,8 @@ def test_a_second_start_is_quick(start: Callable[[], Up]) -> None:
 
 def test_two_checkouts_run_side_by_side(start: Callable[[], Up]) -> None:
     first, second = start(), start()
+    wait_for((first.var / "credentials.json").exists)
+    assert _status_of(f"{first.credentials['base_url']}/health") == 200
     first.wait_until_it_runs()
     second.wait_until_it_runs()
     urls = {up.credentials["base_url"] for up in (first, second)}

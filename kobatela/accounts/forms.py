@@ -1,13 +1,17 @@
 """The forms of the console's commands on users and keys."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.contrib.admin.forms import AdminAuthenticationForm
 
 from kobatela.accounts.models import Language, PublicTag
+from kobatela.accounts.services.logins import locked_until
 from kobatela.accounts.services.staff import STAFF_GROUPS
 from kobatela.kernel.caller import Scope
+from kobatela.rest.address import client_address
 
 
 class ContactForm(forms.Form):
@@ -104,3 +108,23 @@ class KeyForm(forms.Form):
                 raise forms.ValidationError("Write CURRENCY=amount, with commas between.")
             limits[currency] = amount
         return limits or None
+
+
+class SignInForm(AdminAuthenticationForm):
+    """The console's login; who has guessed too often is told until when nothing is looked at."""
+
+    def get_invalid_login_error(self) -> forms.ValidationError:
+        """Django's own words, unless the name is locked from this address."""
+        until = locked_until(
+            username=self.cleaned_data.get("username", ""),
+            address=client_address(self.request) if self.request is not None else "",
+        )
+        if until is None:
+            return super().get_invalid_login_error()
+        # Rounded up: at the minute that is named the next try counts.
+        minute = (until + timedelta(minutes=1)).strftime("%H:%M")
+        return forms.ValidationError(
+            f"Too many wrong passwords from here. Even the right one is not looked at before "
+            f"{minute} UTC; anybody else, or another address, may sign in meanwhile.",
+            code="locked",
+        )

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import path
 
+from kobatela.accounts.forms import SignInForm
 from kobatela.console import desk
 from kobatela.console.money import money_desk
 from kobatela.kernel.admin import ADMIN_GROUP, SUPPORT_GROUP, has_role
@@ -26,6 +27,7 @@ class ConsoleSite(admin.AdminSite):
     index_title = "What waits for a person"
     index_template = "console/desk.html"
     enable_nav_sidebar = True
+    login_form = SignInForm
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -4,6 +4,7 @@ One process instead of four, because each would load Django again.
 """
 
 import os
+from pathlib import Path
 
 import django
 from django.core.management import call_command
@@ -22,6 +23,7 @@ def main() -> None:
         "bootstrap_credentials",
         base_url=os.environ["KOBATELA_BASE_URL"],
         psp_url=os.environ["FAKE_PSP_URL"],
+        path=Path(os.environ["KOBATELA_CREDENTIALS_PATH"]),
     )
 
 

@@ -102,6 +102,10 @@ class Stack:
         return self.var / "credentials.json"
 
     @property
+    def _credentials_in_waiting(self) -> Path:
+        return self.var / "run" / "credentials.json"
+
+    @property
     def death(self) -> str | None:
         """Which process ended without being asked to, and how; None while all is well."""
         return self._death
@@ -127,11 +131,14 @@ class Stack:
                 f"Kobatela is running already from this checkout; see {self.credentials_path}."
             )
         try:
+            # Whoever waits for the file finds everything answering once it is there.
+            self.credentials_path.unlink(missing_ok=True)
             self._start_servers()
             self._claim.take()
             self._psp_port = free_port()
             self._prepare()
             self._start_programs()
+            self._credentials_in_waiting.replace(self.credentials_path)
         except BaseException:
             self.stop()
             raise
@@ -204,6 +211,7 @@ class Stack:
         """Migrations, schedule, static files and credentials, in one process for speed."""
         environment = self._environment | {
             "KOBATELA_BASE_URL": self.base_url, "FAKE_PSP_URL": self.psp_url,
+            "KOBATELA_CREDENTIALS_PATH": str(self._credentials_in_waiting),
         }  # fmt: skip
         command = [sys.executable, "-m", "kobatela.embedded.prepare"]
         prepare = self._program("prepare", command, environment, lambda: False)

@@ -134,6 +134,12 @@ def test_a_request_without_a_key_is_told_so(headers: Mapping[str, str]) -> None:
         _authenticate(headers)
 
 
+@pytest.mark.parametrize("key", ["", "é"])
+def test_a_key_that_is_not_ascii_is_none_also_as_the_gateway_hands_it_on(key: str) -> None:
+    with pytest.raises(Unauthorized):
+        _authenticate({"X-API-Key": key})
+
+
 def test_a_key_in_the_address_is_not_looked_at() -> None:
     _, secret = make_key("sender")
 

@@ -88,6 +88,12 @@ def test_ten_wrong_passwords_stop_even_the_right_one_for_fifteen_minutes() -> No
     _login(client, user.username, "wrong")
 
     assert not _login(client, user.username, "password")
+    told = client.post(
+        "/admin/login/",
+        {"username": user.username, "password": "password"},
+        REMOTE_ADDR="203.0.113.7",
+    )
+    assert "is not looked at before 12:16 UTC" in told.content.decode()
     # Another address is another guesser: nobody can lock a member of staff out from afar.
     assert _login(client, user.username, "password", address="198.51.100.1")
 

@@ -37,6 +37,7 @@ class Command(BaseCommand):
         """Addresses to write down for whoever reads the file."""
         parser.add_argument("--base-url", default="http://127.0.0.1:8000")
         parser.add_argument("--psp-url", default="http://127.0.0.1:8100")
+        parser.add_argument("--path", type=Path, help="Where to write, instead of the usual file.")
         parser.add_argument("--webhook-secret", default=os.environ.get("PSP_WEBHOOK_SECRET", ""))
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -48,7 +49,7 @@ class Command(BaseCommand):
             password = _open_console(users[Scope.ADMIN], users[Scope.SUPPORT])
             _revoke_earlier_keys()
             keys = {scope: _issue(scope, user) for scope, user in users.items()}
-        path = settings.VAR_DIR / "credentials.json"
+        path = options["path"] or settings.VAR_DIR / "credentials.json"
         _write_closed(
             path,
             {
