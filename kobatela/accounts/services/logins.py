@@ -4,13 +4,13 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from audit.actions import Action
-from audit.models import AuditEntry
 from audit.selectors import entries
 from audit.services.entries import record
 from kobatela.accounts.models import User
@@ -58,6 +58,6 @@ def _reference(username: str, address: str) -> str:
     return f"login:{hashed[:32]}"
 
 
-def _failures(reference: str) -> QuerySet[AuditEntry]:
+def _failures(reference: str) -> QuerySet[Any]:
     since = clock.now() - _WITHIN
     return entries(subject=reference, action=Action.STAFF_LOGIN_REFUSED, since=since)
