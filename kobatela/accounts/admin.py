@@ -99,6 +99,7 @@ class UserAdmin(MakingAdmin):
         "is_staff",
         "is_superuser",
         "roles",
+        "approves_from",
         "stripe_account_id",
         "last_login",
         "created_at",
@@ -145,6 +146,9 @@ class UserAdmin(MakingAdmin):
             "Set a password",
             _set_password,
             forms.PasswordForm,
+            help_text="Another person's password raises an alert that both of you get, and for a "
+            "day they do not count as one of two people. It ends their sessions.",
+            danger=True,
             roles=_ADMIN,
             refusal=lambda user: None if user.is_staff else "Only staff sign in with a password.",
         ),

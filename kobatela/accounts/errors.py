@@ -87,6 +87,15 @@ class RotationOpen(InvalidState):
     message = "Two keys of this rotation are live already; revoke one first."
 
 
+class ApprovalTooEarly(DomainError):
+    """Somebody else had the means to come in as this person; until `approves_from` they are no
+    second one."""
+
+    code = "FOUR_EYES_TOO_EARLY"
+    kind = Kind.FORBIDDEN
+    message = "Somebody else gave you access of late; your approval counts from the time named."
+
+
 class ApprovalNeedsUser(DomainError):
     """Above the four-eyes figure people approve, and this key belongs to nobody."""
 

@@ -40,6 +40,8 @@ class User(AbstractUser):
     """A party of escrows, or a member of staff (`is_staff`).
 
     `managed_by` is the partner whose key acts for this user too; a manager has none itself.
+    `approves_from`: from when on this member of staff counts as one of two people, because
+    somebody else had the means to come in as them.
     """
 
     first_name = None  # type: ignore[assignment]  # a username and an e-mail are all we keep
@@ -62,6 +64,7 @@ class User(AbstractUser):
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="managed"
     )
     stripe_account_id = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001
+    approves_from = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=clock.now, editable=False)
     updated_at = models.DateTimeField(default=clock.now, editable=False)
 

@@ -362,6 +362,9 @@ PSP_WEBHOOK_MAX_DRIFT_SECONDS = env.int("PSP_WEBHOOK_MAX_DRIFT_SECONDS", default
 KOBATELA_DESTINATION_COOLING_S = env.int("KOBATELA_DESTINATION_COOLING_S", default=0)
 # How long a collector may take to pay a refund back before staff hears of it.
 KOBATELA_EXTERNAL_REFUND_DAYS = env.int("KOBATELA_EXTERNAL_REFUND_DAYS", default=7)
+# How long a member of staff is no second person after somebody else gave them access; production
+# makes it a day.
+KOBATELA_STAFF_ACCESS_COOLING_S = env.int("KOBATELA_STAFF_ACCESS_COOLING_S", default=0)
 # Whether a payment waits until the PSP that makes it holds the money; in production it always does.
 KOBATELA_REQUIRE_COVERAGE = env.bool("KOBATELA_REQUIRE_COVERAGE", default=False)
 

@@ -19,6 +19,10 @@ CSRF_COOKIE_SECURE = True
 KOBATELA_METRICS_PUBLIC = env.bool("KOBATELA_METRICS_PUBLIC", default=False)
 # Whoever takes over an account must not be paid before its owner can notice.
 KOBATELA_DESTINATION_COOLING_S = env.int("KOBATELA_DESTINATION_COOLING_S", default=24 * 3600)
+# Nobody is two people by setting a colleague's password; the colleague has a day to notice.
+KOBATELA_STAFF_ACCESS_COOLING_S = max(
+    24 * 3600, env.int("KOBATELA_STAFF_ACCESS_COOLING_S", default=0)
+)
 # What a collector still has must not be paid from what others have paid in.
 KOBATELA_REQUIRE_COVERAGE = True
 # Only behind a proxy that sets this header itself; anybody else could claim to use TLS.

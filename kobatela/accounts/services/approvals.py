@@ -11,8 +11,8 @@ from django.db.models import Sum
 
 from audit.actions import Action
 from audit.services.entries import record
-from kobatela.accounts.errors import ApprovalNeedsUser
-from kobatela.accounts.models import Approval, ApprovalStatus
+from kobatela.accounts.errors import ApprovalNeedsUser, ApprovalTooEarly
+from kobatela.accounts.models import Approval, ApprovalStatus, User
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.canonical import canonical_json
@@ -63,7 +63,8 @@ def require_approval(
     first approval is replaced; asked by the same person again, nothing changes. Call it with the
     escrow locked, in the transaction that releases the money.
 
-    Raises ApprovalNeedsUser when two people are needed and the caller's key belongs to nobody.
+    Where two people are needed, raises ApprovalNeedsUser for a key that belongs to nobody, and
+    ApprovalTooEarly while somebody else may be acting as the caller's user.
     """
     asked = _asked(caller, money, figures)
     return _count(_Request(caller, command, subject, escrow_id, money, asked))
@@ -81,7 +82,7 @@ def require_two(
     """Count the caller's approval of what always needs two people, and belongs to no one escrow.
 
     Otherwise like `require_approval`. Call it with the subject locked. Raises ApprovalNeedsUser
-    when the caller's key belongs to nobody.
+    and ApprovalTooEarly.
     """
     asked = _asked(caller, money, figures)
     return _count(_Request(caller, command, subject, None, money, asked))
@@ -190,6 +191,7 @@ def _second(request: _Request, pending: Approval) -> ApprovalState:
         raise ApprovalNeedsUser
     if pending.first_user_id == caller.user_id:
         return ApprovalState(given=1, needed=2, granted=False)
+    _check_is_themselves(caller.user_id)
     pending.second_user_id = caller.user_id
     pending.second_actor = caller.actor
     pending.granted_at = clock.now()
@@ -200,8 +202,10 @@ def _second(request: _Request, pending: Approval) -> ApprovalState:
 
 def _first(request: _Request) -> ApprovalState:
     needed = 2 if two_are_needed(escrow_id=request.escrow_id, money=request.money) else 1
-    if needed == 2 and request.caller.user_id is None:
-        raise ApprovalNeedsUser
+    if needed == 2:
+        if request.caller.user_id is None:
+            raise ApprovalNeedsUser
+        _check_is_themselves(request.caller.user_id)
     now = clock.now()
     approval = Approval.objects.create(
         command=request.command,
@@ -222,6 +226,14 @@ def _first(request: _Request) -> ApprovalState:
     if needed == 2:
         _tell(request, Action.APPROVAL_GIVEN, approval)
     return ApprovalState(given=1, needed=needed, granted=needed == 1)
+
+
+def _check_is_themselves(user_id: int) -> None:
+    """Raise ApprovalTooEarly while whoever gave this person access may be the one who approves."""
+    found = User.objects.filter(pk=user_id, approves_from__gt=clock.now())
+    approves_from = found.values_list("approves_from", flat=True).first()
+    if approves_from is not None:
+        raise ApprovalTooEarly(approves_from=approves_from.isoformat())
 
 
 def two_are_needed(*, escrow_id: int | None, money: Money) -> bool:

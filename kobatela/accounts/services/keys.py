@@ -18,6 +18,7 @@ from kobatela.accounts.errors import ApiKeyNotLive, RotationOpen
 from kobatela.accounts.key_format import installation_prefix, key_digest, make_key, parse_key
 from kobatela.accounts.models import ApiKey, User
 from kobatela.accounts.selectors import lock_key, require_active_user
+from kobatela.accounts.services.access import note_access_given
 from kobatela.kernel import clock
 from kobatela.kernel.caller import PARTY_SCOPES, Caller, Scope
 from kobatela.kernel.errors import DomainError, ValidationFailed
@@ -83,6 +84,7 @@ def issue_key(  # noqa: PLR0913 - each is a property of the key
     )
     secret = _store_with_secret(key)
     _tell(caller, Action.APIKEY_ISSUED, key, scope=wanted)
+    _note_access(caller, key)
     if may_confirm_deposits:
         _alert_confirming(caller, key)
     return IssuedKey(key, secret)
@@ -117,6 +119,7 @@ def rotate_key(*, caller: Caller, key_id: int) -> IssuedKey:
     )
     secret = _store_with_secret(key)
     _tell(caller, Action.APIKEY_ROTATED, key, scope=key.scope, rotated_from=old.public_id)
+    _note_access(caller, key)
     return IssuedKey(key, secret)
 
 
@@ -216,6 +219,19 @@ def _tell(caller: Caller, action: Action, key: ApiKey, **body: str) -> None:
         action=action,
         subject=f"apikey:{key.public_id}",
         body={"key": key.pk, "user": key.user_id} | body,
+    )
+
+
+def _note_access(caller: Caller, key: ApiKey) -> None:
+    """Whoever issues a key has seen its secret."""
+    if key.scope in PARTY_SCOPES:
+        return
+    note_access_given(
+        caller=caller,
+        user=key.user,
+        alert=AlertType.STAFF_KEY_ISSUED,
+        what=f"A key of {key.user or 'nobody'} with the scope {key.scope} was issued.",
+        subject=f"apikey:{key.public_id}",
     )
 
 

@@ -8,9 +8,11 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from audit.actions import Action
+from audit.services.alerts import AlertType
 from audit.services.entries import record
 from kobatela.accounts.errors import UserNotFound
 from kobatela.accounts.models import User
+from kobatela.accounts.services.access import note_access_given
 from kobatela.kernel import clock
 from kobatela.kernel.admin import ADMIN_GROUP, SUPPORT_GROUP
 from kobatela.kernel.caller import Caller, Scope
@@ -40,6 +42,14 @@ def set_staff_role(*, caller: Caller, user_id: int, role: str | None) -> User:
     user.updated_at = clock.now()
     user.save(update_fields=["is_staff", "updated_at"])
     _tell(caller, Action.STAFF_ROLE_SET, user, before=before, after=after)
+    if role:
+        note_access_given(
+            caller=caller,
+            user=user,
+            alert=AlertType.STAFF_ROLE_GIVEN,
+            what=f"{user.username} was given the role {role} of the staff.",
+            subject=f"user:{user.pk}",
+        )
     return user
 
 
@@ -47,6 +57,7 @@ def set_staff_role(*, caller: Caller, user_id: int, role: str | None) -> User:
 def set_password(*, caller: Caller, user_id: int, password: str) -> User:
     """Give a member of staff a password; it ends their sessions.
 
+    Set by somebody else it raises an alert, and for a day the user is no second person.
     A superuser's password is set by that superuser only: who has it has everything. Raises
     InsufficientScope for any caller but an admin, UserNotFound, ValidationFailed for a user who
     is not staff and for a password that is too weak.
@@ -65,6 +76,13 @@ def set_password(*, caller: Caller, user_id: int, password: str) -> User:
     user.updated_at = clock.now()
     user.save(update_fields=["password", "updated_at"])
     _tell(caller, Action.STAFF_PASSWORD_SET, user)
+    note_access_given(
+        caller=caller,
+        user=user,
+        alert=AlertType.STAFF_PASSWORD_SET,
+        what=f"Somebody else set the password of {user.username}.",
+        subject=f"user:{user.pk}",
+    )
     return user
 
 
