@@ -11,7 +11,8 @@ from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from escrow.tests.factories import make_escrow, milestone_of
+from escrow.models import Domain
+from escrow.tests.factories import attach, make_escrow, make_project, milestone_of
 from kobatela.accounts.tests.factories import make_key
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
@@ -25,7 +26,9 @@ from tests.matrix_base import (
     Asked,
     Endpoint,
     Inside,
+    Listed,
     Row,
+    Shows,
     World,
     api_of,
     dead_keys,
@@ -35,6 +38,7 @@ from tests.matrix_base import (
 
 __all__ = [
     "INSIDE",
+    "LISTS",
     "NEW",
     "NO_SUCH_ID",
     "ROWS",
@@ -42,6 +46,7 @@ __all__ = [
     "Endpoint",
     "Inside",
     "Row",
+    "Shows",
     "World",
     "api_of",
     "dead_keys",
@@ -317,6 +322,42 @@ def _new_claim(world: World) -> dict[str, Any]:
         "sha256": "ab" * 32,
         "metadata": {"camera": "phone"},
     }
+
+
+# --- Lists --------------------------------------------------------------------------------------
+
+
+def _by(row: str) -> Callable[[World], object]:
+    """As the row of a single object makes one."""
+    return ROWS[row].arrange
+
+
+def _public_escrow(world: World) -> None:
+    attach(
+        make_project(world.client, domain="aid"), make_escrow(domain=Domain.AID, **world.parties)
+    )
+
+
+# Every list that a party may ask for, by path.
+LISTS: Mapping[str, Listed] = {
+    "/users": Listed(Scope.SENDER, lambda _: None, Shows.OWN, own="id"),
+    "/escrows": Listed(Scope.SENDER, _escrow(), Shows.OWN, own="client_id"),
+    "/payments": Listed(Scope.SENDER, _payment),
+    "/proofs": Listed(Scope.SENDER, _proof()),
+    "/mandates": Listed(Scope.SENDER, _by("GET /mandates/<int:mandate_id>")),
+    "/spend/purchases": Listed(Scope.SENDER, _by("GET /spend/purchases/<int:purchase_id>")),
+    "/spend/allowed": Listed(Scope.SENDER, _by("GET /spend/allowed/<int:payee_id>")),
+    "/spend/allow": Listed(Scope.SENDER, _by("DELETE /spend/allow/<int:usage_id>")),
+    "/spend/categories": Listed(
+        Scope.SENDER, _by("GET /spend/categories/<int:category_id>"), Shows.ALL
+    ),
+    "/spend/merchants": Listed(
+        Scope.SENDER, _by("GET /spend/merchants/<int:merchant_id>"), Shows.ALL
+    ),
+    "/kct_public/projects": Listed(Scope.SENDER, _by("GET /kct_public/projects/<int:project_id>")),
+    "/kct_public/grants": Listed(Scope.SENDER, _by("DELETE /kct_public/grants/<int:grant_id>")),
+    "/kct_public/mandates": Listed(Scope.SENDER, _public_escrow),
+}
 
 
 # --- Ids inside bodies and queries --------------------------------------------------------------
