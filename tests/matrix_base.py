@@ -98,8 +98,8 @@ class Endpoint:
 
     @property
     def scopes(self) -> frozenset[Scope]:
-        """The row of the gate."""
-        return self.view.scopes[self.action]
+        """The row of the gate; none for what is public."""
+        return self.view.scopes.get(self.action, frozenset())
 
     @property
     def is_command(self) -> bool:

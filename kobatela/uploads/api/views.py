@@ -53,9 +53,12 @@ class JudgesFiles:
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer a refusal of what a person sent in that person's language."""
-        caller = getattr(self.request, "auth", None)  # type: ignore[attr-defined]  # of the view
-        if isinstance(exc, FileRefused) and isinstance(caller, Caller):
-            exc.tell_in(language_of(caller.user_id))
+        if isinstance(exc, FileRefused):
+            # Whose file is refused has come in; of anybody else the request would ask for the key
+            # once more, and the second refusal would be an error of ours.
+            caller = self.request.auth  # type: ignore[attr-defined]  # of the view
+            if isinstance(caller, Caller):
+                exc.tell_in(language_of(caller.user_id))
         answer: Response = super().handle_exception(exc)  # type: ignore[misc]  # of the view
         return answer
 
