@@ -21,12 +21,14 @@ from typing import Any
 from bench.data import data_folder, missing
 from bench.figures import Figure, Options, Report
 from proofs.readers.documents.facts import FieldName, Reading
-from proofs.readers.documents.ocr import get_engine
+from proofs.readers.documents.ocr import Engine, get_engine
 from proofs.readers.documents.reading import read_document
 from proofs.readers.errors import ReaderRefusal
 
 _ENGINE_VARIABLE = "INVOICE_OCR_PROVIDER"
+_SECOND_VARIABLE = "INVOICE_OCR_SECOND_OPINION"
 _DEFAULT_ENGINE = "rapidocr"
+_OTHER_ENGINE = {"rapidocr": "tesseract", "tesseract": "rapidocr"}
 _QUICK = 6
 _PROGRESS_EVERY_S = 10.0
 # A credit note: XML counts up what its page prints with a minus.
@@ -52,6 +54,7 @@ class Outcome:
     xml_values: Mapping[FieldName, str]
     seconds: float
     peak_bytes: int
+    engine: str = ""
     refusal: str = ""
 
 
@@ -200,13 +203,22 @@ def _read_all(documents: Sequence[Document]) -> list[Outcome]:
     return outcomes
 
 
+def _second_engine() -> Engine | None:
+    """The engine that is asked in doubt, as it is for proofs: the other one, where it is there."""
+    other = _OTHER_ENGINE.get(os.environ.get(_ENGINE_VARIABLE, _DEFAULT_ENGINE))
+    if other is None or os.environ.get(_SECOND_VARIABLE, "true").lower() in {"false", "0"}:
+        return None
+    engine = get_engine(other)
+    return engine if engine.version else None
+
+
 def _read(document: Document) -> Outcome:
     engine = get_engine(os.environ.get(_ENGINE_VARIABLE, _DEFAULT_ENGINE))
     started = time.process_time()
     reading: Reading | None = None
     refusal = ""
     try:
-        reading = read_document(document.path, engine=engine)
+        reading = read_document(document.path, engine=engine, second=_second_engine())
     except ReaderRefusal as refused:
         refusal = refused.code.value
     return Outcome(
@@ -215,6 +227,7 @@ def _read(document: Document) -> Outcome:
         {name: field.value for name, field in reading.xml_fields.items()} if reading else {},
         time.process_time() - started,
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        reading.engine if reading else "",
         refusal,
     )
 
@@ -274,6 +287,9 @@ def _report(outcomes: Sequence[Outcome], elapsed_s: float) -> Report:
 def _notes(outcomes: Sequence[Outcome], elapsed_s: float) -> list[str]:
     engine = get_engine(os.environ.get(_ENGINE_VARIABLE, _DEFAULT_ENGINE))
     notes = [f"OCR engine {engine.name.value} {engine.version}; {elapsed_s:.0f} s in all"]
+    if (second := _second_engine()) is not None:
+        asked = sum("+" in one.engine for one in outcomes)
+        notes.append(f"second engine {second.name.value} {second.version}, asked about {asked}")
     for kind in dict.fromkeys(one.document.kind for one in outcomes):
         of_kind = [one for one in outcomes if one.document.kind == kind]
         notes.append(

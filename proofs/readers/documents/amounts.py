@@ -15,7 +15,7 @@ from proofs.readers.documents.layout import Line
 MAX_AMOUNT = Decimal(10) ** 13
 
 CURRENCY_CODES = "EUR|USD|GBP|CHF|MYR|RM|XOF|XAF|FCFA|CFA|INR|CAD|MAD"
-CURRENCY_SIGNS = rf"€|\$|£|¥|₹|{CURRENCY_CODES}|F\s?\.?CFA|Rs\.?"
+CURRENCY_SIGNS = rf"€|US\$|\$|£|¥|₹|{CURRENCY_CODES}|F\s?\.?CFA|Rs\.?"
 _MINUS = "-\u2212\u2013"
 _GROUPED = r"\d{1,3}(?:[ \u00a0\u202f\u2009]\d{3})+(?:[.,]\d{1,2})?"
 _POINTED = r"\d{1,3}(?:(?P<sep>[.,'\u2019])\d{3})+(?:(?!(?P=sep))[.,]\d{1,2})?"

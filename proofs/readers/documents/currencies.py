@@ -39,6 +39,7 @@ _FRANC_BY_COUNTRY = {
 _DOLLAR_BY_COUNTRY = {"CA": "CAD", "AU": "AUD", "SG": "SGD", "NZ": "NZD", "MY": "MYR"}
 _BY_SIGN = {
     "€": "EUR",
+    "US$": "USD",
     "£": "GBP",
     "¥": "JPY",
     "₹": "INR",
@@ -47,6 +48,7 @@ _BY_SIGN = {
 }
 _CODE = re.compile(
     r"\b(EUR|USD|GBP|CHF|MYR|XOF|XAF|INR|CAD|MAD|TND|DZD|NGN|GHS|KES)\b|\b(euros?)\b"
+    r"|\bUS ?\$"
 )
 _DECLARATION = re.compile(
     r"(?:wahrung|currency|devise|monnaie|betrage in|amounts? in|montants? en)[\s:(]*"
@@ -119,7 +121,7 @@ def _named(lines: Sequence[Line], country: str | None) -> CurrencyFound | None:
     for line in lines:
         match = _CODE.search(line.text) or _CODE.search(line.plain)
         if match is not None:
-            code = "EUR" if match[2] else match[1]
+            code = "EUR" if match[2] else match[1] or "USD"
             return CurrencyFound(code, match[0], line, *match.span(), _NAMED)
     franc = _FRANC_BY_COUNTRY.get(country or "")
     ringgit = "MYR" if country == "MY" else None

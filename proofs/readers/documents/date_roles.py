@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from proofs.readers.documents.dates import DateFound, dates_in
 from proofs.readers.documents.labels import nearest_label
-from proofs.readers.documents.layout import Line
+from proofs.readers.documents.layout import COLUMN, Line
 
 
 class DateRole(StrEnum):
@@ -23,7 +23,11 @@ class DateRole(StrEnum):
 
 
 # "Invoice as by our order of" names another paper's date.
-_ABOUT = r"gemas|\bselon|according to|\bas per\b|suite a\b|conformement|laut\b"
+_ABOUT = (
+    r"gemas|\bselon|according to|\bas per\b|suite a\b|conformement|laut\b"
+    r"|(?:\boriginal|\bcredited|\bagainst|related) inv|\bsur (?:la |votre )?facture"
+    r"|facture (?:d.origine|initiale|creditee|annulee|concernee)"
+)
 _OTHER = (
     r"deliver|livrai|lieferdatum|liefer|leistung|bestell|\border|commande|service|print|expir"
     r"|valid|birth|naiss|period|zeitraum|since|version|stand\b|member|promo|skonto|escompte"
@@ -106,7 +110,9 @@ def label_dates(lines: Sequence[Line], *, month_first: bool = False) -> list[Lab
         last: LabelledDate | None = None
         for one in found:
             between = "" if last is None else line.plain[last.found.end : one.start]
-            if last is not None and _JOINS_A_PERIOD.match(between):
+            # Two columns of a table are no period.
+            is_column = between.startswith(COLUMN) and not between.strip()
+            if last is not None and not is_column and _JOINS_A_PERIOD.match(between):
                 role = last.role
             else:
                 role = _role(lines, one, last.found.end if last else 0)

@@ -123,9 +123,11 @@ def _labels(line: Line) -> Iterator[tuple[int, int, float]]:
 def _value_behind(line: Line, at: int) -> tuple[int, int] | None:
     """Give the value behind a label; a few words, such as a name in a title, may come between."""
     rest = line.plain[at:]
-    # The label's own remainder: "Rechnungs-nr.", "(384) Nr.", "No. :".
+    # The label's own remainder: "Rechnungs-nr.", "(384) Nr.", "No. :"; but not the F of "n°F-77".
+    remainder = "[a-z]*" if line.plain[at - 1 : at].isalpha() else ""
     skip = re.match(
-        rf"[a-z]*[\s.:#°º\-\u2013*=]*(?:\(\d+\))?[\s.:#]*(?:(?:{_NUMBER_WORD})[\s.:#°º]*)?", rest
+        rf"{remainder}[\s.:#°º\-\u2013*=]*(?:\(\d+\))?[\s.:#]*(?:(?:{_NUMBER_WORD})[\s.:#°º]*)?",
+        rest,
     )
     start = at + (skip.end() if skip else 0)
     for match in _VALUE.finditer(line.text, start, start + MAX_NUMBER_CHARS + 20):

@@ -76,6 +76,8 @@ def test_one_date_that_is_clear_tells_the_order_of_all() -> None:
         ("Facture n° 12 du", DateRole.ISSUE),
         ("Handelsrechnung Nr. 471102 vom", DateRole.ISSUE),
         ("Rechnung gemäß Bestellung Nr. 5 vom", DateRole.OTHER),
+        ("Sur facture FAC-2026-010 du", DateRole.OTHER),
+        ("Original invoice: INV-0900 dated", DateRole.OTHER),
         ("Date", DateRole.DATED),
         ("Fait à Dakar, le", DateRole.ISSUE),
         ("Date d'échéance", DateRole.DUE),
@@ -122,6 +124,13 @@ def test_dates_in_a_table_are_told_by_its_heading() -> None:
         "Beschreibung        Fälligkeit     Teilzahlung",
         "                    31.03.2026",
     ) == ("2026-03-01", "2026-03-31")
+
+
+def test_dates_side_by_side_in_a_table_are_no_period() -> None:
+    assert chosen(
+        "Facture n°     Date           Échéance",
+        "2026-0615      15/06/2026     15/07/2026",
+    ) == ("2026-06-15", "2026-07-15")
 
 
 def test_both_ends_of_a_period_are_no_dates_of_the_document() -> None:

@@ -40,6 +40,7 @@ def number_in(*rows: str) -> str | None:
         (["Beleg-Nr   : RK21012345", "Bestell-Nr  : B123456789"], "RK21012345"),
         (["Receipt No.: CS1801/26717", "GST No.:000689913856"], "CS1801/26717"),
         (["Quittance", "Reçu N° 0042"], "0042"),
+        (["Facture n°F-773"], "F-773"),
     ],
 )
 def test_the_number_stands_behind_or_under_its_label(rows: list[str], number: str) -> None:
@@ -136,6 +137,8 @@ def test_a_sign_is_a_currency_by_the_country(
         (["Total 450 000 FCFA"], None, None),
         (["Währung: EUR", "Total 450,00", "$4 UStG"], None, "EUR"),
         (["Total TTC 450,00 €", "soit 490 USD"], None, "EUR"),
+        (["Total US$5,250.00"], "SG", "USD"),
+        (["Grand total (US$)      5,250.00"], None, "USD"),
         (["Amount (RM)", "Total 9.00", "Johor"], None, "MYR"),
         (["Total 9.00"], None, None),
     ],
