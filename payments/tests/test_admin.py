@@ -7,15 +7,16 @@ from django.urls import reverse
 from audit.models import AuditEntry
 from escrow.tests.factories import as_client, make_escrow
 from kobatela.accounts.tests.factories import make_staff
+from kobatela.kernel import clock
 from kobatela.kernel.money import Money
 from payments.ledger.models import Account, Transfer
-from payments.models import Funding, Payment, PspEvent
+from payments.models import Attempt, Funding, Payment, PspEvent
 from payments.psp.base import OrderState, Outcome, Reason
 from payments.services.fundings import open_session
-from payments.services.sending import send_payment
+from payments.services.sending import GIVE_UP_AFTER, send_payment
 from payments.tests.books import assert_in_order
 from payments.tests.factories import make_failed, make_payout, make_refund, make_settled, take_event
-from payments.tests.stub_psp import StubPsp
+from payments.tests.stub_psp import UNKNOWN, StubPsp
 
 pytestmark = [pytest.mark.console, pytest.mark.django_db]
 
@@ -94,6 +95,25 @@ def test_an_external_refund_is_confirmed_from_the_console(psp: StubPsp, console:
     payment = make_refund("psp:manual")
     command(console, payment, "confirm")
     assert payment.status == "SETTLED"
+    assert_in_order()
+
+
+def test_two_people_give_up_from_the_console_what_the_psp_never_got(
+    psp: StubPsp, console: Client
+) -> None:
+    psp.next_answers, psp.accepts = [UNKNOWN], False
+    payment = make_payout()
+    send_payment(payment_id=payment.pk)
+    assert "may still get it" in command(console, payment, "never_received")
+    Attempt.objects.update(started_at=clock.now() - GIVE_UP_AFTER)
+    other = Client()
+    other.force_login(make_staff("admin"))
+
+    assert "Another person must say the same." in command(console, payment, "never_received")
+    assert payment.status == "SENT"
+    assert "can be executed again" in command(other, payment, "never_received")
+
+    assert (payment.status, payment.reason) == ("ERROR", "NEVER_RECEIVED")
     assert_in_order()
 
 

@@ -82,3 +82,8 @@ def test_a_lease_outlasts_a_call_and_the_drift_is_positive(settings: Any) -> Non
     settings.KOBATELA_PAYMENT_LEASE_S, settings.KOBATELA_PSP_TIMEOUT_S = 30, 30
     settings.PSP_WEBHOOK_MAX_DRIFT_SECONDS = 0
     assert ids(checks.check_times()) == ["payments.E004", "payments.E005"]
+
+
+def test_no_payment_is_given_up_while_a_call_for_it_may_be_on_its_way(settings: Any) -> None:
+    settings.KOBATELA_PAYMENT_LEASE_S = 2 * 3600
+    assert ids(checks.check_times()) == ["payments.E007"]
