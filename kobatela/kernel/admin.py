@@ -150,6 +150,10 @@ def readable_amounts(values: Mapping[str, Any], currency: str | None = None) -> 
         if name.endswith(_MINOR) and isinstance(value, int) and currency:
             shown = f"{format_minor(value, currency)} {currency}"
             lines.append(f"{name.removesuffix(_MINOR)}: {shown}")
+        elif isinstance(value, Mapping) and name.endswith(_MINOR):
+            # One amount for each currency.
+            shown = ", ".join(f"{format_minor(each, code)} {code}" for code, each in value.items())
+            lines.append(f"{name.removesuffix(_MINOR)}: {shown}")
         elif isinstance(value, Mapping):
             lines.append(readable_amounts(value, currency))
         elif value is not None and name != "currency":

@@ -6,6 +6,7 @@ from enum import StrEnum
 import pytest
 
 from kobatela.kernel import clock, context, trace
+from kobatela.kernel.admin import readable_amounts
 from kobatela.kernel.canonical import canonical_json
 from kobatela.kernel.errors import DomainError, InvalidState, Kind, published_codes
 from kobatela.kernel.transitions import check_transition
@@ -91,3 +92,11 @@ def test_every_error_code_is_published_with_its_sentence() -> None:
 
     assert published_codes()["TEST_TEAPOT"] == TeapotRefusal.message
     assert published_codes()["INVALID_STATE"] == InvalidState.message
+
+
+def test_figures_are_shown_as_amounts_of_their_currency() -> None:
+    asked = {"currency": "XOF", "figures": {"release_minor": 5_000}, "on_behalf_of": None}
+    assert readable_amounts(asked) == "release: 5000 XOF"
+    assert readable_amounts({"limits_minor": {"EUR": 1_050, "XOF": 7}, "key": 3}) == (
+        "limits: 10.50 EUR, 7 XOF\nkey: 3"
+    )
