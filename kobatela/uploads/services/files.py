@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -205,7 +206,11 @@ def _purge_quarantine() -> int:
     oldest = (clock.now() - QUARANTINE_FOR).timestamp()
     left_over = [path for path, changed_at in storage.quarantined_files() if changed_at < oldest]
     for path in left_over:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            # Where a worker drew pictures until it was killed.
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     return len(left_over)
 
 

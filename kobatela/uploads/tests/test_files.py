@@ -244,17 +244,22 @@ def test_files_without_a_row_are_removed_after_a_day_and_not_before(files_dir: P
 
 
 @pytest.mark.django_db
-def test_what_a_dead_request_left_in_quarantine_is_removed_after_an_hour() -> None:
+def test_what_the_dead_left_in_quarantine_is_removed_after_an_hour() -> None:
     left_over = storage.quarantine_dir() / "left-over"
     in_use = storage.quarantine_dir() / "in-use"
-    for path in (left_over, in_use):
+    # A request has a file there, a worker that draws pictures a folder.
+    drawing = storage.quarantine_dir() / "drawing"
+    drawing.mkdir()
+    for path in (left_over, in_use, drawing / "1.jpg"):
         path.write_bytes(b"x")
     two_hours_ago = clock.now().timestamp() - 7200
-    os.utime(left_over, (two_hours_ago, two_hours_ago))
+    for path in (left_over, drawing):
+        os.utime(path, (two_hours_ago, two_hours_ago))
 
-    assert files.purge_unused()["quarantined"] == 1
+    assert files.purge_unused()["quarantined"] == 2
 
     assert not left_over.exists()
+    assert not drawing.exists()
     assert in_use.exists()
 
 
