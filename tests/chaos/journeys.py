@@ -112,6 +112,7 @@ class Traveller:
 
     def __init__(self, town: Town, seed: int) -> None:
         self._town = town
+        self._chosen: Sequence[str] = self.journeys
         self._chance = random.Random(seed)  # noqa: S311 - what to do is no secret
         self._admin = town.client(town.admin_key, self._chance)
         self._sender_id, sender_key = settle_in(self._admin, "sender", may_confirm_deposits=True)
@@ -123,7 +124,7 @@ class Traveller:
     def travel(self, is_over: Callable[[], bool]) -> None:
         """Make deals until it is over; the one under way is brought to its end."""
         while not is_over():
-            journey = self._town.draw(self.journeys, self._chance)
+            journey = self._town.draw(self._chosen, self._chance)
             try:
                 getattr(self, journey)()
             except Unanswered as problem:

@@ -98,6 +98,7 @@ MACHINES: Mapping[str, Machine] = {
             "deposit.confirmed": ("- PENDING", "CONFIRMED"),
             "deposit.rejected": ("PENDING", "FAILED"),
             "deposit.expired": ("PENDING", "FAILED"),
+            "deposit.not_needed": ("PENDING", "FAILED"),
         },
     ),
     "payment": Machine(

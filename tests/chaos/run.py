@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tests.chaos.deal_books import deals
 from tests.chaos.durability import durable
 from tests.chaos.installation import Installation, running
 from tests.chaos.journal import Acknowledged, Journal
-from tests.chaos.journeys import SupportDesk, Town
+from tests.chaos.journeys import SupportDesk, Town, Traveller
 from tests.chaos.nemesis import Nemesis, Quota
 from tests.chaos.snapshot import BankReader, Snapshot, take_snapshot
 from tests.chaos.trail import audit
@@ -41,7 +41,8 @@ class Plan:
     """What a run tries.
 
     travellers: how many senders are at work at once. replays: how many answers are asked for again.
-    build: "" for the whole one, or a broken one's name. patience_s: when a client gives up.
+    build: "" for the whole one, or a broken one's name; people make only the main journeys in that,
+    which it can bring to an end now and then. patience_s: when a client gives up.
     """
 
     seed: int
@@ -52,6 +53,11 @@ class Plan:
     finished_within_s: float = FINISHED_WITHIN_S
     patience_s: float = 150.0
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def journeys(self) -> Sequence[str]:
+        """What people do."""
+        return Traveller.journeys if self.build else Wanderer.journeys
 
 
 @dataclass
@@ -86,7 +92,7 @@ def run_chaos(plan: Plan, say: Say = lambda _line: None) -> Report:
         reader = BankReader(installation.owner_url, checkers.bank)
         reader.start()
         town = _town(installation, journal, plan.patience_s)
-        people = _People(town, chance, plan.travellers)
+        people = _People(town, chance, plan)
         nemesis = Nemesis(installation, chance, plan.quota, lambda: journal.count)
         started = time.monotonic()
         nemesis.rage(say)
@@ -108,11 +114,12 @@ def run_chaos(plan: Plan, say: Say = lambda _line: None) -> Report:
 class _People:
     """Everybody's threads."""
 
-    def __init__(self, town: Town, chance: random.Random, travellers: int) -> None:
+    def __init__(self, town: Town, chance: random.Random, plan: Plan) -> None:
         self._patience_s = town.patience_s
         self._is_over = threading.Event()
         self._desk_is_over = threading.Event()
-        everybody = [Wanderer(town, chance.randrange(2**32)) for _ in range(travellers)]
+        seeds = [chance.randrange(2**32) for _ in range(plan.travellers)]
+        everybody = [Wanderer(town, seed, plan.journeys) for seed in seeds]
         desks = [desk(town, chance.randrange(2**32)) for desk in (SupportDesk, BatchDesk)]
         self._travellers = [
             threading.Thread(target=one.travel, args=(self._is_over.is_set,), daemon=True)

@@ -32,8 +32,9 @@ class Wanderer(Traveller):
         "deliver_and_accept",
     )
 
-    def __init__(self, town: Town, seed: int) -> None:
+    def __init__(self, town: Town, seed: int, journeys: Sequence[str]) -> None:
         super().__init__(town, seed)
+        self._chosen = journeys
         chance = random.Random(seed + 1)  # noqa: S311 - what to do is no secret
         self._phoned_id, key = settle_in(self._admin, "provider")
         phoned = town.client(key, chance)
