@@ -1,4 +1,4 @@
-"""Tesseract by its command line program, on pages that `prepare` has made even and straight."""
+"""Tesseract by its library or its program, on pages that `prepare` has made even and straight."""
 
 import csv
 import functools
@@ -13,6 +13,7 @@ from PIL import Image
 
 from proofs.readers.documents.facts import MAX_WORD_CHARS, Page, Word
 from proofs.readers.documents.ocr.base import EngineName, OcrError, page_of
+from proofs.readers.documents.ocr.tesseract_library import LibraryFailed, library
 
 PROGRAM = "tesseract"
 # One column of text of different sizes: reads receipts and tables better than the default.
@@ -20,7 +21,9 @@ PAGE_SEGMENTATION = "4"
 WANTED_LANGUAGES = ("fra", "eng")
 TIMEOUT_S = 60.0
 _MISSING_HINT = "Install tesseract-ocr with its languages fra and eng, or choose another engine."
+_GAVE_UP_HINT = "Look at the page yourself; a sharper scan may help."
 _FIELD_LIMIT = 1_000_000
+DPI = 200
 
 
 class TesseractEngine:
@@ -46,7 +49,7 @@ class TesseractEngine:
         from proofs.readers.documents.ocr.prepare import prepare  # noqa: PLC0415 -- see above
 
         prepared, degrees = prepare(picture)
-        table = _run(prepared, number)
+        table = _table(prepared, number)
         words = _words(table, prepared.size, degrees)
         tilt = math.tan(math.radians(degrees)) * picture.width / picture.height
         return page_of(picture, words, number=number, tilt=tilt)
@@ -81,12 +84,25 @@ def _languages() -> str:
     return "+".join(language for language in WANTED_LANGUAGES if language in installed) or "eng"
 
 
+def _table(picture: Image.Image, number: int) -> str:
+    """Give the words of a page as a table: by the library if it is there, else by the program."""
+    loaded = library(_languages(), int(PAGE_SEGMENTATION))
+    if loaded is None:
+        return _run(picture, number)
+    try:
+        return loaded.read(picture, dpi=DPI)
+    except LibraryFailed as error:
+        raise OcrError(
+            f"Tesseract gave up on page {number}.", hint=_GAVE_UP_HINT, retry=False
+        ) from error
+
+
 def _run(picture: Image.Image, number: int) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=1)
     command = [
         shutil.which(PROGRAM) or PROGRAM, "stdin", "stdout", "-l", _languages(),
-        "--psm", PAGE_SEGMENTATION, "--dpi", "200", "tsv",
+        "--psm", PAGE_SEGMENTATION, "--dpi", str(DPI), "tsv",
     ]  # fmt: skip
     try:
         done = subprocess.run(  # noqa: S603 -- see above
@@ -110,7 +126,7 @@ def _run(picture: Image.Image, number: int) -> str:
     if done.returncode != 0:
         raise OcrError(
             f"Tesseract gave up on page {number} (status {done.returncode}).",
-            hint="Look at the page yourself; a sharper scan may help.",
+            hint=_GAVE_UP_HINT,
             retry=False,
         )
     return done.stdout.decode("utf-8", "replace")

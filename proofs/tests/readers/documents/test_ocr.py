@@ -17,6 +17,7 @@ from proofs.readers.documents.ocr.base import page_of
 from proofs.readers.documents.ocr.prepare import flatten, prepare, tilt_degrees
 from proofs.readers.documents.ocr.rapid import RapidEngine
 from proofs.readers.documents.ocr.tesseract import TesseractEngine
+from proofs.readers.documents.ocr.tesseract_library import LibraryFailed, library
 from proofs.tests.readers.documents import paper
 
 INVOICE = (
@@ -155,6 +156,7 @@ def test_rapidocr_that_gives_up_on_a_page_is_not_asked_again() -> None:
 def fake_tesseract(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(tesseract, "_version", lambda: "5.3.0")
     monkeypatch.setattr(tesseract, "_languages", lambda: "eng")
+    monkeypatch.setattr(tesseract, "library", lambda *_: None)
     return monkeypatch
 
 
@@ -189,6 +191,27 @@ def test_tesseracts_errors_say_whether_to_try_again(
     fake_tesseract.setattr(subprocess, "run", run)
     error = error_of(TesseractEngine())
     assert (error.retry, error.is_available) == (retry, is_available)
+
+
+@needs_tesseract
+def test_tesseracts_library_gives_word_for_word_what_its_program_gives() -> None:
+    page, _ = prepare(photo(INVOICE))
+    loaded = library("fra+eng", 4)
+    assert loaded is not None, "the package of the program brings the library"
+
+    assert loaded.read(page, dpi=200) == tesseract._run(page, 1)
+
+
+def test_a_library_that_gives_up_on_a_page_is_not_asked_again(
+    fake_tesseract: pytest.MonkeyPatch,
+) -> None:
+    class GivesUp:
+        def read(self, *_: object, **__: object) -> str:
+            raise LibraryFailed
+
+    fake_tesseract.setattr(tesseract, "library", lambda *_: GivesUp())
+    error = error_of(TesseractEngine())
+    assert (error.retry, error.is_available) == (False, True)
 
 
 def test_the_models_of_the_default_engine_are_in_its_package() -> None:
