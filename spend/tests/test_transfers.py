@@ -228,12 +228,17 @@ def test_d41_a_refused_transfer_leaves_an_entry_and_one_folded_alert() -> None:
         2,
     )
     assert alert.actor_user_id == sender.pk
-    assert alert.payload == {
-        "sender_id": sender.pk,
-        "attempted_receiver_id": receivers[1].pk,
-        "amount": "99.00",
-        "currency": "EUR",
-    }
+    first, last = (
+        {
+            "sender_id": sender.pk,
+            "attempted_receiver_id": user.pk,
+            "amount": "99.00",
+            "currency": "EUR",
+        }
+        for user in receivers
+    )
+    # Whom the first one was for is not forgotten.
+    assert alert.payload == last | {"earlier": [first]}
     # The refusal is not kept under the key: once allowed, the same request goes through.
     transfers.certify_account(caller=ROOT, user_id=receivers[0].pk, level=Level.BASIC)
     assert (
