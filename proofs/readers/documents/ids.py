@@ -7,6 +7,7 @@ a person, so it is given with little confidence.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import schwifty
 
@@ -15,6 +16,12 @@ from proofs.readers.documents.layout import Line
 
 _IBAN = re.compile(
     r"(?<![A-Za-z0-9])([A-Z]{2}[ ]?[0-9OIl]{2}(?:[ .-]?[A-Z0-9]){10,30})(?![A-Za-z0-9])"
+)
+# OCR reads the I of CI, FI and IE, and the O of RO and NO, as figures.
+_MISREAD_COUNTRY = str.maketrans({"1": "I", "L": "I", "0": "O"})
+_MISREAD_IBAN = re.compile(
+    r"(?<![A-Za-z0-9])((?:[A-Z][1l0]|[1l][A-Z])[ ]?[0-9OIl]{2}(?:[ .-]?[A-Z0-9]){10,30})"
+    r"(?![A-Za-z0-9])"
 )
 _IBAN_LABEL = re.compile(r"\biban|bankverbindung|\brib\b")
 # The shortest IBAN there is has 15 characters, the longest 34.
@@ -121,16 +128,18 @@ def _iso7064_mod_11_10(digits: str) -> bool:
 
 def _ibans(lines: Sequence[Line]) -> Iterator[IdFound]:
     for index, line in enumerate(lines):
-        for match in _IBAN.finditer(line.text):
+        is_ocr = line.source is Source.OCR
+        misread = _MISREAD_IBAN.finditer(line.text) if is_ocr else ()
+        for match in chain(_IBAN.finditer(line.text), misread):
             label = line.plain[: match.start()]
             if index and not label.strip():
                 label = lines[index - 1].plain
-            value, length = _iban_in(match[1], is_ocr=line.source is Source.OCR)
+            value, length = _iban_in(match[1], is_ocr=is_ocr)
             is_called_iban = _IBAN_LABEL.search(label) is not None
             if value is not None:
                 sure = _SURE if is_called_iban else _UNLABELLED
                 yield IdFound(line, match.start(), match.start() + length, value, sure)
-            elif is_called_iban:
+            elif is_called_iban and match.re is _IBAN:
                 value = _squeezed(match[1])
                 if MIN_IBAN_CHARS <= len(value) <= MAX_IBAN_CHARS:
                     yield IdFound(line, match.start(), match.end(), value, _WRONG)
@@ -146,11 +155,20 @@ def _iban_in(raw: str, *, is_ocr: bool) -> tuple[str | None, int]:
         value = _squeezed(raw[:end])
         if not MIN_IBAN_CHARS <= len(value) <= MAX_IBAN_CHARS:
             continue
-        mended = value[:2] + value[2:].translate(_DIGIT_FOR)
-        for tried in (value, mended) if is_ocr else (value,):
+        for tried in (value, *_mended(value)) if is_ocr else (value,):
             if is_valid_iban(tried):
                 return tried, end
     return None, 0
+
+
+def _mended(value: str) -> Iterator[str]:
+    """Give what OCR may have misread; check digits tell whether it is an IBAN now."""
+    country = value[:2] if value[:2].isalpha() else value[:2].translate(_MISREAD_COUNTRY)
+    rest = value[2:].translate(_DIGIT_FOR)
+    yield country + rest
+    yield country + value[2:]
+    # Banks of the franc zone begin their codes with the letters of the country once more.
+    yield country + rest[:2] + country + rest[4:]
 
 
 def _labelled(

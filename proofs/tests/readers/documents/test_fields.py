@@ -86,6 +86,12 @@ def test_an_iban_that_ocr_misread_by_a_letter_is_mended_by_its_check_digits() ->
     assert as_text[FieldName.IBAN].confidence == 0.35, "a file's own text is as it is"
 
 
+@pytest.mark.parametrize("row", ["C193 CI00 8011", "C193 C100 8011", "CI93 C1O0 8011"])
+def test_an_iban_whose_country_ocr_took_for_figures_is_mended_too(row: str) -> None:
+    page = paper.page(f"IBAN {row} 1301 1342 9120 0589", source=Source.OCR, confidence=0.9)
+    assert extract([page])[FieldName.IBAN].value == "CI93CI0080111301134291200589"
+
+
 def test_vat_ids_are_the_makers_and_checked() -> None:
     rows = ("N° TVA client FR83404833048", "TVA intracommunautaire : FR 40 303 265 045")
     found = find_vat_id(paper.lines(*rows))
