@@ -47,16 +47,21 @@ def _no_lock() -> None:
     """Escrows and payments are read, changed and written without being locked."""
     from escrow import selectors as escrows
     from escrow.models import Escrow
+    from kobatela.kernel.caller import Caller
     from payments import selectors as payments
     from payments.models import Payment
 
     def escrow(escrow_id: int) -> Escrow:
         return Escrow.objects.get(pk=escrow_id)
 
+    def visible(caller: Caller, escrow_id: int) -> Escrow:
+        return escrows.get_escrow(caller, escrow_id)
+
     def payment(payment_id: int) -> Payment:
         return Payment.objects.get(pk=payment_id)
 
     escrows.lock_escrow = escrow
+    escrows.lock_visible_escrow = visible
     payments.lock_payment = payment
 
 
