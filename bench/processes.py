@@ -13,8 +13,9 @@ _KIB = 1024
 
 @dataclass
 class Peak:
-    """The largest sums seen. Web: the server and its workers; children: what those started."""
+    """The largest figures seen. Web: the server and its workers; children: what those started."""
 
+    web_process_bytes: int = 0
     web_bytes: int = 0
     web_processes: int = 0
     children_bytes: int = 0
@@ -43,8 +44,10 @@ def watch_memory(web_pid: int) -> Iterator[Peak]:
 def _sample(web_pid: int, peak: Peak) -> None:
     web = {web_pid, *_children(web_pid)}
     below = {child for pid in web for child in _descendants(pid)} - web
-    web_bytes = sum(map(_rss_bytes, web))
+    each = [_rss_bytes(pid) for pid in web]
+    web_bytes = sum(each)
     children_bytes = sum(map(_rss_bytes, below))
+    peak.web_process_bytes = max(peak.web_process_bytes, *each)
     if web_bytes > peak.web_bytes:
         peak.web_bytes, peak.web_processes = web_bytes, len(web)
     if children_bytes > peak.children_bytes:
