@@ -5,6 +5,7 @@ import os
 os.environ.setdefault("KOBATELA_ENV", "test")
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -83,6 +84,21 @@ def _exists(server: "psycopg.Connection[Any]", name: str) -> bool:
     return found is not None
 
 
+def _drop(server: "psycopg.Connection[Any]", name: str) -> None:
+    """Drop a test database, whoever is still connected to it.
+
+    FORCE ends the connections of our two roles, but may not end an autovacuum worker, which is the
+    superuser's; a plain DROP may ask that one to go and waits for it, but ends nobody else.
+    """
+    for _ in range(5):
+        for ending in (" WITH (FORCE)", ""):
+            drop = sql.SQL("DROP DATABASE IF EXISTS {}" + ending)
+            with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse):
+                server.execute(drop.format(sql.Identifier(name)))
+                return
+    pytest.exit(f"Somebody does not let go of the database {name}.")
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(
     request: pytest.FixtureRequest,
@@ -101,10 +117,9 @@ def django_db_setup(
     only_one = FileLock(run_dir / f"tests-{name}.lock")
     if not only_one.try_acquire():
         pytest.exit(f"Other tests use the database {name}; set KOBATELA_TEST_DB to another name.")
-    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
     with _owner_connection("postgres") as server:
         if not django_db_keepdb or django_db_createdb:
-            server.execute(drop)
+            _drop(server, name)
         is_old = _exists(server, name)
         if not is_old:
             server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -117,7 +132,7 @@ def django_db_setup(
     yield
     if not django_db_keepdb:
         with django_db_blocker.unblock(), _owner_connection("postgres") as server:
-            server.execute(drop)
+            _drop(server, name)
     only_one.release()
 
 
