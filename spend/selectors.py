@@ -316,6 +316,11 @@ def get_purchase(caller: Caller, purchase_id: int) -> Purchase:
     return purchase
 
 
+def may_see_purchase(caller: Caller, purchase_id: int) -> bool:
+    """Whether the purchase is there for the caller."""
+    return visible_purchases(caller).filter(pk=purchase_id).exists()
+
+
 def escrow_of_purchase(purchase_id: int) -> int | None:
     """The escrow that a purchase was paid from; None for one without, or that does not exist."""
     found = Purchase.objects.filter(pk=purchase_id)

@@ -75,7 +75,7 @@ class EscrowBase(KobatelaViewSet):
         """Apply a deadline that has passed before the command meets the escrow."""
         escrow_id = kwargs.get("escrow_id")
         if escrow_id is not None:
-            deadlines.apply_due(escrow_id=escrow_id)
+            deadlines.apply_due_for(caller=self.caller, escrow_id=escrow_id)
 
     def shown(
         self, serializer: type[BaseSerializer[Any]], instance: Any, approvals: Any = None

@@ -28,8 +28,9 @@ _logger = logging.getLogger(__name__)
 def apply_due(*, escrow_id: int) -> bool:
     """Apply what is due on an escrow in a transaction of its own; whether anything was.
 
-    Views call it before the transaction of their command, so that a refusal of the command undoes
-    nothing of it. Costs one indexed look when nothing is due, as for an id that does not exist.
+    Called before the transaction of a command, so that a refusal of the command undoes nothing of
+    it, and only for who may see the escrow: see apply_due_for. Costs one indexed look when nothing
+    is due, as for an id that does not exist.
     """
     if not selectors.is_due(escrow_id, clock.now()):
         return False
@@ -38,6 +39,16 @@ def apply_due(*, escrow_id: int) -> bool:
         crashpoint("deadline.written")
     crashpoint("deadline.applied")
     return applied
+
+
+def apply_due_for(*, caller: Caller, escrow_id: int) -> bool:
+    """As apply_due, for a caller who may see the escrow; for anybody else nothing happens, so that
+    a stranger's 404 leaves no trace. Who may see it is asked only once something is due."""
+    if not selectors.is_due(escrow_id, clock.now()):
+        return False
+    if not selectors.visible_escrows(caller).filter(pk=escrow_id).exists():
+        return False
+    return apply_due(escrow_id=escrow_id)
 
 
 def apply_locked(escrow: Escrow) -> bool:

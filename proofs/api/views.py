@@ -117,8 +117,7 @@ class ProofViewSet(JudgesFiles, KobatelaViewSet):
     def _prepare_evidence(self) -> None:
         body = self.body
         file = body.get("file")
-        # What is due is due, whoever asks; open_milestone then refuses those who may not see it.
-        deadlines.apply_due(escrow_id=body["escrow_id"])
+        deadlines.apply_due_for(caller=self.caller, escrow_id=body["escrow_id"])
         milestone = open_milestone(
             caller=self.caller,
             escrow_id=body["escrow_id"],

@@ -71,8 +71,12 @@ class FromEscrow(SpendBase):
     def prepare(self, request: Request, **kwargs: Any) -> None:
         """Apply the deadline before the command meets the escrow."""
         escrow_id = self.escrow_id_of(request, **kwargs)
-        if escrow_id is not None:
-            deadlines.apply_due(escrow_id=escrow_id)
+        if escrow_id is not None and escrow_selectors.is_due(escrow_id, clock.now()):
+            self.apply_due(request, escrow_id, **kwargs)
+
+    def apply_due(self, request: Request, escrow_id: int, **kwargs: Any) -> None:
+        """What is due happens for those whom the command will not answer 404."""
+        deadlines.apply_due_for(caller=self.caller, escrow_id=escrow_id)
 
 
 def id_in(body: Any, name: str) -> int | None:

@@ -10,6 +10,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from escrow.services import deadlines
 from kobatela.kernel.caller import Scope
 from kobatela.rest.idempotency import Idempotency
 from kobatela.uploads.downloads import as_download
@@ -56,6 +57,18 @@ class PurchaseViewSet(FromEscrow):
         beneficiary_id = id_in(body, "beneficiary_id") or sender_id
         mandate = selectors.active_mandate(sender_id, beneficiary_id, currency)
         return mandate.escrow_id if mandate else None
+
+    def apply_due(self, request: Request, escrow_id: int, **kwargs: Any) -> None:
+        """A beneficiary need not be a party of the escrow: the purchase, or the people of the new
+        one, say who may meet it."""
+        if "purchase_id" in kwargs:
+            is_seen = selectors.may_see_purchase(self.caller, kwargs["purchase_id"])
+        else:
+            body: Any = request.data
+            sides = (id_in(body, "sender_id"), id_in(body, "beneficiary_id"))
+            is_seen = any(self.caller.may_act_for(side) for side in sides if side is not None)
+        if is_seen:
+            deadlines.apply_due(escrow_id=escrow_id)
 
     @extend_schema(request=PurchaseIn, responses={201: PurchaseOut})
     def create(self, request: Request) -> Response:

@@ -12,10 +12,11 @@ from escrow.services.disputes import open_dispute
 from escrow.services.journal import Acting, Said
 from escrow.services.outcomes import settle
 from escrow.tests.factories import as_client, make_escrow
-from kobatela.accounts.tests.factories import make_caller, make_staff_caller, make_user
+from kobatela.accounts.tests.factories import make_caller, make_key, make_staff_caller, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
 from kobatela.kernel.errors import DomainError, InvalidState, ValidationFailed
+from kobatela.rest.tests.client import Api
 from payments.errors import PaymentInTransit
 from payments.ledger import chart
 from payments.ledger import selectors as ledger
@@ -233,6 +234,27 @@ def test_a_disputed_escrow_pays_for_nothing_and_takes_nothing_back() -> None:
     with refused(InvalidState):
         refund_purchase(caller=as_sender(mandate), purchase_id=purchase.pk)
     assert_in_order()
+
+
+def test_a_buyer_finds_the_end_of_the_escrow_applied_and_a_stranger_applies_none() -> None:
+    escrow = make_escrow()
+    mandate = make_mandate(escrow=escrow, expires_at=escrow.deadline_at + timedelta(days=1))
+    order = {
+        "sender_id": mandate.sender_id,
+        "beneficiary_id": mandate.beneficiary_id,
+        "merchant_id": make_merchant().pk,
+        "amount": "1.00",
+        "currency": "EUR",
+    }
+    with clock.frozen(escrow.deadline_at):
+        for user, code, status in (
+            (make_user(), "VALIDATION_ERROR", EscrowStatus.FUNDED),
+            (mandate.beneficiary, "INVALID_STATE", EscrowStatus.REFUNDED),
+        ):
+            api = Api(make_key(Scope.SENDER, user=user)[1])
+            answer = api.post("/spend/purchases", json=order, idempotency_key="k")
+            escrow.refresh_from_db()
+            assert (answer.code, escrow.status) == (code, status)
 
 
 def test_what_was_not_sent_yet_is_simply_not_paid(psp: StubPsp) -> None:
