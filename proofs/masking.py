@@ -33,7 +33,7 @@ MAX_PERSONAL_VALUES = 200
 _MAX_PERSONAL_CHARS = 200
 # Codes that tell of other parties' proofs, of what a device betrayed, or of the advisor.
 _HIDDEN_PREFIXES = ("REUSED_", "AI_")
-_HIDDEN_CODES = frozenset({"DEVICE_POSITION_DIFFERS"})
+_HIDDEN_CODES = frozenset({"DEVICE_POSITION_DIFFERS", "IMPOSSIBLE_TRAVEL"})
 # Who else sent an invoice, and that anybody did, is for staff alone.
 _STAFF_CODES = frozenset({"REUSED_INVOICE_NUMBER"})
 STAFF_CHECKS = frozenset({"number_reused"})

@@ -225,6 +225,12 @@ class Proof(models.Model):
                 condition=models.Q(decided_by=MACHINE_ACTOR),
                 name="proof_machine_by_provider",
             ),
+            # Where else a provider's photos were taken at about the same time.
+            models.Index(
+                fields=["provider", "captured_at"],
+                condition=models.Q(captured_at__isnull=False),
+                name="proof_taken_by_provider",
+            ),
             models.Index(
                 fields=["created_at"],
                 condition=models.Q(derivative=Derivative.WANTED.value),

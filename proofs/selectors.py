@@ -1,6 +1,6 @@
 """Reads of proofs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,8 @@ from kobatela.accounts.visible import visible_to
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from proofs.checks.duplicates import HASH_BITS, NEAR_DUPLICATE_BITS, KnownImage
+from proofs.checks.geofence import usable_position
+from proofs.checks.travel import EVERYWHERE_AFTER, KnownPhoto, Taken
 from proofs.errors import ProofNotFound
 from proofs.masking import Relation
 from proofs.models import AdviceRun, AdvisorState, DocumentReading, Proof
@@ -164,6 +166,33 @@ def near_images(perceptual_hash: str, *, but: Collection[int] = ()) -> list[Know
         KnownImage(reference=proof_id, perceptual_hash=_from_bits(found))
         for proof_id, found in rows
     ]
+
+
+def photos_taken_around(*, provider_id: int, at: datetime) -> list[KnownPhoto]:
+    """The provider's live photos that say where they were taken, and when, so near to `at` that
+    their places can contradict one: the 20 nearest in time before it, and after it.
+    """
+    dated = Proof.objects.filter(provider_id=provider_id, status__in=LIVE_STATUSES)
+    before = dated.filter(captured_at__range=(at - EVERYWHERE_AFTER, at))
+    after = dated.filter(captured_at__gt=at, captured_at__lte=at + EVERYWHERE_AFTER)
+    rows = [
+        *before.order_by("-captured_at").values_list("pk", "captured_at", "facts")[:MAX_MATCHES],
+        *after.order_by("captured_at").values_list("pk", "captured_at", "facts")[:MAX_MATCHES],
+    ]
+    return [
+        KnownPhoto(reference=proof_id, taken=taken)
+        for proof_id, captured_at, facts in rows
+        if (taken := taken_where(captured_at, facts)) is not None
+    ]
+
+
+def taken_where(captured_at: datetime | None, facts: Mapping[str, Any] | None) -> Taken | None:
+    """Place and instant of a photo by its facts; None where it lacks either."""
+    position = facts and usable_position(facts.get("latitude"), facts.get("longitude"))
+    if captured_at is None or not facts or not position:
+        return None
+    error_m = facts.get("positioning_error_m")
+    return Taken(at=captured_at, latitude=position[0], longitude=position[1], error_m=error_m)
 
 
 def to_bits(perceptual_hash: str) -> str:

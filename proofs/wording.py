@@ -38,6 +38,10 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "Une image presque identique a déjà été envoyée.",
         "Comparez les deux preuves avant de décider.",
     ),
+    "IMPOSSIBLE_TRAVEL": (
+        "Personne ne va si vite du lieu d'une autre photo au lieu de celle-ci.",
+        "Comparez les deux photos : lieu ou heure changés, ou deux personnes différentes.",
+    ),
     "GPS_TIME_DIFFERS": (
         "L'heure GPS et l'horloge de l'appareil ne concordent pas.",
         "Réglez l'horloge de l'appareil.",

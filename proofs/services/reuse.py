@@ -1,4 +1,4 @@
-"""Whether the same file, or nearly the same picture, was sent before."""
+"""Whether other proofs speak against one: the same file or picture, or photos from far away."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +8,15 @@ from django.db import connection
 from kobatela.kernel.caller import Caller
 from proofs.checks.duplicates import check_reuse
 from proofs.checks.findings import Finding, Severity
+from proofs.checks.travel import Taken, check_travel
 from proofs.errors import DuplicateProof
-from proofs.selectors import MAX_MATCHES, SameFile, near_images, same_file
+from proofs.selectors import (
+    MAX_MATCHES,
+    SameFile,
+    near_images,
+    photos_taken_around,
+    same_file,
+)
 from proofs.states import ReviewReason
 
 # Locks of this application's own, apart from those of other parts.
@@ -59,6 +66,14 @@ def look_for_picture(*, perceptual_hash: str | None, but: tuple[int, ...]) -> li
     return check_reuse(
         perceptual_hash=perceptual_hash, known_images=near_images(perceptual_hash, but=but)
     )
+
+
+def look_for_travel(*, provider_id: int, taken: Taken | None) -> list[Finding]:
+    """Look for photos of the provider that this one contradicts: at most one finding."""
+    if taken is None:
+        return []
+    around = photos_taken_around(provider_id=provider_id, at=taken.at)
+    return check_travel(taken=taken, known_photos=around)
 
 
 _MESSAGES = {

@@ -72,7 +72,14 @@ def test_a_sender_who_submitted_the_proof_does_not_hear_of_reuse() -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["REUSED_FILE", "REUSED_IMAGE", "DEVICE_POSITION_DIFFERS", "AI_UNAVAILABLE", "AI_ADVICE"],
+    [
+        "REUSED_FILE",
+        "REUSED_IMAGE",
+        "IMPOSSIBLE_TRAVEL",
+        "DEVICE_POSITION_DIFFERS",
+        "AI_UNAVAILABLE",
+        "AI_ADVICE",
+    ],
 )
 def test_reasons_that_are_staffs_are_hidden_from_the_provider_only(code: str) -> None:
     assert hides(Relation.PROVIDER, code, own=True)

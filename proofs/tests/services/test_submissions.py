@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -503,6 +504,29 @@ def test_nearly_the_same_picture_goes_to_a_person_with_its_matches() -> None:
 def test_other_pictures_are_no_match() -> None:
     for _ in range(5):
         assert submit(site_escrow(), photo()).status == ProofStatus.APPROVED
+
+
+# --- Photos that contradict each other ------------------------------------------------------------
+
+
+def test_a_photo_that_nobody_can_have_taken_besides_another_goes_to_a_person() -> None:
+    bouake = {"geofence_lat": Decimal("7.690000"), "geofence_lng": Decimal("-5.030000")}
+    first = site_escrow()
+    earlier = submit(first, photo())
+    elsewhere = site_escrow(terms=bouake, provider=first.provider)
+
+    proof = submit(elsewhere, photo((7.69, -5.03), taken_at=clock.now() - timedelta(minutes=5)))
+
+    assert proof.review_reasons == ["IMPOSSIBLE_TRAVEL"]
+    (finding,) = proof.findings
+    assert finding["data"]["matches"] == [
+        {"reference": earlier.pk, "distance_km": 282.6, "minutes_between": 5.0}
+    ]
+    # It was done before, and by somebody else nothing speaks against it.
+    earlier.refresh_from_db()
+    assert earlier.status == ProofStatus.APPROVED
+    other_provider = submit(site_escrow(terms=bouake), photo((7.69, -5.03)))
+    assert other_provider.status == ProofStatus.APPROVED
 
 
 # --- Afterwards -----------------------------------------------------------------------------------
