@@ -249,7 +249,7 @@ def test_a_buyer_finds_the_end_of_the_escrow_applied_and_a_stranger_applies_none
     with clock.frozen(escrow.deadline_at):
         for user, code, status in (
             (make_user(), "VALIDATION_ERROR", EscrowStatus.FUNDED),
-            (mandate.beneficiary, "INVALID_STATE", EscrowStatus.REFUNDED),
+            (mandate.beneficiary, "ESCROW_NOT_ACTIVE", EscrowStatus.REFUNDED),
         ):
             api = Api(make_key(Scope.SENDER, user=user)[1])
             answer = api.post("/spend/purchases", json=order, idempotency_key="k")
