@@ -8,38 +8,43 @@ from kobatela.kernel.caller import Caller
 from kobatela.rest.errors import InsufficientScope
 from payments import selectors
 from payments.errors import OwnPaymentForbidden, PaymentMayBeKnown
-from payments.models import PaymentMethod, PaymentStatus
+from payments.models import Attempt, Payment, PaymentMethod, PaymentStatus
+from payments.psp import registry
 from payments.psp.base import OrderState, Outcome, Reason
-from payments.psp.registry import ONLINE
 from payments.services.outcomes import record_outcome
 from payments.services.rows import lock_owner
-from payments.services.sending import may_give_up
+from payments.services.sending import ask_about, may_give_up
 
 GIVE_UP_COMMAND = "never_received"
+# The PSP knows no such order, or cannot be asked: then people's word is all there is.
+_LEFT_TO_PEOPLE = frozenset({OrderState.NOT_FOUND, OrderState.UNKNOWN, OrderState.BLOCKED})
 
 
-@transaction.atomic
 def say_never_received(*, payment_id: int, caller: Caller) -> ApprovalState:
     """Say that the PSP never got a payment; the second person's word lets it fail for good.
 
-    A worker finds the same out by itself where the PSP can be asked. What is executed after that
-    has a new key. Raises PaymentNotFound, InsufficientScope for who is not staff,
-    OwnPaymentForbidden, ApprovalNeedsUser, and PaymentMayBeKnown while the PSP has confirmed it
-    once, or could still get it.
+    A worker finds the same out by itself where the PSP can be asked, and before anybody's word
+    counts it is asked once more: its answer stands above theirs. So call it outside a transaction.
+    What is executed after that has a new key. Raises PaymentNotFound, InsufficientScope for who is
+    not staff, OwnPaymentForbidden, ApprovalNeedsUser, and PaymentMayBeKnown while the PSP has
+    confirmed it once, has it now, or could still get it.
     """
-    if not caller.is_staff:
-        raise InsufficientScope
-    seen = selectors.get_payment(caller, payment_id)
+    payment = selectors.get_payment(caller, payment_id)
+    attempt = _require_may_say(payment, caller)
+    if attempt.psp in registry.reachable():
+        found = ask_about(payment, attempt)
+        if found.state is not OrderState.NOT_FOUND:
+            record_outcome(attempt_id=attempt.pk, outcome=found, actor=f"psp:{attempt.psp}")
+        if found.state not in _LEFT_TO_PEOPLE:
+            raise PaymentMayBeKnown
+    return _count(payment, caller)
+
+
+@transaction.atomic
+def _count(seen: Payment, caller: Caller) -> ApprovalState:
     lock_owner(seen)
-    payment = selectors.lock_payment(payment_id)
-    sides = [side for side in (payment.payer_id, payment.payee_id) if side is not None]
-    if not is_independent(caller, *sides):
-        raise OwnPaymentForbidden
-    attempt = selectors.current_attempt(payment)
-    is_online = payment.method == PaymentMethod.PSP and payment.psp in ONLINE
-    is_open = payment.status == PaymentStatus.SENT and is_online
-    if attempt is None or not is_open or not may_give_up(attempt):
-        raise PaymentMayBeKnown
+    payment = selectors.lock_payment(seen.pk)
+    attempt = _require_may_say(payment, caller)
     state = require_two(
         caller=caller,
         command=GIVE_UP_COMMAND,
@@ -51,3 +56,18 @@ def say_never_received(*, payment_id: int, caller: Caller) -> ApprovalState:
         outcome = Outcome(OrderState.FAILED, reason=Reason.NEVER_RECEIVED)
         record_outcome(attempt_id=attempt.pk, outcome=outcome, actor=caller.actor)
     return state
+
+
+def _require_may_say(payment: Payment, caller: Caller) -> Attempt:
+    """The open attempt of a payment of which the caller may say so."""
+    if not caller.is_staff:
+        raise InsufficientScope
+    sides = [side for side in (payment.payer_id, payment.payee_id) if side is not None]
+    if not is_independent(caller, *sides):
+        raise OwnPaymentForbidden
+    attempt = selectors.current_attempt(payment)
+    is_online = payment.method == PaymentMethod.PSP and payment.psp in registry.ONLINE
+    is_open = payment.status == PaymentStatus.SENT and is_online
+    if attempt is None or not is_open or not may_give_up(attempt):
+        raise PaymentMayBeKnown
+    return attempt

@@ -159,6 +159,12 @@ def may_give_up(attempt: Attempt) -> bool:
     return not is_known and attempt.started_at <= clock.now() - GIVE_UP_AFTER
 
 
+def ask_about(payment: Payment, attempt: Attempt) -> Outcome:
+    """What the PSP says now of an attempt; nothing is sent or recorded. Not in a transaction."""
+    psp = registry.get_psp(attempt.psp)
+    return psp.find(_order_kind(payment), attempt.psp_key, attempt.request_body)
+
+
 def _lease_is_over(payment: Payment) -> bool:
     return payment.lease_until is None or payment.lease_until <= clock.now()
 

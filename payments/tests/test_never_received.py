@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from audit.models import Alert, AuditEntry
 from escrow.tests.factories import as_client
@@ -159,6 +160,47 @@ def test_two_people_give_up_what_the_psp_cannot_be_asked_about(psp: StubPsp) -> 
     assert payable(payment) == 10_000
     assert AuditEntry.objects.get(action="payment.failed").actor == second.actor
     assert_in_order()
+
+
+@pytest.mark.parametrize(
+    ("state", "status"), [(OrderState.ACCEPTED, "SENT"), (OrderState.SETTLED, "SETTLED")]
+)
+def test_the_psp_is_asked_before_a_second_word_counts(
+    psp: StubPsp, state: OrderState, status: str
+) -> None:
+    payment = lost_order(psp)
+    key = Attempt.objects.get().psp_key
+    with clock.frozen(clock.now() + A_DAY):
+        psp.can_look_up = False
+        say_never_received(payment_id=payment.pk, caller=make_staff_caller())
+        psp.can_look_up = True
+        psp.orders[key] = Outcome(state, psp_ref="tr_late")
+        psp.looked_up.clear()
+        with pytest.raises(PaymentMayBeKnown):
+            say_never_received(payment_id=payment.pk, caller=make_staff_caller())
+
+    payment.refresh_from_db()
+    assert (psp.looked_up, payment.psp_ref) == ([key], "tr_late")
+    assert (payment.status, payable(payment), len(psp.sent)) == (status, 0, 1)
+    assert not AuditEntry.objects.filter(action="payment.failed").exists()
+    assert_in_order()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_is_open_while_people_have_the_psp_asked(
+    psp: StubPsp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = lost_order(psp)
+    open_then: list[bool] = []
+
+    def find(*_: object) -> Outcome:
+        open_then.append(connection.in_atomic_block)
+        return Outcome(OrderState.NOT_FOUND)
+
+    monkeypatch.setattr(psp, "find", find)
+    with clock.frozen(clock.now() + A_DAY):
+        say_never_received(payment_id=payment.pk, caller=make_staff_caller())
+    assert open_then == [False]
 
 
 def test_nobody_gives_up_what_may_be_known_or_is_their_own(psp: StubPsp) -> None:
