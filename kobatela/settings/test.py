@@ -3,21 +3,26 @@
 import os
 import zlib
 
+from kobatela.embedded import var_dir
 from kobatela.settings import require_environment
 from kobatela.settings.environment import env
 from kobatela.settings.local import local_values
 
 KOBATELA_ENV = require_environment("test")
+# The processes among which one run is divided, `gw0` and so on, have servers of their own: what is
+# under way anywhere in a PostgreSQL holds back the export of a trail. What they start themselves
+# finds the same ones.
+_process = os.environ.get("PYTEST_XDIST_WORKER", "")
+if _process and var_dir().name != _process:
+    os.environ["KOBATELA_VAR_DIR"] = str(var_dir() / _process)
 env.fall_back_to(local_values())
 
 from kobatela.settings.base import *  # noqa: E402 - base reads what was filled in above
 
 # Whatever server the URLs lead to, tests touch this database only.
 TEST_DATABASE = env.str("KOBATELA_TEST_DB", default="test_kobatela")
-# The processes among which one run is divided, `gw0` and so on, have a database each; what they
-# start themselves is told theirs.
-_process = os.environ.get("PYTEST_XDIST_WORKER", "")
 if not TEST_DATABASE.endswith(_process):
+    # Also where one server was named for all of them.
     TEST_DATABASE = f"{TEST_DATABASE}_{_process}"
 for _alias in DATABASES.values():
     _alias["NAME"] = TEST_DATABASE
