@@ -34,7 +34,7 @@ from payments.models import (
     PaymentStatus,
 )
 from payments.psp.base import Reason
-from payments.services.refunds import RefundShare, add_refund
+from payments.services.debts import add_rest, hold_of_rest
 from payments.services.rows import put_on_hold, save, tell
 
 WRITE_OFF_COMMAND = "write_off_debt"
@@ -231,26 +231,14 @@ def _take_unsent_refunds(case: Chargeback, needed_minor: int, actor: str) -> int
             break
         part_minor = min(left_minor, payment.amount_minor)
         left_minor -= part_minor
+        hold = hold_of_rest(payment)
         payment.hold_reason, payment.reason = Hold.CHARGED_BACK, Reason.CHARGED_BACK
         save(payment, "hold_reason", "reason")
         _told_held(payment, actor)
         if part_minor < payment.amount_minor:
-            _add_rest(payment, payment.amount_minor - part_minor, actor)
+            # What the bank did not give back is still owed to the payer.
+            add_rest(payment, payment.amount_minor - part_minor, hold=hold, actor=actor)
     return needed_minor - left_minor
-
-
-def _add_rest(payment: Payment, rest_minor: int, actor: str) -> None:
-    """The part of a refund that the bank did not give back is still owed to the payer."""
-    assert payment.payee_id is not None, "refunds have a payee"
-    add_refund(
-        escrow_id=payment.escrow_id,
-        client_id=payment.payee_id,
-        share=RefundShare(
-            Money(rest_minor, payment.currency), f"psp:{payment.psp}", payment.charge_ref or None
-        ),
-        business_key=f"{payment.reference}:rest",
-        actor=actor,
-    )
 
 
 def _hold_payments(case: Chargeback) -> None:

@@ -10,8 +10,7 @@ from payments import cases
 from payments.ledger import chart
 from payments.ledger.chart import PostingCode
 from payments.ledger.services import credit, debit, post
-from payments.models import Chargeback, Hold, Payment
-from payments.psp.base import Reason
+from payments.models import Chargeback, Hold, Payment, PaymentStatus
 from payments.services.rows import add_payment, put_on_hold, save, tell
 
 
@@ -81,15 +80,28 @@ def set_off_refund(payment: Payment, *, actor: str) -> None:
         ],
     )
     recover_all(parts, actor=actor, by=payment.reference)
+    hold = hold_of_rest(payment)
     put_on_hold(payment, Hold.CHARGED_BACK)
     save(payment, "hold_reason", "reason")
     told = {"hold": str(Hold.CHARGED_BACK), "set_off_minor": kept_minor}
     tell(payment, Action.PAYMENT_HELD, actor, body=told)
     if left_minor:
-        _add_rest(payment, left_minor, actor)
+        add_rest(payment, left_minor, hold=hold, actor=actor)
 
 
-def _add_rest(payment: Payment, rest_minor: int, actor: str) -> None:
+def hold_of_rest(payment: Payment) -> Hold:
+    """Whom the rest of a refund waits for, asked before the refund itself is kept back.
+
+    A rest waits as the whole did. Of one that failed nobody knows for sure that it did not arrive,
+    so that its rest waits until somebody executes it.
+    """
+    if payment.hold_reason not in {Hold.NONE, Hold.CHARGEBACK}:
+        return Hold(payment.hold_reason)
+    return Hold.RETURNED if payment.status == PaymentStatus.ERROR else Hold.NONE
+
+
+def add_rest(payment: Payment, rest_minor: int, *, hold: Hold, actor: str) -> None:
+    """Order what is left of a refund that is kept back: it is still owed to the payer."""
     rest = Payment(
         escrow_id=payment.escrow_id,
         kind=payment.kind,
@@ -102,7 +114,6 @@ def _add_rest(payment: Payment, rest_minor: int, actor: str) -> None:
         psp=payment.psp,
         charge_ref=payment.charge_ref,
         business_key=f"{payment.reference}:rest",
-        reason=Reason.ON_HOLD,
-        hold_reason=Hold.RETURNED,
     )
+    put_on_hold(rest, hold)
     add_payment(rest, actor=actor)

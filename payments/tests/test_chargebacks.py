@@ -240,6 +240,35 @@ def test_of_a_larger_refund_the_rest_still_goes_back(psp: StubPsp) -> None:
     in_order()
 
 
+@pytest.mark.parametrize(
+    ("waits_for", "hold"),
+    [("staff", "staff"), ("nothing", "returned"), ("contradiction", "contradiction")],
+)
+def test_the_rest_of_a_refund_that_waited_is_not_sent_by_itself(
+    psp: StubPsp, waits_for: str, hold: str
+) -> None:
+    escrow, funding = charged_escrow()
+    refund_escrow(caller=as_provider(escrow), escrow_id=escrow.pk, amount_in=None)
+    refund = Payment.objects.get()
+    if waits_for == "staff":
+        hold_payment(payment_id=refund.pk, caller=make_staff_caller(SUPPORT))
+    else:
+        make_failed(psp, refund)
+    if waits_for == "contradiction":
+        report(refund, OrderState.SETTLED)
+    sent = len(psp.sent)
+
+    tell("opened", funding, amount="30.00")
+    tell("lost", funding)
+
+    kept, rest = Payment.objects.order_by("pk")
+    assert (kept.hold_reason, rest.amount_minor) == ("charged_back", 7_000)
+    assert (rest.status, rest.hold_reason, rest.reason) == ("PENDING", hold, "ON_HOLD")
+    send_payment(payment_id=rest.pk)
+    assert len(psp.sent) == sent
+    in_order()
+
+
 def test_a_refund_under_way_that_fails_is_not_tried_again_while_the_case_is_open(
     psp: StubPsp,
 ) -> None:
