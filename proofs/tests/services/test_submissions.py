@@ -403,7 +403,10 @@ def test_d30_the_same_file_in_a_live_proof_that_the_caller_may_see_is_refused() 
     with pytest.raises(DuplicateProof) as refused:
         submit(second, content)
 
-    assert refused.value.details == {"proof_id": earlier.pk}
+    assert refused.value.details == {
+        "proof_id": earlier.pk,
+        "hint": "Send another one; `details.proof_id` names the earlier proof.",
+    }
     assert Proof.objects.count() == 1
     assert milestone_of(second).status == "WAITING"
 
