@@ -18,7 +18,8 @@ from PIL import Image
 from pypdfium2 import raw
 
 from proofs.readers.documents.facts import MAX_PAGES, Note, NoteCode, Page, Source
-from proofs.readers.documents.pdf_words import words_of
+from proofs.readers.documents.pdf_images import is_picture
+from proofs.readers.documents.pdf_words import Words, words_of
 from proofs.readers.errors import document_unreadable, pdf_encrypted, too_many_pages
 
 RENDER_DPI = 200
@@ -59,7 +60,8 @@ def parse(path: Path, *, looks: bool = True) -> ParsedPdf:
     """Read the words of all pages and the attached files.
 
     With `looks` each page is drawn, small, to tell the words that it shows from those that it
-    hides. A page that is damaged by itself has no words.
+    hides. The text of a page that is a picture counts as hidden, as a scanner's layer does. A page
+    that is damaged by itself has no words.
 
     Raises ReaderRefusal: PDF_ENCRYPTED where a password is needed to open it, FILE_TOO_LARGE above
     30 pages, FILE_UNREADABLE for the rest.
@@ -115,6 +117,9 @@ def _page(document: pypdfium2.PdfDocument, index: int, *, looks: bool) -> Page:
         page = document[index]
         width, height = page.get_size()
         words = words_of(page, _picture(page) if looks else None)
+        if words.shown and is_picture(page):
+            # OCR reads what people see; the text is only compared with it.
+            words = Words(shown=(), hidden=words.shown + words.hidden)
     except pypdfium2.PdfiumError:
         return Page(number=index + 1, width=0.0, height=0.0, words=(), source=Source.TEXT)
     return Page(

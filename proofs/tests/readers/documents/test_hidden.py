@@ -117,3 +117,67 @@ def test_without_an_engine_it_is_read_and_told(tmp_path: Path) -> None:
 
     assert values(reading)["total"] == "9480.00"
     assert codes(reading) == [NoteCode.OCR_OFF, NoteCode.HIDDEN_TEXT]
+
+
+# A picture over a whole A4 page: in one piece, and as scanners cut it, in strips.
+ONE_PIECE = b"q 595 0 0 842 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \xee EI Q "
+STRIPS = b"".join(
+    b"q 595 0 0 2 0 %d cm BI /W 1 /H 1 /CS /G /BPC 8 ID \xee EI Q " % y for y in range(0, 842, 2)
+)
+FOOTER = b"BT /F1 9 Tf 1 0 0 1 60 20 Tm (Scanned with an app for scans - www.app.example) Tj ET "
+LYING = show((*SHOWN[:4], "Total TTC 9 480,00 EUR"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        # What is drawn later lies on top.
+        (LYING + ONE_PIECE, [NoteCode.HIDDEN_TEXT]),
+        (STRIPS + LYING, [NoteCode.HIDDEN_TEXT]),
+        (ONE_PIECE + FOOTER, []),
+    ],
+    ids=["text under it", "text over strips", "a footer of the scanner's maker"],
+)
+def test_a_page_that_is_a_picture_is_read_from_the_picture(
+    tmp_path: Path, content: bytes, said: list[NoteCode]
+) -> None:
+    engine = FakeEngine()
+
+    reading = read(tmp_path, content, engine)
+
+    assert [number for number, _ in engine.seen] == [1]
+    assert values(reading)["total"] == "480.00"
+    assert codes(reading) == said
+
+
+def test_a_letterhead_on_less_than_half_of_a_page_leaves_its_text_alone(tmp_path: Path) -> None:
+    head = b"q 595 0 0 380 0 462 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \xee EI Q "
+
+    page = parse_one(tmp_path, head + show(SHOWN))
+
+    assert page.hidden == ()
+    assert page.words
+
+
+@pytest.mark.parametrize(
+    ("scale", "is_hidden"), [(b"1", True), (b"0.5", False)], ids=["as large", "shrunk"]
+)
+def test_a_picture_inside_a_form_counts_with_the_size_that_it_has_on_the_page(
+    tmp_path: Path, scale: bytes, *, is_hidden: bool
+) -> None:
+    data = make_pdf([b"q %s 0 0 %s 0 0 cm /X Do Q " % (scale, scale) + show(SHOWN)])
+    number = data.count(b" obj") + 1
+    form = b"%d 0 obj\n<< /Type /XObject /Subtype /Form /BBox [0 0 595 842] /Length %d >>\n" % (
+        number,
+        len(ONE_PIECE),
+    )
+    form += b"stream\n%s\nendstream\nendobj\n" % ONE_PIECE
+    # The table of places is wrong now, so that PDFium goes through the file itself.
+    data = data.replace(b"/Font <<", b"/XObject << /X %d 0 R >> /Font <<" % number, 1)
+    data = data.replace(b"xref\n", form + b"xref\n", 1)
+    path = tmp_path / "form.pdf"
+    path.write_bytes(data)
+
+    page = parse(path).pages[0]
+
+    assert [bool(page.words), bool(page.hidden)] == [not is_hidden, is_hidden]
