@@ -39,7 +39,7 @@ def check_advisor(**_kwargs: Any) -> list[CheckMessage]:
     if not settings.AI_PROOF_ADVISOR_ENABLED:
         return []
     found: list[CheckMessage] = []
-    if not settings.OPENAI_API_KEY:
+    if not settings.OPENAI_API_KEY.strip():
         message = "AI_PROOF_ADVISOR_ENABLED is on and OPENAI_API_KEY is not set."
         hint = "Set the key, or turn the advisor off."
         found.append(Error(message, hint=hint, id="proofs.E003"))

@@ -70,8 +70,9 @@ def test_an_advisor_that_is_set_up_may_start(advisor: Settings) -> None:
     assert advisor_errors() == []
 
 
-def test_r5_ai1_an_advisor_without_a_key_stops_the_start(advisor: Settings) -> None:
-    advisor.OPENAI_API_KEY = ""
+@pytest.mark.parametrize("key", ["", "   ", "\n"])
+def test_r5_ai1_an_advisor_without_a_key_stops_the_start(advisor: Settings, key: str) -> None:
+    advisor.OPENAI_API_KEY = key
 
     assert advisor_errors() == ["proofs.E003"]
 
