@@ -57,7 +57,7 @@ class PaymentMayBeKnown(InvalidState):
 
 
 class OwnPaymentForbidden(DomainError):
-    """Nobody says of a payment in which they have a stake that it was never received."""
+    """Nobody says of a payment in which they have a stake what became of it."""
 
     code = "OWN_PAYMENT_FORBIDDEN"
     kind = Kind.FORBIDDEN

@@ -110,6 +110,11 @@ def current_attempt(payment: Payment) -> Attempt | None:
     return Attempt.objects.filter(payment=payment, number=payment.attempt).first()
 
 
+def last_attempt(payment: Payment) -> Attempt | None:
+    """The last attempt that was begun, also when the next is ordered; None if none was."""
+    return Attempt.objects.filter(payment=payment).order_by("-number").first()
+
+
 def find_attempts(references: set[str]) -> list[Attempt]:
     """The attempts that a PSP may mean by these words: its own reference, or our key."""
     known = Q(psp_ref__in=references) | Q(psp_key__in=references)

@@ -22,6 +22,7 @@ from payments.models import (
     PspEvent,
 )
 from payments.psp.registry import ONLINE
+from payments.services.after_all import say_was_paid, why_not_paid
 from payments.services.events import reprocess_event
 from payments.services.holds import MAY_BE_HELD, OF_CHARGEBACKS, hold_payment, lift_hold
 from payments.services.never_received import say_never_received
@@ -50,6 +51,14 @@ def _give_up(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -
     return "The payment has failed and can be executed again, under a new key."
 
 
+def _paid(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
+    caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
+    state = say_was_paid(payment_id=payment.pk, caller=caller)
+    if not state.granted:
+        return "It is noted. Another person must say the same."
+    return "The payment is booked as paid."
+
+
 def _hold(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
     caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
     hold_payment(payment_id=payment.pk, caller=caller)
@@ -58,7 +67,9 @@ def _hold(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> s
 
 def _lift(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
     caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
-    lift_hold(payment_id=payment.pk, caller=caller)
+    lifted = lift_hold(payment_id=payment.pk, caller=caller)
+    if lifted.hold_reason == Hold.CONTRADICTION:
+        return "It is noted. Another person must say the same."
     return "The payment is no longer on hold."
 
 
@@ -99,7 +110,12 @@ def _no_hold(payment: Payment) -> str | None:
         return "It is not waiting."
     if payment.hold_reason == Hold.CHARGED_BACK:
         return "The bank gave this money back itself."
-    return "It is on hold." if payment.hold_reason == Hold.STAFF else None
+    is_held = payment.hold_reason in {Hold.STAFF, Hold.CONTRADICTION}
+    return "It is on hold." if is_held else None
+
+
+def _no_payment(payment: Payment) -> str | None:
+    return why_not_paid(payment, selectors.last_attempt(payment))
 
 
 def _no_lift(payment: Payment) -> str | None:
@@ -153,6 +169,15 @@ class PaymentAdmin(ConsoleAdmin):
             refusal=_no_giving_up,
         ),
         Command(
+            "was_paid",
+            "It was paid",
+            _paid,
+            help_text="Says that the last try below, which had failed, was paid after all, because "
+            "you have seen it on the account or at the PSP. Two people must say so.",
+            danger=True,
+            refusal=_no_payment,
+        ),
+        Command(
             "hold",
             "Hold",
             _hold,
@@ -165,7 +190,7 @@ class PaymentAdmin(ConsoleAdmin):
             "Lift the hold",
             _lift,
             help_text="Look at the PSP's own record first: a payment that it made must not be "
-            "sent again.",
+            "sent again. Where its reports contradict each other, two people must say so.",
             danger=True,
             refusal=_no_lift,
         ),

@@ -123,7 +123,8 @@ class BatchLine(models.Model):
             }
         ),
         BatchLineStatus.SETTLED: frozenset({BatchLineStatus.RETURNED}),
-        BatchLineStatus.FAILED: frozenset(),
+        # Only when two people say that it was paid after all.
+        BatchLineStatus.FAILED: frozenset({BatchLineStatus.SETTLED}),
         BatchLineStatus.RETURNED: frozenset(),
         BatchLineStatus.DROPPED: frozenset(),
     }

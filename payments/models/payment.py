@@ -73,7 +73,8 @@ class Payment(models.Model):
     TRANSITIONS: ClassVar[Mapping[PaymentStatus, frozenset[PaymentStatus]]] = {
         PaymentStatus.PENDING: frozenset({PaymentStatus.SENT, PaymentStatus.CANCELLED}),
         PaymentStatus.SENT: frozenset({PaymentStatus.SETTLED, PaymentStatus.ERROR}),
-        # Back to SENT only when the PSP has what it had said that it never got.
+        # Back to SENT only when the PSP has what it had said that it never got, or when two people
+        # say that it was paid after all.
         PaymentStatus.ERROR: frozenset(
             {PaymentStatus.PENDING, PaymentStatus.SENT, PaymentStatus.CANCELLED}
         ),

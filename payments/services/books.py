@@ -1,6 +1,7 @@
 """What each step of a payment books. Every step has one key, so it is booked once."""
 
 from payments.ledger import chart
+from payments.ledger import selectors as ledger
 from payments.ledger.chart import AccountRef, PostingCode
 from payments.ledger.services import Posted, credit, debit, post
 from payments.models import Payment, PaymentKind, PaymentMethod
@@ -29,8 +30,11 @@ def book_never_received(payment: Payment) -> Posted:
 
 
 def book_found(payment: Payment) -> Posted:
-    """The order turned up: the money is on its way, as it was before."""
-    return _move(payment, "found", PostingCode.PAYMENT_SENT, _owed(payment), _transit(payment))
+    """The order turned up: the money is on its way, as it was before. One that failed then, and was
+    paid after all, turns up a second time."""
+    first = f"{payment.reference}:{payment.attempt}:found"
+    step = "found_again" if ledger.transfers([first]).exists() else "found"
+    return _move(payment, step, PostingCode.PAYMENT_SENT, _owed(payment), _transit(payment))
 
 
 def book_returned(payment: Payment) -> Posted:

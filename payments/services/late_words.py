@@ -11,6 +11,7 @@ from payments.psp.base import OrderState, Outcome, Reason
 from payments.services import books
 from payments.services.rows import save, tell
 
+_TURNED_UP = "The PSP has a payment that it was said never to have got; it is in transit again."
 _HAS_IT = frozenset({OrderState.ACCEPTED, OrderState.SETTLED, OrderState.RETURNED})
 
 
@@ -23,7 +24,7 @@ def reopen_if_it_turned_up(
     payer's bank gave the money back itself, for then it is no longer there to be on its way.
     """
     if _turned_up(payment, attempt, outcome):
-        _reopen(payment, attempt, actor=actor, lease=lease)
+        reopen(payment, attempt, actor=actor, lease=lease, message=_TURNED_UP)
 
 
 def _turned_up(payment: Payment, attempt: Attempt, outcome: Outcome) -> bool:
@@ -32,7 +33,13 @@ def _turned_up(payment: Payment, attempt: Attempt, outcome: Outcome) -> bool:
     return was_given_up and waits and outcome.state in _HAS_IT
 
 
-def _reopen(payment: Payment, attempt: Attempt, *, actor: str, lease: timedelta) -> None:
+def reopen(
+    payment: Payment, attempt: Attempt, *, actor: str, lease: timedelta, message: str
+) -> None:
+    """Put a locked payment that had failed in transit again, on the attempt that it is on.
+
+    message: what the critical alert says.
+    """
     attempt.result, attempt.reason, attempt.finished_at = "", Reason.NONE, None
     attempt.save(update_fields=["result", "reason", "finished_at"])
     payment.transition_to(PaymentStatus.SENT)
@@ -46,6 +53,6 @@ def _reopen(payment: Payment, attempt: Attempt, *, actor: str, lease: timedelta)
         type=AlertType.PSP_EVENT_CONTRADICTS,
         severity=Severity.CRITICAL,
         subject=payment.reference,
-        message="The PSP has a payment that it was said never to have got; it is in transit again.",
+        message=message,
         payload={"escrow": payment.escrow_id, "attempt": attempt.number, "psp": attempt.psp},
     )

@@ -2,15 +2,15 @@
 
 from django.db import transaction
 
-from kobatela.accounts.selectors import is_independent
 from kobatela.accounts.services.approvals import ApprovalState, require_two
 from kobatela.kernel.caller import Caller
 from kobatela.rest.errors import InsufficientScope
 from payments import selectors
-from payments.errors import OwnPaymentForbidden, PaymentMayBeKnown
+from payments.errors import PaymentMayBeKnown
 from payments.models import Attempt, Payment, PaymentMethod, PaymentStatus
 from payments.psp import registry
 from payments.psp.base import OrderState, Outcome, Reason
+from payments.services.holds import require_no_stake
 from payments.services.outcomes import record_outcome
 from payments.services.rows import lock_owner
 from payments.services.sending import ask_about, may_give_up
@@ -62,9 +62,7 @@ def _require_may_say(payment: Payment, caller: Caller) -> Attempt:
     """The open attempt of a payment of which the caller may say so."""
     if not caller.is_staff:
         raise InsufficientScope
-    sides = [side for side in (payment.payer_id, payment.payee_id) if side is not None]
-    if not is_independent(caller, *sides):
-        raise OwnPaymentForbidden
+    require_no_stake(payment, caller)
     attempt = selectors.current_attempt(payment)
     is_online = payment.method == PaymentMethod.PSP and payment.psp in registry.ONLINE
     is_open = payment.status == PaymentStatus.SENT and is_online

@@ -29,9 +29,9 @@ FIRST_LOOK_AFTER = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(minutes=10)
 
 WAITING = frozenset({PaymentStatus.PENDING, PaymentStatus.ERROR})
-# Holds that end by a party's retry or by themselves; a contradiction ends by staff alone.
+# Holds that end by a party's retry, by themselves or by one person; a contradiction takes two.
 _WAS_PAID = frozenset({OrderState.SETTLED, OrderState.RETURNED})
-_YIELDING = frozenset({Hold.NONE, Hold.RETURNED, Hold.CHARGEBACK})
+_YIELDING = frozenset({Hold.NONE, Hold.RETURNED, Hold.STAFF, Hold.CHARGEBACK})
 _FAILED = "A payment failed at the PSP; it can be tried again."
 _NEVER_GOT = "The PSP never got a payment; it can be tried again, under a new key."
 

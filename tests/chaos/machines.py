@@ -108,8 +108,8 @@ MACHINES: Mapping[str, Machine] = {
             "payment.sent": ("PENDING", "SENT"),
             "payment.settled": ("SENT", "SETTLED"),
             "payment.failed": ("SENT", "ERROR"),
-            # Of one that its PSP had been said never to have got.
-            "payment.found": ("ERROR", "SENT"),
+            # Of one that its PSP had been said never to have got, or that was paid after all.
+            "payment.found": ("ERROR PENDING", "SENT"),
             # Of one that waits for a word: it may go, and is where it was.
             "payment.retried": ("ERROR PENDING", "PENDING"),
             "payment.returned": ("SETTLED", "REFUNDED"),

@@ -11,10 +11,12 @@ from tests.chaos.snapshot import Row, Snapshot
 
 Told = tuple[str, str]
 
-_STEP_KEY = re.compile(r"(payment:\d+):(\d+):(sent|settled|failed|returned|never_received|found)")
+_STEP_KEY = re.compile(
+    r"(payment:\d+):(\d+):(sent|settled|failed|returned|never_received|found|found_again)"
+)
 _PART_KEY = re.compile(r"escrow:(\d+):refund:\d+")
 _CASE_KEY = re.compile(r"(chargeback:\d+):(opened|frozen|unfrozen|won|lost|written_off|fee):?.*")
-_FOUND_KEY = re.compile(r"payment:(\d+):\d+:found")
+_FOUND_KEY = re.compile(r"payment:(\d+):\d+:found(?:_again)?")
 _SET_OFF_KEY = re.compile(r"(payment:\d+):\d+:set_off")
 _CASE_STEPS = {"frozen": "opened", "unfrozen": "won"}
 # What somebody outside must hear of has a row for that, written with the entry.
@@ -305,7 +307,8 @@ def _untold_postings(found: Snapshot, trail: _Trail) -> Iterator[str]:
         key, code = transfer["business_key"], transfer["code"]
         step, case = _STEP_KEY.fullmatch(key), _CASE_KEY.fullmatch(key)
         if step is not None:
-            word = "failed" if step[3] == "never_received" else step[3]
+            words_of_step = {"never_received": "failed", "found_again": "found"}
+            word = words_of_step.get(step[3], step[3])
             is_told = trail.steps[step[1], int(step[2]), f"payment.{word}"] >= 1
         elif case is not None and case[2] == "fee":
             is_told = trail.told[case[1], "psp_fee.booked"] == fees[case[1]]

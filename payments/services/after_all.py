@@ -1,0 +1,83 @@
+"""Booking as paid what had failed, when its PSP or bank says later that it was paid after all."""
+
+from django.db import transaction
+
+from audit.actions import Action
+from kobatela.accounts.services.approvals import ApprovalState, require_two
+from kobatela.kernel.caller import Caller
+from kobatela.kernel.errors import InvalidState
+from kobatela.rest.errors import InsufficientScope
+from payments import selectors
+from payments.models import Attempt, BatchLine, BatchLineStatus, Hold, Payment
+from payments.psp.base import OrderState, Outcome
+from payments.services.batches import end_line
+from payments.services.holds import require_no_stake
+from payments.services.late_words import reopen
+from payments.services.outcomes import LOOK_AFTER_ACCEPTED, WAITING, record_outcome
+from payments.services.rows import lock_owner, save, tell
+
+PAID_COMMAND = "was_paid"
+_PAID = "Two people say that a payment was made although it had failed; it is booked as paid."
+
+
+@transaction.atomic
+def say_was_paid(*, payment_id: int, caller: Caller) -> ApprovalState:
+    """Say that the last try of a payment that a contradiction holds was paid; the second person's
+    word books it, as if it had never failed.
+
+    Raises PaymentNotFound, InsufficientScope for who is not staff, OwnPaymentForbidden,
+    ApprovalNeedsUser, InvalidState for what no contradiction holds or was never tried, and
+    InsufficientFunds when the payee does not have the money here any more.
+    """
+    if not caller.is_staff:
+        raise InsufficientScope
+    seen = selectors.get_payment(caller, payment_id)
+    line = _lock_line(selectors.last_attempt(seen))
+    lock_owner(seen)
+    payment = selectors.lock_payment(payment_id)
+    require_no_stake(payment, caller)
+    attempt = selectors.last_attempt(payment)
+    refusal = why_not_paid(payment, attempt)
+    if attempt is None or refusal is not None:
+        raise InvalidState(refusal or "")
+    state = require_two(
+        caller=caller,
+        command=PAID_COMMAND,
+        subject=payment.reference,
+        money=payment.money,
+        figures={"attempt": attempt.number},
+    )
+    if state.granted:
+        _book(payment, attempt, line, caller.actor)
+    return state
+
+
+def why_not_paid(payment: Payment, attempt: Attempt | None) -> str | None:
+    """Why nobody can say of a payment whose last try this is that it was paid; None if they can."""
+    if payment.hold_reason != Hold.CONTRADICTION or payment.status not in WAITING:
+        return "No contradiction holds it."
+    if attempt is None or attempt.result != OrderState.FAILED:
+        return "No try of it has failed."
+    return None
+
+
+def _lock_line(attempt: Attempt | None) -> BatchLine | None:
+    """The line of a file by which people made the try; its batch is locked before the payment."""
+    line = BatchLine.objects.filter(attempt=attempt).first() if attempt is not None else None
+    if line is not None:
+        selectors.lock_batch(line.batch_id)
+        line.refresh_from_db(fields=["status"])
+    return line
+
+
+def _book(payment: Payment, attempt: Attempt, line: BatchLine | None, actor: str) -> None:
+    # The next try may have been ordered already, and was not begun: the last one counts again.
+    payment.attempt, payment.psp = attempt.number, attempt.psp
+    payment.psp_key, payment.psp_ref = attempt.psp_key, attempt.psp_ref
+    payment.sent_at, payment.hold_reason = attempt.started_at, Hold.NONE
+    save(payment, "attempt", "psp", "psp_key", "psp_ref", "sent_at", "hold_reason")
+    tell(payment, Action.PAYMENT_HOLD_LIFTED, actor)
+    reopen(payment, attempt, actor=actor, lease=LOOK_AFTER_ACCEPTED, message=_PAID)
+    record_outcome(attempt_id=attempt.pk, outcome=Outcome(OrderState.SETTLED), actor=actor)
+    if line is not None and line.status == BatchLineStatus.FAILED:
+        end_line(line, BatchLineStatus.SETTLED)
