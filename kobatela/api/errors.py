@@ -65,11 +65,14 @@ def error_body(refusal: DomainError) -> dict[str, Any]:
 
 def error_page(refusal: DomainError) -> HttpResponse:
     """The answer to an error outside any view of ours."""
-    return HttpResponse(
+    page = HttpResponse(
         json_bytes(error_body(refusal)),
         status=STATUS[refusal.kind],
         content_type="application/json",
     )
+    if refusal.retry_after_s is not None:
+        page.headers["Retry-After"] = str(refusal.retry_after_s)
+    return page
 
 
 def page_for_status(status: int) -> HttpResponse:

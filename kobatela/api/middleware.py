@@ -7,14 +7,18 @@ from collections.abc import Callable
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from kobatela.api.errors import page_for_status
+from kobatela.api.errors import error_page, page_for_status
+from kobatela.api.hanging import watch
 from kobatela.kernel import metrics
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.context import is_valid_request_id, new_request_id, working_for
 from kobatela.rest import meter
+from kobatela.rest.errors import DatabaseUnavailable
 
 _NO_ROUTE, _OTHER = "none", "other"
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+# These look at the database themselves, in time, and tell of it.
+_WATCHERS = ("/health", "/metrics")
 _access = logging.getLogger("kobatela.access")
 
 
@@ -39,6 +43,20 @@ class RequestIdMiddleware:
         # Django would log the path of every refusal again; a path may hold a secret link.
         response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
         return response
+
+
+class DatabaseWatchMiddleware:
+    """Refuses at once what would wait for a database that hangs."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer `request`, watched; 503 while the database is away."""
+        with watch.request():
+            if watch.is_away and not request.path_info.startswith(_WATCHERS):
+                return error_page(DatabaseUnavailable())
+            return self.get_response(request)
 
 
 def _in_shape(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

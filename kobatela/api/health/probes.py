@@ -13,6 +13,7 @@ from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from kobatela.api.hanging import watch
 from kobatela.rest.redis import client as redis_client
 
 DEADLINE_S = 1.5
@@ -83,6 +84,8 @@ def _known_migrations() -> frozenset[tuple[str, str]]:
 
 
 def _with_database(read: Callable[[], Found]) -> Found | None:
+    if watch.is_away:
+        return None
     try:
         return read()
     except Error:
