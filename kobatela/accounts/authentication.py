@@ -25,7 +25,7 @@ from kobatela.accounts.selectors import (
 )
 from kobatela.accounts.services.key_use import note_refusal, note_use
 from kobatela.kernel import clock
-from kobatela.kernel.caller import Caller, Scope
+from kobatela.kernel.caller import STAFF_SCOPES, Caller, Scope
 from kobatela.kernel.errors import ValidationFailed
 from kobatela.rest.address import client_address
 from kobatela.rest.errors import InsufficientScope
@@ -103,6 +103,8 @@ def _refusal(key: ApiKey, address: str) -> str:
         return "expired"
     if key.user is not None and not key.user.is_active:
         return "user_inactive"
+    if key.scope in STAFF_SCOPES and key.user is not None and not key.user.is_staff:
+        return "not_staff"
     return "" if _is_allowed(address, key.allowed_ips) else "address"
 
 

@@ -20,6 +20,7 @@ _KEY_WITH_USER = RowStatement(
      WHERE accounts_apikey.public_id = %s
     """,
     more=(
+        "party.is_staff",
         "party.is_active",
         "party.public_tag",
         "EXISTS (SELECT FROM accounts_user AS managed WHERE managed.managed_by_id = party.id)",
@@ -160,10 +161,12 @@ def key_by_public_id(public_id: str) -> tuple[ApiKey, bool] | None:
     found = _KEY_WITH_USER.first_with_more(public_id)
     if found is None:
         return None
-    key, (is_active, public_tag, manages) = found
+    key, (is_staff, is_active, public_tag, manages) = found
     if key.user_id is not None:
-        gate = [key.user_id, is_active, public_tag]
-        key.user = User.from_db(DEFAULT_DB_ALIAS, ["id", "is_active", "public_tag"], gate)
+        # In the order in which the model has its fields.
+        names = ["id", "is_staff", "is_active", "public_tag"]
+        gate = [key.user_id, is_staff, is_active, public_tag]
+        key.user = User.from_db(DEFAULT_DB_ALIAS, names, gate)
     return key, manages
 
 

@@ -12,10 +12,12 @@ from audit.services.alerts import AlertType
 from audit.services.entries import record
 from kobatela.accounts.errors import UserNotFound
 from kobatela.accounts.models import User
+from kobatela.accounts.selectors import live_keys_of
 from kobatela.accounts.services.access import note_access_given
+from kobatela.accounts.services.keys import revoke_key
 from kobatela.kernel import clock
 from kobatela.kernel.admin import ADMIN_GROUP, SUPPORT_GROUP
-from kobatela.kernel.caller import Caller, Scope
+from kobatela.kernel.caller import STAFF_SCOPES, Caller, Scope
 from kobatela.kernel.errors import ValidationFailed
 from kobatela.rest.errors import InsufficientScope
 
@@ -26,8 +28,9 @@ STAFF_GROUPS = (SUPPORT_GROUP, ADMIN_GROUP)
 def set_staff_role(*, caller: Caller, user_id: int, role: str | None) -> User:
     """Make a user a member of `support` or `admin`, or (None) of the staff no longer.
 
-    Nobody changes their own role, nor a superuser's. Raises InsufficientScope for any caller but
-    an admin, UserNotFound, ValidationFailed.
+    Their keys that are for more than the new role are revoked with it. Nobody changes their own
+    role, nor a superuser's. Raises InsufficientScope for any caller but an admin, UserNotFound,
+    ValidationFailed.
     """
     user = _other_user(caller, user_id)
     if role is not None and role not in STAFF_GROUPS:
@@ -42,6 +45,7 @@ def set_staff_role(*, caller: Caller, user_id: int, role: str | None) -> User:
     user.updated_at = clock.now()
     user.save(update_fields=["is_staff", "updated_at"])
     _tell(caller, Action.STAFF_ROLE_SET, user, before=before, after=after)
+    _revoke_beyond(role, caller, user)
     if role:
         note_access_given(
             caller=caller,
@@ -99,6 +103,13 @@ def _other_user(caller: Caller, user_id: int) -> User:
     if user.is_superuser:
         raise ValidationFailed.of("role", "superuser", "A superuser needs no role.")
     return user
+
+
+def _revoke_beyond(role: str | None, caller: Caller, user: User) -> None:
+    kept = {None: set(), SUPPORT_GROUP: {Scope.SUPPORT}, ADMIN_GROUP: STAFF_SCOPES}[role]
+    beyond = live_keys_of(user.pk).filter(scope__in=STAFF_SCOPES - kept)
+    for key_id in list(beyond.order_by("pk").values_list("pk", flat=True)):
+        revoke_key(caller=caller, key_id=key_id)
 
 
 def _lock(user_id: int) -> User:

@@ -19,8 +19,9 @@ from kobatela.accounts.key_format import make_key as random_key
 from kobatela.accounts.models import ApiKeyUse, User
 from kobatela.accounts.selectors import nobody_else
 from kobatela.accounts.services import key_use, keys, users
+from kobatela.accounts.services.staff import set_staff_role
 from kobatela.accounts.tasks import purge_key_uses
-from kobatela.accounts.tests.factories import ROOT, make_key, make_user
+from kobatela.accounts.tests.factories import ROOT, make_key, make_staff, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.errors import DomainError, ValidationFailed
@@ -415,3 +416,29 @@ def test_an_inactive_party_is_not_stood_in_for() -> None:
 
     with pytest.raises(ValidationFailed):
         _on_behalf(secret, str(make_user(is_active=False).pk))
+
+
+def test_a_staff_key_ends_with_the_role_that_it_was_for() -> None:
+    admin = make_staff("admin")
+    (high, high_key), (_, low_key) = make_key("admin", admin), make_key("support", admin)
+    _, own_key = make_key("sender", admin)
+
+    set_staff_role(caller=ROOT, user_id=admin.pk, role="support")
+    _refuses(high_key)
+    assert _caller(low_key).is_staff
+    assert entries(action="apikey.revoked").get().subject == f"apikey:{high.public_id}"
+
+    set_staff_role(caller=ROOT, user_id=admin.pk, role=None)
+    _refuses(low_key)
+    assert entries(action="apikey.revoked").count() == 2
+    assert _caller(own_key).user_id == admin.pk
+
+
+def test_a_staff_key_opens_nothing_for_who_is_no_longer_staff() -> None:
+    user = make_staff()
+    _, secret = make_key("support", user)
+    _, own_key = make_key("sender", user)
+    User.objects.filter(pk=user.pk).update(is_staff=False)
+    _refuses(secret)
+    assert "not_staff" in entries(action="apikey.refused").get().body
+    assert _caller(own_key).user_id == user.pk
