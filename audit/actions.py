@@ -29,6 +29,7 @@ class Action(StrEnum):
     STAFF_LOGIN_REFUSED = "staff.login_refused"
     STAFF_ROLE_SET = "staff.role_set"
     STAFF_ACCESS_GIVEN = "staff.access_given"
+    PARTY_ACCESS_GIVEN = "party.access_given"
     STAFF_PASSWORD_SET = "staff.password_set"  # noqa: S105 - an action, not a password
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"

@@ -1,6 +1,7 @@
 """Nobody with a stake in an escrow decides over its money as staff or in another's name."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from escrow.services.journal import Said
 from escrow.services.refunds import refund_escrow
 from escrow.tests.books import held_in_ledger, payments_of
 from escrow.tests.factories import as_client, make_escrow, minor_of
+from kobatela.accounts.errors import ApprovalTooEarly
 from kobatela.accounts.models import User
 from kobatela.accounts.selectors import managed_by
 from kobatela.accounts.tests.factories import make_caller, make_user
+from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller, Scope
 
 pytestmark = pytest.mark.django_db
@@ -204,3 +207,19 @@ def test_a_second_person_with_a_stake_does_not_count() -> None:
     first = resolve(make_caller(Scope.SUPPORT, make_user()), escrow)
     assert first.approvals.given == 1
     assert_refused(resolve, make_caller(Scope.SUPPORT, person), escrow)
+
+
+def test_a_clients_key_that_an_admin_has_just_seen_takes_no_part_of_a_large_escrow() -> None:
+    large, small = make_escrow(amount_total_minor=1_000_001), make_escrow(client=make_user())
+    soon = clock.now() + timedelta(days=1)
+    seen = make_caller(Scope.SENDER, large.client, large_sums_from=soon)
+    for command in (approve, reject, refund):
+        with pytest.raises(ApprovalTooEarly), transaction.atomic():
+            command(seen, large)
+    with pytest.raises(ApprovalTooEarly), transaction.atomic():
+        refund_escrow(caller=seen, escrow_id=large.pk, amount_in=minor_of(1))
+    assert held_in_ledger(large) == 1_000_001
+
+    other = make_caller(Scope.SENDER, small.client, large_sums_from=soon)
+    assert approve(other, small).escrow.status == E.RELEASED
+    assert approve(as_client(large), large).escrow.status == E.RELEASED

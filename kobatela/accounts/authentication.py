@@ -136,6 +136,7 @@ def _caller_of(key: ApiKey, *, manages: bool) -> Caller:
         key_id=key.pk,
         public_tag=user.public_tag,
         may_confirm_deposits=key.may_confirm_deposits,
+        large_sums_from=key.large_sums_from,
         acts_for=managed_by(user.pk) if manages else nobody_else,
     )
 

@@ -89,6 +89,7 @@ class ApiKey(models.Model):
 
     `confirm_limit` maps currencies to minor units and stands in for the default limits of
     deposits that this key may confirm. `rotation_of` is the first key of a rotation.
+    `large_sums_from`: from when on it moves large sums, because whoever issued it has seen it.
     """
 
     name = models.CharField(max_length=100)
@@ -111,6 +112,7 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
+    large_sums_from = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = "API key"

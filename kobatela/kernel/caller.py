@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -31,6 +32,7 @@ class Caller:
     on_behalf_of: the party whom an admin key acts for in this request.
     acts_for: whether this caller may act for a user: itself, a managed user, the on_behalf_of.
     may_confirm_deposits: the key's own permission to report money as received.
+    large_sums_from: from when on a party's key that somebody else has seen moves large sums.
     """
 
     scope: Scope
@@ -40,6 +42,7 @@ class Caller:
     public_tag: str = "private"
     on_behalf_of: int | None = None
     may_confirm_deposits: bool = False
+    large_sums_from: datetime | None = None
     acts_for: Callable[[int], bool] = _acts_for_nobody
 
     @property

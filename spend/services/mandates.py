@@ -12,7 +12,7 @@ from audit.services.jobs import Heartbeat
 from escrow import selectors as escrow_selectors
 from escrow.errors import EscrowNotFound
 from kobatela.accounts.selectors import party_or_refuse, require_active_user
-from kobatela.accounts.services.approvals import ApprovalState, require_approval
+from kobatela.accounts.services.approvals import ApprovalState, check_large_sum, require_approval
 from kobatela.accounts.visible import visible_to
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
@@ -103,7 +103,10 @@ def create_mandate(*, caller: Caller, terms: MandateTerms) -> MandateResult:
 
 def _missing_approval(caller: Caller, terms: MandateTerms) -> ApprovalState | None:
     """Four eyes on money that an admin lets go in a party's name: its purchases ask nobody."""
-    if caller.on_behalf_of is None or terms.escrow_id is None:
+    if terms.escrow_id is None:
+        return None
+    if caller.on_behalf_of is None:
+        check_large_sum(caller=caller, money=terms.total)
         return None
     state = require_approval(
         caller=caller,

@@ -12,7 +12,7 @@ from escrow.errors import EscrowNotFound
 from escrow.services import spends
 from escrow.services.amounts import AmountIn
 from escrow.services.journal import Acting
-from kobatela.accounts.services.approvals import ApprovalState, require_approval
+from kobatela.accounts.services.approvals import ApprovalState, check_large_sum, require_approval
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.money import Money
@@ -81,7 +81,7 @@ def pay_payee(
         )
     assert payee is not None, "nobody unknown is paid"
     money = Money(amount_minor, escrow.currency)
-    approvals = _missing_approval(caller, payee, money)
+    approvals = _missing_approval(caller, escrow, payee, money)
     if approvals is not None:
         return SpendingResult(escrow.pk, money, approvals=approvals)
     payment = _pay(caller, purse, payee, money, note)
@@ -106,9 +106,12 @@ def _lock(caller: Caller, escrow_id: int) -> Any:
     return escrow
 
 
-def _missing_approval(caller: Caller, payee: AllowedPayee, money: Money) -> ApprovalState | None:
+def _missing_approval(
+    caller: Caller, escrow: Any, payee: AllowedPayee, money: Money
+) -> ApprovalState | None:
     """Four eyes on money that an admin moves in a party's name."""
     if caller.on_behalf_of is None:
+        check_large_sum(caller=caller, money=Money(escrow.amount_total_minor, escrow.currency))
         return None
     state = require_approval(
         caller=caller,

@@ -236,6 +236,19 @@ def _check_is_themselves(user_id: int) -> None:
         raise ApprovalTooEarly(approves_from=approves_from.isoformat())
 
 
+def check_large_sum(*, caller: Caller, money: Money) -> None:
+    """Refuse a large sum to a party's key that somebody else has seen within the last day.
+
+    `money` is all that the key could move of one escrow, so that parts of it hide nothing. Raises
+    ApprovalTooEarly above the four-eyes figure of the currency (none: always).
+    """
+    if caller.large_sums_from is None or caller.large_sums_from <= clock.now():
+        return
+    figure = settings.KOBATELA_FOUR_EYES_MIN_MINOR.get(money.currency)
+    if figure is None or money.amount_minor > figure:
+        raise ApprovalTooEarly(approves_from=caller.large_sums_from.isoformat())
+
+
 def two_are_needed(*, escrow_id: int | None, money: Money) -> bool:
     """Whether two people must release `money` now, with what staff released for the escrow within
     24 hours; what belongs to no escrow always takes two."""

@@ -18,7 +18,7 @@ from kobatela.accounts.errors import ApiKeyNotLive, RotationOpen
 from kobatela.accounts.key_format import installation_prefix, key_digest, make_key, parse_key
 from kobatela.accounts.models import ApiKey, User
 from kobatela.accounts.selectors import lock_key, require_active_user
-from kobatela.accounts.services.access import note_access_given
+from kobatela.accounts.services.access import note_access_given, note_party_access
 from kobatela.kernel import clock
 from kobatela.kernel.caller import PARTY_SCOPES, Caller, Scope
 from kobatela.kernel.errors import DomainError, ValidationFailed
@@ -225,6 +225,7 @@ def _tell(caller: Caller, action: Action, key: ApiKey, **body: str) -> None:
 def _note_access(caller: Caller, key: ApiKey) -> None:
     """Whoever issues a key has seen its secret."""
     if key.scope in PARTY_SCOPES:
+        note_party_access(caller=caller, key=key)
         return
     note_access_given(
         caller=caller,

@@ -5,12 +5,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from rest_framework.request import Request
+from rest_framework.test import APIRequestFactory
 
 from audit.models import OutboxEvent
 from audit.selectors import alerts, entries
+from kobatela.accounts.authentication import ApiKeyAuthentication
 from kobatela.accounts.errors import ApprovalTooEarly
 from kobatela.accounts.models import User
-from kobatela.accounts.services.approvals import ApprovalState, require_approval
+from kobatela.accounts.services.approvals import (
+    ApprovalState,
+    check_large_sum,
+    require_approval,
+)
 from kobatela.accounts.services.callers import staff_caller
 from kobatela.accounts.services.keys import issue_key, rotate_key
 from kobatela.accounts.services.staff import set_password, set_staff_role
@@ -110,3 +117,40 @@ def test_what_people_do_about_their_own_access_and_for_parties_is_no_alert() -> 
 def test_a_staff_key_of_nobody_is_an_alert() -> None:
     issue_key(caller=staff_caller(make_staff("admin")), name="x", scope=Scope.SUPPORT, user_id=None)
     assert alerts().get().type == "STAFF_KEY_ISSUED"
+
+
+def test_a_partys_key_that_an_admin_has_seen_moves_no_large_sums_for_a_day() -> None:
+    admin, party = staff_caller(make_staff("admin")), make_user()
+    own, own_secret = make_key(Scope.SENDER, party)
+    issued = issue_key(caller=admin, name="x", scope=Scope.SENDER, user_id=party.pk)
+    large, figure = Money(1_000_001, "EUR"), Money(1_000_000, "EUR")
+
+    with pytest.raises(ApprovalTooEarly) as refusal:
+        check_large_sum(caller=by_key(issued.secret), money=large)
+    assert refusal.value.details == {"approves_from": (AT + DAY).isoformat()}
+    check_large_sum(caller=by_key(issued.secret), money=figure)
+    check_large_sum(caller=by_key(own_secret), money=large)
+    assert alerts().get().type == "PARTY_KEY_ISSUED"
+    told = OutboxEvent.objects.get(entry=entries(action="party.access_given").get())
+    assert told.audience == [party.pk]
+
+    rotated = rotate_key(caller=admin, key_id=own.pk)
+    with pytest.raises(ApprovalTooEarly):
+        check_large_sum(caller=by_key(rotated.secret), money=large)
+    clock.advance(DAY)
+    check_large_sum(caller=by_key(issued.secret), money=large)
+    check_large_sum(caller=by_key(rotated.secret), money=large)
+
+
+@pytest.mark.parametrize("has_key_of", ["a partner", "nobody, for long"])
+def test_the_first_key_of_who_may_have_escrows_already_waits_too(has_key_of: str) -> None:
+    party = make_user(managed_by=make_user() if has_key_of == "a partner" else None)
+    clock.advance(timedelta(0) if has_key_of == "a partner" else DAY)
+    admin = staff_caller(make_staff("admin"))
+    issued = issue_key(caller=admin, name="x", scope=Scope.SENDER, user_id=party.pk)
+    assert issued.api_key.large_sums_from == clock.now() + DAY
+
+
+def by_key(secret: str) -> Caller:
+    request = APIRequestFactory().get("/escrows", headers={"X-API-Key": secret})
+    return ApiKeyAuthentication().authenticate(Request(request))[1]
