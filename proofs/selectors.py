@@ -1,6 +1,6 @@
 """Reads of proofs."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -230,16 +230,18 @@ def documents_due(*, now: datetime, limit: int) -> list[int]:
     )
 
 
-def invoices_numbered(key: str, *, but: int) -> list[tuple[int, dict[str, Any]]]:
+def invoices_numbered(key: str, *, but: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """Live proofs whose newest reading has this invoice number, with the fields read, newest first.
 
-    `but` is the proof that asks.
+    `but` is the proof that asks. All of them: suppliers count from 1, so the one that is looked
+    for may stand behind any number of others.
     """
-    return list(
+    return (
         Proof.objects.filter(reading__number_key=key, status__in=LIVE_STATUSES)
         .exclude(pk=but)
         .order_by("-pk")
-        .values_list("pk", "reading__fields")[:MAX_MATCHES]
+        .values_list("pk", "reading__fields")
+        .iterator()
     )
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -23,7 +24,7 @@ from proofs.checks.sameness import number_key, same_issuer
 from proofs.models import DocumentReading, Proof
 from proofs.readers import document_reading
 from proofs.readers.documents.facts import FieldName, NoteCode, Reading
-from proofs.selectors import invoices_numbered, readings_since
+from proofs.selectors import MAX_MATCHES, invoices_numbered, readings_since
 from proofs.states import ProofStatus
 
 NO_ENGINE = "none"
@@ -160,7 +161,8 @@ def _case(proof: Proof, key: str, shown: dict[str, Any]) -> Case:
 
 
 def _twins(proof: Proof, key: str, shown: dict[str, Any]) -> list[int]:
-    """Other live proofs with the same number of the same supplier; true to the transaction's end.
+    """Other live proofs with the same number of the same supplier, the newest 20; true to the
+    transaction's end.
 
     Of two that are read at once the later one finds the earlier.
     """
@@ -169,11 +171,12 @@ def _twins(proof: Proof, key: str, shown: dict[str, Any]) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_NUMBER_LOCKS, key])
     values = _values(shown)
-    return [
+    twins = (
         proof_id
         for proof_id, fields in invoices_numbered(key, but=proof.pk)
         if same_issuer(values, _values(fields))
-    ]
+    )
+    return list(islice(twins, MAX_MATCHES))
 
 
 def _values(fields: dict[str, Any]) -> dict[str, str]:

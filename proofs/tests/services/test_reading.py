@@ -19,6 +19,7 @@ from escrow.services.refunds import refund_escrow
 from escrow.tests.factories import as_provider
 from kobatela.embedded.sample_documents import make_invoice_pdf
 from kobatela.kernel import clock
+from proofs import selectors
 from proofs.models import DocumentReading, Proof
 from proofs.readers import document_reading
 from proofs.readers.documents.facts import Note, NoteCode, Reading, ReadingStatus
@@ -149,6 +150,22 @@ def test_the_same_number_of_the_same_supplier_in_another_live_proof_is_found() -
     (finding,) = second.findings
     assert finding["data"] == {"matches": [{"reference": first.pk}]}
     assert other.findings == [], "another account is another supplier"
+
+
+def test_a_reused_number_is_found_behind_those_of_other_suppliers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (documents, selectors):
+        monkeypatch.setattr(module, "MAX_MATCHES", 1, raising=False)
+    first = read_invoice()
+    for iban in ("DE89370400440532013000", "BE68539007547034"):
+        read_invoice(reading=reading_of(INVOICE_FIELDS | {"iban": iban}))
+
+    (finding,) = read_invoice().findings
+    (newest,) = read_invoice().findings
+
+    assert finding["data"] == {"matches": [{"reference": first.pk}]}
+    assert len(newest["data"]["matches"]) == 1, "of several the newest"
 
 
 def test_a_rejected_invoice_may_come_again() -> None:
