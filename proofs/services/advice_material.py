@@ -74,10 +74,17 @@ def known_values(proof: Proof) -> KnownValues:
         accounts=_filled(
             [account.number for account in accounts if not account.number.startswith("+")],
             [wanted.get("expected_iban")],
+            _read_accounts(proof),
             claimed[Personal.ACCOUNT],
         ),
         vocabulary=VOCABULARY,
     )
+
+
+def _read_accounts(proof: Proof) -> list[Any]:
+    """The account that was read of a document, mended and as it is printed."""
+    found = {} if proof.reading is None else proof.reading.fields.get("iban", {})
+    return [found.get("value"), found.get("raw")]
 
 
 def _mandate(milestone: "Milestone") -> Mandate:

@@ -74,8 +74,44 @@ def test_what_names_somebody_is_replaced(text: str, placeholder: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        # One figure is wrong, or it is no IBAN at all: it is called an account.
+        ("IBAN : FR76 3000 6000 0112 3456 7890 188", "IBAN : [IBAN_1]"),
+        ("IBAN : FR76 3000 6000 0112\n3456 7890 188", "IBAN : [IBAN_1]"),
+        ("IBAN GB29 NWBK 6016 1331 9268 18 Bank", "IBAN [IBAN_1] Bank"),
+        ("IBAN DE89370400440532013001", "IBAN [IBAN_1]"),
+        ("Compte n° : 10015 20000 48500003035 clé 35", "Compte n° : [IBAN_1]"),
+        ("RIB SN012 01001 123456789012 34", "RIB [IBAN_1]"),
+        ("Account number 55779911", "Account number [IBAN_1]"),
+        ("Tel: 771234599", "Tel: [PHONE_1]"),
+        ("Tél. 699123456", "Tél. [PHONE_1]"),
+        ("Wave: 77.123.45.99", "Wave: [PHONE_1]"),
+        ("MTN MoMo 237 677889900", "MTN MoMo [PHONE_1]"),
+        ("orange money 00221 77 555 44 33", "orange money [PHONE_1]"),
+        ("Doit : Ousmane FALL", "Doit : [NAME_1]"),
+        ("DOIT\nOusmane Fall\nTotal", "DOIT\n[NAME_1]\nTotal"),
+        ("Bill To\nAmina Traore\nTotal", "Bill To\n[NAME_1]\nTotal"),
+        ("Bill to: Amina Traore", "Bill to: [NAME_1]"),
+        ("Payable to Amina Traore", "Payable to [NAME_1]"),
+        ("Payable to:\nAmina Traore", "Payable to:\n[NAME_1]"),
+        ("Vendu à Ousmane Fall", "Vendu à [NAME_1]"),
+        ("ousmane.fall @ gmail.com", "[EMAIL_1]"),
+        ("ousmane.fall (at) gmail.com", "[EMAIL_1]"),
+    ],
+)
+def test_what_is_called_an_account_a_phone_or_a_payer_is_one(text: str, said: str) -> None:
+    assert masked(text, KnownValues()) == said
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "Orange Money 12 000 000 FCFA",
+        "Compte tenu des travaux, 1 250 000 FCFA",
+        "Acompte 1 250 000 FCFA",
+        "Le client doit payer 75000 FCFA",
+        "3 sacs @ 2500.50 EUR",
         "Facture no 2026-0042 du 2026-03-10",
         "Total TTC 1 250,00 EUR, TVA 208,33",
         "75000 FCFA payables sous 30 jours",

@@ -1,6 +1,7 @@
 """Documents are read by workers: once, by one, and by a person where a machine cannot."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ from proofs.readers.documents.facts import Note, NoteCode, Reading, ReadingStatu
 from proofs.readers.errors import ReaderUnavailable
 from proofs.services import documents
 from proofs.services import reading as reading_service
+from proofs.services.advice_material import known_values
 from proofs.services.closing import EvidenceOfEscrow
 from proofs.services.reading import (
     LEASE,
@@ -40,6 +42,7 @@ from proofs.tasks import READ_TIME_LIMIT_S
 from proofs.tests.factories import (
     INVOICE_FIELDS,
     PDF,
+    field_of,
     invoice_escrow,
     invoice_text,
     read_invoice,
@@ -112,6 +115,13 @@ def test_a_reading_is_audited_without_any_of_its_values() -> None:
     for value in INVOICE_FIELDS.values():
         if value != "EUR":
             assert value not in entry.body
+
+
+def test_the_account_that_was_read_is_known_to_what_masks_for_the_advisor() -> None:
+    iban = field_of("iban", "FR7630006000011234567890189", raw="FR76 3OOO 6OOO O112 3456 7890 189")
+    proof = read_invoice(reading=replace(reading_of(), fields={iban.name: iban}))
+
+    assert {iban.value, iban.raw} <= known_values(proof).accounts
 
 
 def test_r6_numbers_that_cannot_be_read_are_findings_and_nothing_is_refused() -> None:
