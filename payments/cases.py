@@ -64,6 +64,11 @@ def find_chargebacks(references: set[str]) -> list[Chargeback]:
     return list(found.order_by("pk"))
 
 
+def find_case(psp: str, psp_ref: str) -> Chargeback | None:
+    """A case by the PSP's name of it, as it was a moment ago; None when unknown."""
+    return Chargeback.objects.filter(psp=psp, psp_ref=psp_ref).first()
+
+
 def lock_chargeback(psp: str, psp_ref: str) -> Chargeback | None:
     """A case by the PSP's name of it, locked; its funding is locked first. None when unknown."""
     locked = Chargeback.objects.select_for_update(of=("self",), no_key=True)

@@ -58,12 +58,18 @@ def record_chargeback(
     actor: str,
     fee_minor: int | None = None,
 ) -> Chargeback:
-    """Take what the PSP says of a case about a charge; again: no change.
+    """Take what the PSP says of a case about a charge; again: no change. A case of another charge
+    is left as it is, with an alert.
 
     The escrow and the funding, which has brought its money, must be locked. money: None for all
     that the charge brought. fee_minor: all that the PSP took for the case until now, None when it
     does not say. Raises ChargebackImpossible.
     """
+    named = cases.find_case(funding.psp, psp_ref)
+    if named is not None and named.funding_id != funding.pk:
+        # Whose escrow is not locked here, so neither is the case.
+        _alert_contradiction(named, reported_funding=funding.pk, reported=str(state))
+        return named
     case = cases.lock_chargeback(funding.psp, psp_ref)
     if case is None:
         case = _open(funding, psp_ref, money or _received(funding), actor)

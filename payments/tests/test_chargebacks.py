@@ -456,6 +456,23 @@ def test_another_amount_for_a_known_case_changes_nothing(psp: StubPsp) -> None:
     assert Alert.objects.filter(type="PSP_EVENT_CONTRADICTS").count() == 1
 
 
+def test_a_report_about_one_charge_leaves_the_case_of_another_alone(psp: StubPsp) -> None:
+    first, funding = charged_escrow()
+    second, other = charged_escrow()
+    tell("opened", funding, amount="40.00", fee="15.00")
+
+    event = tell("lost", other, amount="40.00", fee="20.00")
+
+    case = the_case()
+    assert (event.status, event.funding_id) == ("PROCESSED", other.pk)
+    assert (case.status, case.funding_id, case.fee_minor) == ("OPEN", funding.pk, 1_500)
+    found = Escrow.objects.filter(pk__in=[first.pk, second.pk]).order_by("pk")
+    assert [(row.funded_minor, row.frozen_minor) for row in found] == [(10_000, 4_000), (10_000, 0)]
+    alert = Alert.objects.get(type="PSP_EVENT_CONTRADICTS")
+    assert (alert.subject, alert.payload["reported_funding"]) == (case.reference, other.pk)
+    in_order()
+
+
 def test_a_charge_back_of_surplus_takes_its_refund(psp: StubPsp) -> None:
     escrow, _ = charged_escrow()
     funding = open_session_of(escrow, Funding.objects.get())
