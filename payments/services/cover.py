@@ -83,12 +83,17 @@ def _is_required() -> bool:
 
 def lock_free_minor(psp: str, currency: str) -> int:
     """What a PSP holds and has promised to nobody, locked until the transaction ends."""
-    lock_place(psp, currency)
+    _lock_place(psp, currency)
     return free_minor(psp, currency)
 
 
-def lock_place(place: str, currency: str) -> None:
-    """Keep others from counting on what lies at a PSP, or with a collector (`collector:7`)."""
+def lock_collector(user_id: int, currency: str) -> None:
+    """Keep others from counting on what lies with a collector, until the transaction ends. Before
+    anything is booked, because the books are locked last."""
+    _lock_place(f"collector:{user_id}", currency)
+
+
+def _lock_place(place: str, currency: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, [f"coverage:{place}:{currency}"])
 

@@ -28,12 +28,12 @@ from payments.ledger.chart import AccountRef, PostingCode
 from payments.ledger.services import credit, debit, post
 from payments.models import Chargeback, FundsMove, FundsMoveStatus
 from payments.psp import registry
-from payments.services.cover import lock_free_minor, lock_place
+from payments.services.cover import lock_collector, lock_free_minor
 from payments.services.debts import recover
 
 MOVE_COMMAND = "move_funds"
 OPERATOR = "operator"
-_SOURCE = re.compile(r"operator|psp:[a-z]{1,20}|(?:collector|chargeback):[0-9]{1,18}")
+_SOURCE = re.compile(r"operator|psp:[a-z]{1,20}|(?:collector|chargeback):[1-9][0-9]{0,17}")
 _REFERENCE = re.compile(r"[!-~]{4,80}")
 
 
@@ -189,7 +189,7 @@ def _take_from(move: FundsMove) -> AccountRef:
     transaction ends."""
     family, _, name = move.source.partition(":")
     if family == "collector":
-        lock_place(move.source, move.currency)
+        lock_collector(int(name), move.currency)
         _require(move, free_at_collector_minor(int(name), move.currency))
         return chart.collector(int(name))
     if family == "psp":

@@ -15,6 +15,7 @@ from payments.ledger.chart import PostingCode
 from payments.ledger.services import credit, debit, post
 from payments.models import Payment, PaymentKind, PaymentMethod, PaymentStatus
 from payments.psp.registry import MANUAL
+from payments.services.cover import lock_collector
 from payments.services.outcomes import settle
 from payments.services.routes import usable_by_people
 from payments.services.rows import add_payment, lock_owner
@@ -50,6 +51,7 @@ def request_refund(
     Raises AlreadyPosted when `business_key` was used before, and InsufficientFunds when the
     escrow does not hold that much.
     """
+    _lock_collectors(shares)
     money = total((share.money for share in shares), shares[0].money.currency)
     post(
         business_key=business_key,
@@ -70,6 +72,14 @@ def request_refund(
         )
         for number, share in enumerate(shares, start=1)
     ]
+
+
+def _lock_collectors(shares: Sequence[RefundShare]) -> None:
+    """Let nobody hand over at the same moment what a collector is about to pay back."""
+    for source, currency in sorted({(share.source, share.money.currency) for share in shares}):
+        family, _, owner = source.partition(":")
+        if family == "collector":
+            lock_collector(int(owner), currency)
 
 
 def add_refund(

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -31,6 +32,7 @@ from payments.ledger import selectors as ledger
 from payments.ledger.tests.helpers import move
 from payments.models import Chargeback, FundsMove, Reach
 from payments.services.chargebacks import write_off
+from payments.services.cover import lock_collector
 from payments.services.funds import MoveResult, approve_move, propose_move, reject_move
 from payments.services.reconciliation import reconcile
 from payments.services.sending import send_payment
@@ -179,6 +181,8 @@ def test_a_party_cannot_say_it_at_all(psp: StubPsp) -> None:
         ("psp:nowhere", "fake", 100, "source"),
         ("escrow:1:held", "fake", 100, "source"),
         ("collector:x", "fake", 100, "source"),
+        ("collector:07", "fake", 100, "source"),
+        ("chargeback:03", "fake", 100, "source"),
         ("user:7:payable", "fake", 100, "source"),
     ],
 )
@@ -207,6 +211,32 @@ def test_a_collector_hands_over_what_it_holds_and_is_not_to_pay_back(psp: StubPs
 
     assert at_collector(user) == 3_000
     assert_in_order()
+
+
+def test_a_collector_is_locked_under_one_name_by_moves_and_by_refunds(psp: StubPsp) -> None:
+    first, spelled, asked = (a_collector(10_000) for _ in range(3))
+    waiting = propose(1_000, f"collector:{first.pk}").move
+    FundsMove.objects.update(source=f"collector:0{spelled.pk}")
+    # Other figures than the first person's: two more must say it.
+    approve_move(caller=make_staff_caller(), move_id=waiting.pk)
+    assert approve_move(caller=make_staff_caller(), move_id=waiting.pk).approvals.granted
+    make_refund(f"collector:{asked.pk}", 1_000)
+
+    # What a transaction has locked it locks again without another lock.
+    held = advisory_locks()
+    for user in (first, spelled, asked):
+        lock_collector(user.pk, "EUR")
+    assert advisory_locks() == held
+
+
+def advisory_locks() -> int:
+    """How many this session holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        )
+        (found,) = cursor.fetchone()
+    return int(found)
 
 
 def test_what_the_source_lost_meanwhile_is_not_booked_by_the_second_person(psp: StubPsp) -> None:
