@@ -16,7 +16,7 @@ from kobatela.kernel.money import Money
 from payments import hooks, selectors
 from payments.errors import PspNotConfigured, PspRefused, PspUnavailable
 from payments.ledger.errors import AlreadyPosted
-from payments.models import Funding, FundingStatus
+from payments.models import Funding, FundingStatus, Hold
 from payments.psp import registry
 from payments.psp.base import OrderState, PspDown, PspSaysNo
 from payments.services.fees import book_fee
@@ -220,7 +220,7 @@ def succeed_funding(
 
     Reported money is booked whatever was asked for; a difference raises an alert. Again: no
     effect, but for a fee that was not told before, and for an amount that was not: what it is more
-    than what came in before is booked too, and goes back.
+    than what came in before is booked too, and its refund waits for staff.
     """
     funding = _locked(funding_id)
     if funding.status != FundingStatus.SUCCEEDED:
@@ -261,11 +261,12 @@ def _received(funding: Funding) -> Money:
 
 def _book_other_amount(funding: Funding, money: Money, actor: str) -> None:
     """The PSP says another amount of a session than it said first: no money that it reports is
-    left out of the books, and none that was booked is taken from anybody by a report alone."""
+    left out of the books, and none that was booked is taken from anybody by a report alone. Nor
+    is any sent: its refund waits for staff."""
     before = _received(funding)
     _alert_other_amount(funding, money)
     if money.currency != before.currency:
-        more, name = money, money.currency
+        more, name = money, f"{money.currency}:{money.amount_minor}"
     elif money.amount_minor > before.amount_minor:
         more, name = money - before, str(money.amount_minor)
         funding.received_minor = money.amount_minor
@@ -281,6 +282,7 @@ def _book_other_amount(funding: Funding, money: Money, actor: str) -> None:
             money=more,
             business_key=f"{funding.reference}:more:{name}",
             actor=actor,
+            hold=Hold.CONTRADICTION,
         )
     _tell(funding, Action.FUNDING_CORRECTED, actor)
 
@@ -290,7 +292,10 @@ def _alert_other_amount(funding: Funding, money: Money) -> None:
         type=AlertType.RECONCILIATION_MISMATCH,
         severity=Severity.CRITICAL,
         subject=funding.reference,
-        message="The PSP reports a second amount for a session that was paid already.",
+        message=(
+            "The PSP reports a second amount for a session that was paid already. What it is more "
+            "is booked; its refund is on hold until staff has looked at the PSP's record."
+        ),
         payload={
             "escrow": funding.escrow_id,
             "received_minor": funding.received_minor,

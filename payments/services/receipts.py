@@ -8,7 +8,7 @@ from kobatela.kernel.money import Money
 from payments.ledger import chart
 from payments.ledger.chart import PostingCode
 from payments.ledger.services import Posted, credit, debit, post
-from payments.models import Payment
+from payments.models import Hold, Payment
 from payments.services.refunds import RefundShare, add_refund
 from payments.services.rows import tell
 
@@ -40,10 +40,12 @@ def book_surplus(
     money: Money,
     business_key: str,
     actor: str,
+    hold: Hold = Hold.NONE,
 ) -> Payment:
     """Book money that the escrow cannot take to the sender's own account, and order its return.
 
-    Alerts support. Raises AlreadyPosted when `business_key` was used before.
+    hold: what the return waits for. Alerts support. Raises AlreadyPosted when `business_key` was
+    used before.
     """
     post(
         business_key=business_key,
@@ -60,13 +62,15 @@ def book_surplus(
         share=RefundShare(money, source, charge_ref),
         business_key=f"{business_key}:refund",
         actor=actor,
+        hold=hold,
     )
     tell(payment, Action.PAYMENT_SURPLUS_BOOKED, actor, body={"source": source})
+    goes = "it is on its way back" if hold == Hold.NONE else "its way back is on hold for staff"
     raise_alert(
         type=AlertType.DEPOSIT_BEYOND_NEED,
         severity=Severity.WARNING,
         subject=f"escrow:{escrow_id}",
-        message="More money came in than the escrow can take; it is on its way back.",
+        message=f"More money came in than the escrow can take; {goes}.",
         payload={
             "amount_minor": money.amount_minor,
             "currency": money.currency,

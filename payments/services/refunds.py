@@ -13,12 +13,12 @@ from payments.errors import ConfirmationForbidden, PaymentNotExternal
 from payments.ledger import chart
 from payments.ledger.chart import PostingCode
 from payments.ledger.services import credit, debit, post
-from payments.models import Payment, PaymentKind, PaymentMethod, PaymentStatus
+from payments.models import Hold, Payment, PaymentKind, PaymentMethod, PaymentStatus
 from payments.psp.registry import MANUAL
 from payments.services.cover import lock_collector
 from payments.services.outcomes import settle
 from payments.services.routes import usable_by_people
-from payments.services.rows import add_payment, lock_owner
+from payments.services.rows import add_payment, lock_owner, put_on_hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,16 @@ def _lock_collectors(shares: Sequence[RefundShare]) -> None:
 
 
 def add_refund(
-    *, escrow_id: int, client_id: int, share: RefundShare, business_key: str, actor: str
+    *,
+    escrow_id: int,
+    client_id: int,
+    share: RefundShare,
+    business_key: str,
+    actor: str,
+    hold: Hold = Hold.NONE,
 ) -> Payment:
-    """Order the payment of one share that is on the sender's own account already."""
+    """Order the payment of one share that is on the sender's own account already; one that a PSP
+    makes waits under `hold`."""
     source = chart.source(share.source)
     payment = Payment(
         escrow_id=escrow_id,
@@ -111,6 +118,8 @@ def add_refund(
             raise ValueError("PSP money goes back through its charge, which is not named.")
         payment.psp = owner
         payment.method = PaymentMethod.PSP
+    if payment.method == PaymentMethod.PSP:
+        put_on_hold(payment, hold)
     return add_payment(payment, actor=actor)
 
 

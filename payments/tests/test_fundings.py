@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from audit.models import Alert, OutboxEvent
 from escrow.models import Deposit, Escrow
 from escrow.tests.factories import as_client, make_escrow
+from kobatela.accounts.tests.factories import make_staff_caller
 from kobatela.kernel import clock
 from kobatela.kernel.money import Money
 from payments import selectors
@@ -22,6 +23,8 @@ from payments.services.fundings import (
     open_session,
     succeed_funding,
 )
+from payments.services.holds import lift_hold
+from payments.services.sending import send_payment
 from payments.services.sweeps import sweep
 from payments.tests.books import assert_in_order, at_psp
 from payments.tests.factories import take_event
@@ -440,6 +443,30 @@ def test_a_second_report_in_another_currency_is_booked_once(psp: StubPsp, escrow
         take_event("funding.succeeded", psp_ref=funding.psp_ref, amount="40.00", currency="USD")
     assert (at_psp(), at_psp("USD")) == (10_000, 4_000)
     assert Payment.objects.get().currency == "USD"
+    take_event("funding.succeeded", psp_ref=funding.psp_ref, amount="70.00", currency="USD")
+    assert (at_psp(), at_psp("USD")) == (10_000, 11_000)
+    assert_in_order()
+
+
+def test_a_second_amount_sends_nothing_until_staff_has_looked(psp: StubPsp, escrow: Escrow) -> None:
+    funding = open_for(escrow)
+    take_event("funding.succeeded", psp_ref=funding.psp_ref)
+    take_event("funding.succeeded", psp_ref=funding.psp_ref, amount="130.00", currency="EUR")
+    refund = Payment.objects.get()
+
+    send_payment(payment_id=refund.pk)
+
+    assert (refund.status, refund.hold_reason, refund.reason, psp.sent) == (
+        "PENDING",
+        "contradiction",
+        "ON_HOLD",
+        [],
+    )
+    assert all("on hold" in alert.message for alert in Alert.objects.all())
+    for _ in range(2):
+        lift_hold(payment_id=refund.pk, caller=make_staff_caller())
+    send_payment(payment_id=refund.pk)
+    assert len(psp.sent) == 1
     assert_in_order()
 
 
