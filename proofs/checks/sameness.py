@@ -10,6 +10,8 @@ from proofs.masking import is_iban
 # Two spellings of one name differ by a letter or two that OCR or a person got wrong.
 SAME_NAME_RATIO = 0.85
 _LAST_FOUR = 4
+# The fields that tell one supplier from another, the surest first.
+ISSUER_IDS = ("vat_id", "siret", "iban")
 # What a company is, not what it is called.
 _LEGAL_FORMS = frozenset(
     [
@@ -108,7 +110,7 @@ def same_issuer(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
 
     An identifier that both have decides; names only where no identifier does.
     """
-    for name in ("vat_id", "siret", "iban"):
+    for name in ISSUER_IDS:
         if name in one and name in other:
             return plain_iban(one[name]) == plain_iban(other[name])
     if "supplier" not in one or "supplier" not in other:

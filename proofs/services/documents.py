@@ -20,7 +20,7 @@ from proofs.checks import findings
 from proofs.checks.document_words import DOCUMENT_CODES
 from proofs.checks.documents import Case, Compared, check_document, merged_fields
 from proofs.checks.findings import Finding
-from proofs.checks.sameness import number_key, same_issuer
+from proofs.checks.sameness import ISSUER_IDS, number_key, same_issuer
 from proofs.models import DocumentReading, Proof
 from proofs.readers import document_reading
 from proofs.readers.documents.facts import FieldName, NoteCode, Reading
@@ -33,6 +33,8 @@ OCR_ENGINES = frozenset({"rapidocr", "tesseract", "rapidocr+tesseract", "tessera
 _OCR_TROUBLE = frozenset({NoteCode.OCR_FAILED, NoteCode.OCR_UNAVAILABLE})
 _COUNTRY_OF_FRANCS = {"XOF": "SN", "XAF": "CM"}
 _NUMBER_LOCKS = 7103
+# Below it are wrong check digits, and numbers that may be the customer's.
+_SURE_OF_AN_ID = 0.5
 _FAILING_WITHIN = timedelta(minutes=15)
 # One failure among few says nothing about the engine.
 _FAILING_FROM = 5
@@ -170,17 +172,22 @@ def _twins(proof: Proof, key: str, shown: dict[str, Any]) -> list[int]:
         return []
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_NUMBER_LOCKS, key])
-    values = _values(shown)
+    issuer = _issuer(shown)
     twins = (
         proof_id
         for proof_id, fields in invoices_numbered(key, but=proof.pk)
-        if same_issuer(values, _values(fields))
+        if same_issuer(issuer, _issuer(fields))
     )
     return list(islice(twins, MAX_MATCHES))
 
 
-def _values(fields: dict[str, Any]) -> dict[str, str]:
-    return {name: str(found["value"]) for name, found in fields.items()}
+def _issuer(fields: dict[str, Any]) -> dict[str, str]:
+    """What tells who made a document; an identifier that may be misread leaves it to the name."""
+    return {
+        name: str(found["value"])
+        for name, found in fields.items()
+        if name not in ISSUER_IDS or found["confidence"] >= _SURE_OF_AN_ID
+    }
 
 
 def _is_trouble(reading: Reading) -> bool:

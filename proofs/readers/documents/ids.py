@@ -12,7 +12,8 @@ from itertools import chain
 import schwifty
 
 from proofs.readers.documents.facts import Source
-from proofs.readers.documents.layout import Line
+from proofs.readers.documents.labels import cell_over
+from proofs.readers.documents.layout import COLUMN, Line
 
 _IBAN = re.compile(
     r"(?<![A-Za-z0-9])([A-Z]{2}[ ]?[0-9OIl]{2}(?:[ .-]?[A-Z0-9]){10,30})(?![A-Za-z0-9])"
@@ -57,10 +58,18 @@ _SIRET = re.compile(r"(?<![\d])(\d{3} ?\d{3} ?\d{3} ?\d{5})(?!\d)")
 _SIRET_LABEL = re.compile(r"siret|siren|\brcs\b")
 _POST_OFFICE = "356000000"
 # Whose number it is, where it is not the maker's of the document.
-_BUYERS = re.compile(r"client|customer|buyer|kunde|kaufer|acheteur|votre|\byour\b|ihre?\b|bill to")
+_BUYERS = re.compile(
+    r"client|customer|buyer|kunde|kaufer|acheteur|votre|\byour\b|ihre?\b|bill(?:ed)? to"
+    r"|sold to|facture a\b|adresse a\b|\bdoit\b"
+)
+# The first words of a block about the buyer; a customer's number is on the maker's side as well.
+_BUYERS_BLOCK = re.compile(
+    r"\W*(?:client|customer|buyer|kunde|kaufer|acheteur|bill(?:ed)? to|sold to|facture a|doit)\b"
+    r"(?! *(?:n\b|no\b|nr\b|num|id\b|code|ref))"
+)
+_BUYERS_BLOCK_LINES = 3
 
 _SURE, _UNLABELLED, _WRONG = 0.98, 0.8, 0.35
-_BUYERS_FACTOR = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +89,13 @@ def find_iban(lines: Sequence[Line]) -> IdFound | None:
 
 
 def find_vat_id(lines: Sequence[Line]) -> IdFound | None:
-    """Give the VAT id of the document's maker."""
+    """Give the VAT id of the document's maker; never one that is the customer's."""
     return _best(_labelled(lines, _VAT, _VAT_LABEL, is_valid_vat))
+
+
+def holds_vat_id(line: Line) -> bool:
+    """Whether a VAT id stands on a line, whosever it is."""
+    return _VAT.search(line.text) is not None
 
 
 def find_siret(lines: Sequence[Line]) -> IdFound | None:
@@ -185,9 +199,26 @@ def _labelled(
             sure = _SURE if is_valid(value) else _WRONG
             if not label_pattern.search(near):
                 sure = min(sure, _UNLABELLED)
-            if _BUYERS.search(near):
-                sure *= _BUYERS_FACTOR
-            yield IdFound(line, match.start(), match.end(), value, sure)
+            if not _is_buyers(lines, index, match.start(), match.end(), near):
+                yield IdFound(line, match.start(), match.end(), value, sure)
+
+
+def _is_buyers(lines: Sequence[Line], index: int, start: int, end: int, near: str) -> bool:
+    """Whether a number is the customer's, by the words before it or by the block it stands in."""
+    line = lines[index]
+    # Of the cell all counts, however far the name of the customer is from the number.
+    cell = line.plain[:start].rstrip().rsplit(COLUMN, 1)[-1]
+    if _BUYERS.search(near) or _BUYERS.search(cell):
+        return True
+    box = line.box(start, end)
+    below = line
+    for above in reversed(lines[max(0, index - _BUYERS_BLOCK_LINES) : index]):
+        if above.page != line.page or below.y0 - above.y1 > line.height:
+            break
+        if _BUYERS_BLOCK.match(cell_over(above, box.x0, box.x1)):
+            return True
+        below = above
+    return False
 
 
 def _squeezed(text: str) -> str:

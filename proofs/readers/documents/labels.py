@@ -63,7 +63,7 @@ def heading_over(lines: Sequence[Line], index: int, start: int, end: int) -> str
     for above in reversed(lines[max(0, index - COLUMN_LINES_UP) : index]):
         if above.page != line.page:
             break
-        cell = _cell_over(above, box.x0, box.x1)
+        cell = cell_over(above, box.x0, box.x1)
         if has_letters(cell):
             return cell
     return ""
@@ -76,7 +76,7 @@ def _cells(text: str) -> Iterator[str]:
             yield text[start:]
 
 
-def _cell_over(line: Line, x0: float, x1: float) -> str:
+def cell_over(line: Line, x0: float, x1: float) -> str:
     """Give the words of a line that stand over a stretch of the page's width."""
     over = [i for i, word in enumerate(line.words) if word.x1 > x0 and word.x0 < x1]
     if not over:

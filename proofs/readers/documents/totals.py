@@ -15,6 +15,7 @@ from itertools import islice
 
 from proofs.readers.documents.amount_labels import Role, role_of
 from proofs.readers.documents.amounts import Amount, amounts_in
+from proofs.readers.documents.ids import holds_vat_id
 from proofs.readers.documents.labels import Label, nearest_label
 from proofs.readers.documents.layout import Line
 from proofs.readers.documents.sums import Labelled, Sums
@@ -92,6 +93,7 @@ def label_amounts(lines: Sequence[Line]) -> list[Labelled]:
         if line.page != page:
             page, below_summary = line.page, False
         below_summary = below_summary or _SUMMARY.search(line.plain) is not None
+        has_vat_id = holds_vat_id(line)
         end_of_last = 0
         amounts = list(islice(amounts_in(line, index), MAX_AMOUNTS_PER_LINE))
         for amount in amounts:
@@ -101,6 +103,9 @@ def label_amounts(lines: Sequence[Line]) -> list[Labelled]:
                 continue
             if role is Role.ROUNDING and abs(amount.value) > _MAX_ROUNDING_PRINTED:
                 role = Role.ROUNDED
+            if role is Role.TAX and has_vat_id:
+                # "TVA FR 40 303 265 045" is no tax of 40 thousand millions.
+                role = Role.OTHER
             end_of_last = amount.end
             found.append(Labelled(amount, role, label.text, label.is_heading, below_summary))
     return found[:MAX_AMOUNTS]

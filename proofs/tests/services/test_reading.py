@@ -178,6 +178,21 @@ def test_a_reused_number_is_found_behind_those_of_other_suppliers(
     assert len(newest["data"]["matches"]) == 1, "of several the newest"
 
 
+def test_an_identifier_that_is_in_doubt_leaves_it_to_the_suppliers_names() -> None:
+    def read(vat_id: str, confidence: float) -> Proof:
+        shown = {name: value for name, value in INVOICE_FIELDS.items() if name != "iban"}
+        reading = reading_of(shown)
+        field = field_of("vat_id", vat_id, confidence=confidence)
+        return read_invoice(reading=replace(reading, fields={**reading.fields, field.name: field}))
+
+    first = read("FR40303265045", 0.98)
+    doubted = read("FR41303265045", 0.35)
+    sure = read("FR83404833048", 0.98)
+
+    assert doubted.findings[0]["data"] == {"matches": [{"reference": first.pk}]}
+    assert sure.findings[0]["data"] == {"matches": [{"reference": doubted.pk}]}, "not the first"
+
+
 def test_a_rejected_invoice_may_come_again() -> None:
     first = read_invoice()
     Proof.objects.filter(pk=first.pk).update(

@@ -104,6 +104,38 @@ def test_vat_ids_are_the_makers_and_checked() -> None:
     assert not is_valid_vat("FR41303265045")
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("Client : Association Eau Vive - TVA FR 40 303 265 045",),
+        ("Acheteur : Union des associations pour l'eau vive des villages - TVA FR 40 303 265 045",),
+        ("Bill to Eau Vive, VAT FR40303265045",),
+        (
+            "Facture no 12              Client : Eau Vive",
+            "                           4 rue des Puits",
+            "                           TVA : FR40303265045",
+        ),
+    ],
+    ids=["on its line", "far away", "bill to", "in its block"],
+)
+def test_the_customers_vat_id_is_never_taken_for_the_makers(rows: tuple[str, ...]) -> None:
+    assert find_vat_id(paper.lines(*rows)) is None
+
+    beside = (*rows, "", "", "", "Kone SARL  Client no 7", "TVA : FR83404833048")
+    found = find_vat_id(paper.lines(*beside))
+    assert found is not None
+    assert found.value == "FR83404833048"
+
+
+def test_the_figures_of_a_vat_id_are_no_tax() -> None:
+    rows = ("Kone SARL", "TVA : FR 40 303 265 045", "Total 120,00 EUR")
+
+    found = extract([paper.page(*rows)])
+
+    assert found[FieldName.TOTAL].value == "120.00"
+    assert FieldName.TAX not in found
+
+
 def test_a_siret_is_checked_by_luhn() -> None:
     found = find_siret(paper.lines("SIRET : 732 829 320 00074", "N° 12345678901234"))
     assert found is not None
