@@ -54,6 +54,8 @@ _NEVER_A_TOTAL = re.compile(
     r"|\bitems?\b(?! t[o0]tal)|\bpoints?\b|savings?\b|\bsaved\b|der (?:zu|ab)schlage|zuschlag"
     r"|abschlag|\bskonto|escompte|einzelpreis|unit ?price|prix unit|u/price|s/price|stuckpreis"
     r"|\bmenge\b|member|\bpax\b|\bcount\b"
+    # Of a bill for works in stages: the whole contract, and what was billed before.
+    r"|\bmarche\b|\bcumul|situations? precedentes?"
 )
 _AFTER_REDUCTION = re.compile(r"(?:after|apres|nach|less|net of) (?:disc|remise|rabatt|abzug)")
 _ROUNDED = re.compile(r"after round|after adj|r[o0]unded")
@@ -61,6 +63,7 @@ _REDUCTION_OR_SERVICE = re.compile(
     r"discount|\bdisc\b|remise|rabatt|\brem\b|service ch|svc|svr|\bs/?c\b|\btip\b"
 )
 _ROUNDING = re.compile(r"\br[o0]und|arrondi|rundung|\badj")
+_ADJUSTMENT = re.compile(r"^(?!.*(?:r[o0]und|t[o0]ta[l1])).*\badj")
 _CHANGE = re.compile(r"\bchange|\bbaki\b|rendu|monnaie|ruckgeld|\bba[l1]ance\b(?! due)")
 _DUE = re.compile(
     r"zahlbetrag|(?:amount|balance|total) due|reste a payer|reste du|restbetrag|\bsolde\b"
@@ -104,6 +107,11 @@ def role_of(label: str) -> Role:
     """Give what a label, in plain letters, says of its amount."""
     role = next((role for pattern, role in _RULES if pattern.search(label)), Role.NONE)
     return _by_tax(label, role) if role in _OPEN_TO_TAX else role
+
+
+def is_adjustment(label: str) -> bool:
+    """Whether a label speaks of an adjustment that need not be to the coins there are."""
+    return _ADJUSTMENT.search(label) is not None
 
 
 def _by_tax(label: str, role: Role) -> Role:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 
-from proofs.readers.documents.amount_labels import Role, role_of
+from proofs.readers.documents.amount_labels import Role, is_adjustment, role_of
 from proofs.readers.documents.amounts import Amount, amounts_in
 from proofs.readers.documents.ids import holds_vat_id
 from proofs.readers.documents.labels import Label, nearest_label
@@ -102,7 +102,8 @@ def label_amounts(lines: Sequence[Line]) -> list[Labelled]:
             if not amount.is_money and not _is_whole_total(amount, amounts, role):
                 continue
             if role is Role.ROUNDING and abs(amount.value) > _MAX_ROUNDING_PRINTED:
-                role = Role.ROUNDED
+                # An insurance adjusts by more than a coin.
+                role = Role.OTHER if is_adjustment(label.text) else Role.ROUNDED
             if role is Role.TAX and has_vat_id:
                 # "TVA FR 40 303 265 045" is no tax of 40 thousand millions.
                 role = Role.OTHER

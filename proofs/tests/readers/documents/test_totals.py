@@ -6,7 +6,7 @@ import pytest
 
 from proofs.readers.documents.amount_labels import Role, role_of
 from proofs.readers.documents.layout import plain
-from proofs.readers.documents.totals import Totals, find_totals
+from proofs.readers.documents.totals import Totals, find_totals, label_amounts
 from proofs.tests.readers.documents import paper
 
 
@@ -47,6 +47,11 @@ def found(*rows: str) -> tuple[str | None, str | None, str | None]:
         ("Net Total", Role.NET_TOTAL),
         ("Total Qty", Role.OTHER),
         ("Rounding Adj", Role.ROUNDING),
+        ("Montant du marché TTC", Role.OTHER),
+        ("Cumul à ce jour TTC", Role.OTHER),
+        ("Situations précédentes", Role.OTHER),
+        ("Montant de la présente situation TTC", Role.GROSS),
+        ("Total for March", Role.TOTAL),
         ("Total after rounding", Role.ROUNDED),
         ("Amount due", Role.DUE),
         ("CASH", Role.PAID),
@@ -199,3 +204,10 @@ def test_arithmetic_makes_sure_and_a_label_alone_does_not() -> None:
 
 def test_a_page_without_amounts_has_no_total() -> None:
     assert found("Bon de livraison n° 12345", "10 sacs de ciment") == (None, None, None)
+
+
+def test_what_an_insurance_adjusts_is_no_total() -> None:
+    rows = ("Insurance adj. 300.00", "Patient balance 120.00", "Rounding 0.02", "Adj 0.03")
+    roles = [one.role for one in label_amounts(paper.lines(*rows))]
+
+    assert roles == [Role.OTHER, Role.CHANGE, Role.ROUNDING, Role.ROUNDING]
