@@ -181,8 +181,10 @@ def _pending(subject: str, command: str) -> Approval | None:
 
 
 def _still_counts(approval: Approval) -> bool:
-    """Whether the first person is still somebody: who was deactivated approves nothing."""
-    return approval.first_user is not None and approval.first_user.is_active
+    """Whether the first person is still somebody: who was deactivated, or is no longer staff,
+    approves nothing. In a party's name too it is staff who approve."""
+    first = approval.first_user
+    return first is not None and first.is_active and first.is_staff
 
 
 def _second(request: _Request, pending: Approval) -> ApprovalState:

@@ -54,7 +54,13 @@ def make_key(scope: Scope | str, user: User | None = None, **overrides: Any) -> 
 
 
 def make_caller(scope: Scope | str, user: User | None = None, **overrides: Any) -> Caller:
-    """The caller that a key of `user` would be, without a key. Fields may be overridden."""
+    """The caller that a key of `user` would be, without a key. Fields may be overridden.
+
+    Like with `make_key`, whose key is one of staff is staff.
+    """
+    if user is not None and Scope(scope) not in PARTY_SCOPES and not user.is_staff:
+        user.is_staff = True
+        user.save(update_fields=["is_staff"])
     values: dict[str, Any] = {"scope": Scope(scope), "actor": f"apikey:test{next(_numbers):04d}"}
     if user is not None:
         values |= {

@@ -162,6 +162,20 @@ def test_the_party_stood_in_for_is_part_of_what_is_asked() -> None:
 
 
 @pytest.mark.django_db
+def test_who_is_no_longer_staff_is_not_the_first_of_two() -> None:
+    one, two = _staff(), _staff()
+    _ask(one)
+    User.objects.filter(first_approvals__first_actor=one.actor).update(is_staff=False)
+
+    assert _ask(two) == FIRST
+
+    assert sorted(Approval.objects.values_list("status", "first_user_id")) == [
+        ("PENDING", two.user_id),
+        ("REPLACED", one.user_id),
+    ]
+
+
+@pytest.mark.django_db
 def test_smaller_figures_may_need_one_person_only() -> None:
     one = _staff()
     _ask(one, MIN + 1)
