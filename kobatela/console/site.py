@@ -4,8 +4,8 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import BadRequest, PermissionDenied
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBadRequest
 from django.template.response import TemplateResponse
 from django.urls import path
 
@@ -45,7 +45,8 @@ class ConsoleSite(admin.AdminSite):
         @wraps(page)
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             if any("\x00" in value for _, values in request.GET.lists() for value in values):
-                raise BadRequest("The address holds a character that no text has.")
+                # Raised, Django would log the address with a traceback: anybody may send one.
+                return HttpResponseBadRequest("The address holds a character that no text has.")
             return page(request, *args, **kwargs)
 
         return checked

@@ -126,3 +126,9 @@ def test_a_character_that_no_text_has_breaks_no_list(name: str) -> None:
         path = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
         answer = client.get(path, {name: "a\x00b"})
         assert answer.status_code in {400, 403}, path
+
+
+def test_a_refused_address_is_no_traceback_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    answer = signed_in(make_staff("admin")).get("/admin/escrow/escrow/", {"q": "\x00"})
+    assert answer.status_code == 400
+    assert [record.exc_info for record in caplog.records if record.exc_info] == []
