@@ -9,16 +9,17 @@ from kobatela.kernel import clock
 _AT_MOST = 100
 
 
-def fail_announced(escrow: Escrow, by: Acting, *, reason: str) -> None:
+def fail_announced(escrow: Escrow, by: Acting, *, reason: str, above_minor: int = 0) -> None:
     """Make the pending deposits of a locked escrow FAILED, because it is full or has ended.
 
-    Nobody could confirm one any more, so support is not left to look at it. A pending deposit is
-    only the word of a client: money that a PSP reports afterwards is booked all the same, to the
-    sender's own funds. A first approval of one is withdrawn with it. Whoever announced more than
-    can be told here holds up nobody's end with them: the rest fail after their 14 days.
+    above_minor: only those of more than this, because no more is missing. Nobody could confirm one
+    any more, so support is not left to look at it. A pending deposit is only the word of a client:
+    money that a PSP reports afterwards is booked all the same, to the sender's own funds. A first
+    approval of one is withdrawn with it. Whoever announced more than can be told here holds up
+    nobody's end with them: the rest fail after their 14 days.
     """
     pending = Deposit.objects.select_for_update(no_key=True).filter(
-        escrow=escrow, status=DepositStatus.PENDING
+        escrow=escrow, status=DepositStatus.PENDING, amount_minor__gt=above_minor
     )
     for deposit in pending.order_by("pk")[:_AT_MOST]:
         deposit.transition_to(DepositStatus.FAILED)

@@ -1,5 +1,6 @@
 """Money reported in: by a party, by support, by a PSP."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -38,6 +39,7 @@ PENDING_FOR = timedelta(days=14)
 MANUAL_SOURCE = "psp:manual"
 _BY_JOB = Acting("system:deposits")
 _AT_ONCE = 500
+_logger = logging.getLogger(__name__)
 
 
 @transaction.atomic(savepoint=False)
@@ -107,13 +109,14 @@ def book(*, escrow: Escrow, deposit: Deposit, by: Acting) -> None:
     if deposit.source.startswith("psp:") and escrow.psp_hold_ends_at is None:
         hold = timedelta(days=settings.KOBATELA_PSP_HOLD_DAYS)
         escrow.psp_hold_ends_at = clock.now() + hold
-    is_full = rules.missing_minor(escrow) == 0
+    missing_minor = rules.missing_minor(escrow)
+    is_full = missing_minor == 0
     is_complete = is_full and escrow.status == EscrowStatus.DRAFT
     before = move_escrow(escrow, EscrowStatus.FUNDED) if is_complete else escrow.status
     save_escrow(escrow, "status", "funded_minor", "psp_hold_ends_at")
     record_deposit(escrow, deposit, Action.DEPOSIT_CONFIRMED, by, funded_minor=escrow.funded_minor)
-    if is_full:
-        fail_announced(escrow, by, reason="escrow_full")
+    reason = "escrow_full" if is_full else "beyond_need"
+    fail_announced(escrow, by, reason=reason, above_minor=missing_minor)
     if is_complete:
         record(
             escrow,
@@ -158,6 +161,9 @@ def confirm(
     deposit.charge_ref = charge_ref
     deposit.updated_at = clock.now()
     deposit.save(update_fields=["status", "source", "charge_ref", "updated_at"])
+    if source != MANUAL_SOURCE:
+        # It came by another way than through support, where one person waited for a second.
+        withdraw(actor=by.actor, subject=deposit.reference, note="The PSP reported the money.")
     book(escrow=escrow, deposit=deposit, by=by)
 
 
@@ -181,21 +187,42 @@ def reject_deposit(
 
 
 def expire_deposits(heartbeat: Heartbeat) -> dict[str, Any]:
-    """The job: pending deposits that nobody confirmed for 14 days fail."""
-    expired = 0
+    """The job: pending deposits that nobody confirmed for 14 days fail.
+
+    One deposit that cannot does not hold up the others; the run fails in the end and says which.
+    """
+    expired, failed = 0, []
     for escrow_id, deposit_id in selectors.deposits_waiting_since(
         clock.now() - PENDING_FOR, _AT_ONCE
     ):
         heartbeat.beat()
-        with transaction.atomic():
-            escrow = selectors.lock_escrow(escrow_id)
-            deposit = selectors.lock_deposit(escrow, deposit_id)
-            if deposit.status == DepositStatus.PENDING:
-                withdraw(actor=_BY_JOB.actor, subject=deposit.reference, note="It expired.")
-                _fail(escrow, deposit, Action.DEPOSIT_EXPIRED, _BY_JOB)
-                expired += 1
-            crashpoint("deposit.expiry_written")
+        try:
+            expired += _expire(escrow_id, deposit_id)
+        except Exception:
+            _logger.exception("The deposit %s could not expire.", deposit_id)
+            failed.append(deposit_id)
+    if failed:
+        raise DepositsNotExpired(failed)
     return {"expired": expired}
+
+
+class DepositsNotExpired(Exception):
+    """Some deposits could not expire; the run of the job is marked as failed."""
+
+    def __init__(self, deposit_ids: list[int]) -> None:
+        super().__init__(f"Not expired: deposits {deposit_ids}.")
+
+
+@transaction.atomic
+def _expire(escrow_id: int, deposit_id: int) -> bool:
+    escrow = selectors.lock_escrow(escrow_id)
+    deposit = selectors.lock_deposit(escrow, deposit_id)
+    is_waiting = deposit.status == DepositStatus.PENDING
+    if is_waiting:
+        withdraw(actor=_BY_JOB.actor, subject=deposit.reference, note="It expired.")
+        _fail(escrow, deposit, Action.DEPOSIT_EXPIRED, _BY_JOB)
+    crashpoint("deposit.expiry_written")
+    return is_waiting
 
 
 def _collector(caller: Caller, escrow: Escrow, amount_minor: int) -> int | None:

@@ -12,6 +12,7 @@ from audit import selectors as audit_selectors
 from audit.actions import Action
 from audit.alert_types import AlertType
 from audit.services.jobs import run_exclusively
+from escrow import selectors
 from escrow.errors import (
     DepositNotFound,
     EscrowClosed,
@@ -32,6 +33,7 @@ from escrow.services.journal import Said
 from escrow.tests.books import assert_in_order, held_in_ledger, payments_of
 from escrow.tests.factories import as_client, as_provider, fund, make_escrow, minor_of
 from kobatela.accounts.models import User
+from kobatela.accounts.selectors import pending_approvals
 from kobatela.accounts.services.keys import revoke_key, rotate_key
 from kobatela.accounts.tests.factories import ROOT, make_caller, make_key, make_user
 from kobatela.kernel import clock
@@ -296,6 +298,10 @@ def test_support_confirms_no_more_than_the_escrow_needs() -> None:
     escrow = make_escrow(E.DRAFT)
     deposit = report(as_client(escrow), escrow, 10_000)
     fund(escrow, 1)
+    with pytest.raises(InvalidState), transaction.atomic():
+        confirm(support(), deposit)
+    # One that was left open, because so many were, is refused by itself.
+    Deposit.objects.filter(pk=deposit.pk).update(status=DepositStatus.PENDING)
     with pytest.raises(EscrowOverFunded), transaction.atomic():
         confirm(support(), deposit)
 
@@ -348,6 +354,28 @@ def test_a_deposit_that_nobody_confirms_fails_after_fourteen_days() -> None:
         assert expire_deposits(_still()) == {"expired": 0}
 
 
+def test_one_deposit_that_cannot_expire_does_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with clock.frozen(NOON):
+        broken, sound = make_escrow(E.DRAFT), make_escrow(E.DRAFT)
+        stuck = report(as_client(broken), broken, 1_000)
+        waiting = report(as_client(sound), sound, 1_000)
+        clock.advance(timedelta(days=14, minutes=1))
+        real = selectors.lock_escrow
+
+        def fail_once(escrow_id: int) -> Escrow:
+            if escrow_id == broken.pk:
+                raise InvalidState
+            return real(escrow_id)
+
+        monkeypatch.setattr("escrow.selectors.lock_escrow", fail_once)
+        with pytest.raises(Exception, match=str(stuck.pk)):
+            run_exclusively("pending_deposits", expire_deposits)
+        waiting.refresh_from_db()
+        assert waiting.status == DepositStatus.FAILED
+
+
 def _still() -> Any:
     class Still:
         def beat(self) -> None:
@@ -380,9 +408,28 @@ def test_reported_money_confirms_the_deposit_that_announced_it() -> None:
     assert_in_order()
 
 
+def test_reported_money_withdraws_a_first_approval_of_its_announcement() -> None:
+    escrow = make_escrow(E.DRAFT, amount_total_minor=1_000_001)
+    announced = report(as_client(escrow), escrow, 1_000_001)
+    confirm(support(), announced)
+    fund(escrow, 1_000_001)
+    assert not pending_approvals().exists()
+    assert escrow.status == E.FUNDED
+
+
+def test_an_announcement_of_more_than_is_still_missing_fails_at_once() -> None:
+    escrow = make_escrow(E.DRAFT)
+    too_much, fitting = (report(as_client(escrow), escrow, minor) for minor in (6_000, 5_000))
+    fund(escrow, 5_000 - 1)
+    for deposit in (too_much, fitting):
+        deposit.refresh_from_db()
+    assert (too_much.status, fitting.status) == (DepositStatus.FAILED, DepositStatus.PENDING)
+    assert "beyond_need" in audit_selectors.entries(action="deposit.not_needed").get().body
+
+
 def test_reported_money_of_another_amount_is_a_deposit_of_its_own() -> None:
     escrow = make_escrow(E.DRAFT)
-    announced = report(as_client(escrow), escrow, 10_000)
+    announced = report(as_client(escrow), escrow, 1_000)
     fund(escrow, 9_000)
     announced.refresh_from_db()
     assert announced.status == DepositStatus.PENDING
@@ -407,18 +454,19 @@ def test_announced_deposits_fail_once_the_escrow_is_full_or_ended_and_their_mone
     for escrow in (full, ended):
         for amount_minor in (10_000, 4_000):
             report(as_client(escrow), escrow, amount_minor)
+    report(caller, full, 4_000)
     fund(full, 6_000)
-    assert not Deposit.objects.filter(status=DepositStatus.FAILED).exists()
     fund(full, 4_000)
     cancel_escrow(caller=as_client(ended), escrow_id=ended.pk, said=Said())
-    for escrow, reason, failed in (
-        (full, "escrow_full", [10_000]),
-        (ended, "escrow_closed", [10_000, 4_000]),
+    failed = [10_000, 4_000]
+    for escrow, reasons in (
+        (full, ["beyond_need", "escrow_full"]),
+        (ended, ["escrow_closed", "escrow_closed"]),
     ):
         found = Deposit.objects.filter(escrow=escrow, status=DepositStatus.FAILED)
         assert list(found.order_by("pk").values_list("amount_minor", flat=True)) == failed
         told = audit_selectors.timeline(escrow.reference, [Action.DEPOSIT_NOT_NEEDED])
-        assert [json.loads(entry.body)["reason"] for entry in told] == [reason] * len(failed)
+        assert [json.loads(entry.body)["reason"] for entry in told] == reasons
     assert full.status == E.FUNDED
     assert not Deposit.objects.filter(status=DepositStatus.PENDING).exists()
     with pytest.raises(EscrowOverFunded), transaction.atomic():
