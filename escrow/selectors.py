@@ -49,6 +49,11 @@ def visible_escrows(caller: Caller) -> QuerySet[Escrow]:
     return Escrow.objects.filter(visible_to(caller, "client", "provider"))
 
 
+def is_visible(caller: Caller, escrow_id: int) -> bool:
+    """Whether the caller may see the escrow."""
+    return visible_escrows(caller).filter(pk=escrow_id).exists()
+
+
 def get_escrow(caller: Caller, escrow_id: int, *, field: str | None = None) -> Escrow:
     """One escrow. Raises EscrowNotFound, also for one that the caller may not see; with `field`,
     where the body of the request names it."""

@@ -69,6 +69,11 @@ class KobatelaViewSet(GenericViewSet[Any]):
         command's transaction, in transactions of its own. Not run for a replayed answer; in a
         simulation it runs inside what is rolled back."""
 
+    def shows_due(self, request: Request, **kwargs: Any) -> bool:
+        """Whether a simulation tells this caller what `prepare` did: a view says no where somebody
+        may command who may not see all that comes due before."""
+        return True
+
     def valid(
         self, serializer: type[BaseSerializer[Any]], *, partial: bool = False
     ) -> dict[str, Any]:
@@ -237,7 +242,11 @@ class KobatelaViewSet(GenericViewSet[Any]):
     def _simulate(self, handler: Handler, kwargs: Mapping[str, Any]) -> HttpResponseBase:
         refusal: DomainError | None = None
         with trace.recording() as record, transaction.atomic():
+            shows_due = self.shows_due(self.request, **kwargs)
             self.prepare(self.request, **kwargs)
+            if not shows_due:
+                record.postings.clear()
+                record.states.clear()
             before = len(record.postings), len(record.states)
             try:
                 handler(self.request, **kwargs)

@@ -10,6 +10,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from escrow import selectors as escrow_selectors
 from escrow.services import deadlines
 from kobatela.kernel.caller import Scope
 from kobatela.rest.idempotency import Idempotency
@@ -69,6 +70,11 @@ class PurchaseViewSet(FromEscrow):
             is_seen = any(self.caller.may_act_for(side) for side in sides if side is not None)
         if is_seen:
             deadlines.apply_due(escrow_id=escrow_id)
+
+    def shows_due(self, request: Request, **kwargs: Any) -> bool:
+        """The end of an escrow is its parties' affair, which a beneficiary need not be."""
+        escrow_id = self.escrow_id_of(request, **kwargs)
+        return escrow_id is None or escrow_selectors.is_visible(self.caller, escrow_id)
 
     @extend_schema(request=PurchaseIn, responses={201: PurchaseOut})
     def create(self, request: Request) -> Response:

@@ -257,6 +257,25 @@ def test_a_buyer_finds_the_end_of_the_escrow_applied_and_a_stranger_applies_none
             assert (answer.code, escrow.status) == (code, status)
 
 
+def test_a_simulation_tells_of_the_end_of_an_escrow_only_to_its_parties() -> None:
+    escrow = make_escrow()
+    mandate = make_mandate(escrow=escrow, expires_at=escrow.deadline_at + timedelta(days=1))
+    order = {
+        "sender_id": mandate.sender_id,
+        "beneficiary_id": mandate.beneficiary_id,
+        "merchant_id": make_merchant().pk,
+        "amount": "1.00",
+        "currency": "EUR",
+    }
+    with clock.frozen(escrow.deadline_at):
+        for user, is_told in ((mandate.beneficiary, False), (mandate.sender, True)):
+            api = Api(make_key(Scope.SENDER, user=user)[1])
+            answer = api.post("/spend/purchases?simulate=true", json=order)
+            assert answer.json["refusal"]["code"] == "ESCROW_NOT_ACTIVE"
+            told = answer.json["postings"], answer.json["states"]
+            assert [bool(part) for part in told] == [is_told, is_told]
+
+
 def test_what_was_not_sent_yet_is_simply_not_paid(psp: StubPsp) -> None:
     escrow = make_escrow()
     mandate, merchant = make_mandate(escrow=escrow, total_minor=4_000), make_merchant()
