@@ -1,5 +1,7 @@
 """What an escrow refuses, and why."""
 
+from typing import Self
+
 from kobatela.kernel.errors import DomainError, Kind
 
 
@@ -9,6 +11,13 @@ class EscrowNotFound(DomainError):
     code = "ESCROW_NOT_FOUND"
     kind = Kind.NOT_FOUND
     message = "There is no such escrow."
+
+    @classmethod
+    def in_body(cls, field: str, escrow_id: int) -> Self:
+        """Of one that the body names in `field`; which one it was only the trail is told."""
+        refusal = cls(field=field)
+        refusal.named = {field: escrow_id}
+        return refusal
 
 
 class MilestoneNotFound(DomainError):

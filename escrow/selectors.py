@@ -59,7 +59,7 @@ def get_escrow(caller: Caller, escrow_id: int, *, field: str | None = None) -> E
     where the body of the request names it."""
     escrow = visible_escrows(caller).filter(pk=escrow_id).first()
     if escrow is None:
-        raise EscrowNotFound(**({"field": field} if field else {}))
+        raise EscrowNotFound.in_body(field, escrow_id) if field else EscrowNotFound()
     return escrow
 
 

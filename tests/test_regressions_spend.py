@@ -65,6 +65,14 @@ def test_d05_nobody_gives_mandates_or_buys_in_anothers_name(house: House) -> Non
     assert mandate["spent"] == "0.00"
 
 
+def test_the_trail_keeps_which_escrow_a_body_tried(house: House) -> None:
+    escrow_id, stranger = house.agree(), person("sender")
+    body = mandate_body(stranger, person("sender"), escrow_id=escrow_id)
+    refused(stranger.api.post("/mandates", json=body), 404, "ESCROW_NOT_FOUND")
+    (kept,) = ok(house.support.api.get("/audit/events?action=access.refused"))["items"]
+    assert kept["body"]["ids"] == {"escrow_id": str(escrow_id)}
+
+
 def test_d08_only_staff_say_who_may_be_paid_and_bought_from(house: House) -> None:
     escrow_id = house.agree()
     payee = {"escrow_id": escrow_id, "payee_ref": "me", "label": "me"}

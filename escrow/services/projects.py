@@ -240,7 +240,7 @@ def _grantable(caller: Caller, escrow_id: int) -> Escrow:
         return escrow
     if escrow is not None and caller.may_act_for(escrow.provider_id):
         raise EscrowRoleForbidden
-    raise EscrowNotFound(field="escrow_id")
+    raise EscrowNotFound.in_body("escrow_id", escrow_id)
 
 
 def _attach(project: Project, escrow: Escrow) -> None:

@@ -26,10 +26,9 @@ def noted(refusal: DomainError, request: Request | None) -> DomainError:
         return refusal
     if refusal.kind is Kind.UNAUTHENTICATED:
         return _throttled(refusal, request)
-    if refusal.kind in {Kind.FORBIDDEN, Kind.NOT_FOUND}:
+    is_refused_access = refusal.kind in {Kind.FORBIDDEN, Kind.NOT_FOUND}
+    if is_refused_access or isinstance(refusal, PartyUnknown):
         _record_refused_access(refusal, request)
-    elif isinstance(refusal, PartyUnknown):
-        _record_refused_access(refusal, request, **refusal.named)
     return refusal
 
 
@@ -44,8 +43,8 @@ def _throttled(refusal: DomainError, request: Request) -> DomainError:
     return refusal
 
 
-def _record_refused_access(refusal: DomainError, request: Request, **named: int) -> None:
-    """`named`: what the body names, beside the ids of the path."""
+def _record_refused_access(refusal: DomainError, request: Request) -> None:
+    """With what the body names, beside the ids of the path."""
     # From Django's request: reading `request.auth` would authenticate once more.
     caller = getattr(request._request, "auth", None)  # noqa: SLF001 - the wrapper has no other way
     match = request.resolver_match
@@ -55,7 +54,7 @@ def _record_refused_access(refusal: DomainError, request: Request, **named: int)
         "code": refusal.code,
         "method": request.method,
         "path": match.route,
-        "ids": {name: str(value)[:32] for name, value in {**match.kwargs, **named}.items()},
+        "ids": {name: str(value)[:32] for name, value in {**match.kwargs, **refusal.named}.items()},
     }
     try:
         entries.record_apart(

@@ -36,6 +36,7 @@ class DomainError(Exception):
 
     `passing` marks a refusal that may be gone on the next try (a lock, work in progress):
     its answer is never stored under an idempotency key. `retry_after_s` tells when to try again.
+    `named` is what the body named and was refused: for the trail, the answer does not show it.
     """
 
     code: ClassVar[str]
@@ -54,6 +55,7 @@ class DomainError(Exception):
             self.message = message
         super().__init__(self.message)
         self.details: dict[str, Any] = details
+        self.named: dict[str, int] = {}
 
 
 class InvalidState(DomainError):

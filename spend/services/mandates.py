@@ -200,7 +200,7 @@ def move(
 def _check_escrow(terms: MandateTerms, escrow_id: int) -> None:
     """Lock the escrow, which must be the sender's. A foreign one is never waited for."""
     if escrow_selectors.client_of(escrow_id) != terms.sender_id:
-        raise EscrowNotFound(field="escrow_id")
+        raise EscrowNotFound.in_body("escrow_id", escrow_id)
     escrow = escrow_selectors.lock_escrow(escrow_id)
     if escrow.currency != terms.total.currency:
         raise CurrencyMismatch

@@ -100,7 +100,7 @@ def _lock(caller: Caller, escrow_id: int) -> Any:
             subject=caller.actor,
             body={"code": EscrowNotFound.code, "rule": "escrow", "escrow_id": escrow_id},
         )
-        raise EscrowNotFound(field="escrow_id") from None
+        raise EscrowNotFound.in_body("escrow_id", escrow_id) from None
     if caller.is_staff or not caller.may_act_for(escrow.client_id):
         raise SpendRoleForbidden
     return escrow
