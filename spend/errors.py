@@ -135,6 +135,14 @@ class OwnSpendForbidden(DomainError):
     message = "Nobody decides for others where they have a stake."
 
 
+class MerchantIsParty(DomainError):
+    """The merchant's money would go to the sender or the beneficiary of the purchase."""
+
+    code = "MERCHANT_IS_PARTY"
+    kind = Kind.FORBIDDEN
+    message = "Nobody buys from themselves."
+
+
 class PurchaseAlreadyRefunded(InvalidState):
     """The purchase was given back."""
 

@@ -40,7 +40,8 @@ class MandateFacts:
 class MerchantFacts:
     """Who sells what. is_permitted: the buyer may buy there, by merchant or by category.
 
-    is_payable: the user who would be paid was not deactivated, or there is none.
+    is_payable: the user who would be paid was not deactivated, or there is none. is_apart: that
+    user is neither the sender nor the beneficiary of the purchase.
     """
 
     merchant_id: int
@@ -49,6 +50,7 @@ class MerchantFacts:
     is_certified: bool
     is_permitted: bool
     is_payable: bool = True
+    is_apart: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +204,12 @@ def _payee_active(ask: Ask) -> type[DomainError] | None:
     return errors.PayeeInactive if paid is not None and not paid.is_payable else None
 
 
+def _merchant_apart(ask: Ask) -> type[DomainError] | None:
+    # Who sells to themselves buys nothing: a budget for goods would be paid out as cash.
+    is_apart = ask.merchant is None or ask.merchant.is_apart
+    return None if is_apart else errors.MerchantIsParty
+
+
 def _mandate_merchant(ask: Ask) -> type[DomainError] | None:
     if ask.merchant is None or ask.mandate is None or ask.mandate.merchant_id is None:
         return None
@@ -241,6 +249,7 @@ RULES: Mapping[str, Check] = {
     "payee": _payee,
     "merchant_active": _merchant_active,
     "payee_active": _payee_active,
+    "merchant_apart": _merchant_apart,
     "mandate_merchant": _mandate_merchant,
     "mandate_category": _mandate_category,
     "usage": _usage,

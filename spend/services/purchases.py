@@ -164,6 +164,8 @@ def _ask(scene: _Scene) -> Ask:
             is_permitted=merchant.is_certified
             or selectors.is_permitted(order.beneficiary_id, merchant),
             is_payable=selectors.is_payable(merchant),
+            is_apart=merchant.payee_id is None
+            or merchant.payee_id not in {order.sender_id, order.beneficiary_id},
         ),
         mandate=facts,
         purse=purse_facts(purse) if purse is not None else None,

@@ -18,7 +18,7 @@ from payments.services.routes import account_for
 from payments.services.sending import send_payment
 from payments.tests.accounts import make_destination
 from payments.tests.stub_psp import StubPsp
-from spend.errors import OwnSpendForbidden, PayeeInactive, PayeeNotFound
+from spend.errors import MerchantIsParty, OwnSpendForbidden, PayeeInactive, PayeeNotFound
 from spend.models import Purchase, Spending
 from spend.services.catalogue import update_merchant
 from spend.services.destinations import Destination
@@ -104,6 +104,16 @@ def test_a_user_who_is_named_now_is_paid_after_the_cooling_off(
         assert payments_to_route(clock.now(), 10) == [payment.pk]
         assert (sent(payment).status, payment.reason) == ("SENT", "")
     assert len(psp.sent) == 1
+
+
+def test_nobody_buys_from_themselves_nor_lets_the_other_side_be_the_seller() -> None:
+    mandate = make_mandate(escrow=make_escrow())
+    for side in (mandate.sender_id, mandate.beneficiary_id):
+        merchant = make_merchant(destination=Destination(user_id=side))
+        with refused(MerchantIsParty) as refusal:
+            buy(mandate, 100, merchant)
+        assert details_of(refusal)["rule"] == "merchant_apart"
+    assert not Purchase.objects.exists()
 
 
 def test_nothing_is_spent_on_who_was_deactivated_and_what_waits_goes_on_waiting(

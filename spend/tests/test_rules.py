@@ -65,6 +65,11 @@ def test_what_no_rule_forbids_is_allowed() -> None:
             "PAYEE_INACTIVE",
         ),
         (
+            replace(PURCHASE, merchant=replace(MERCHANT, is_apart=False)),
+            "merchant_apart",
+            "MERCHANT_IS_PARTY",
+        ),
+        (
             replace(PAYMENT, payee=replace(PAYEE, is_payable=False)),
             "payee_active",
             "PAYEE_INACTIVE",
