@@ -92,6 +92,21 @@ def test_the_first_of_two_approvals_answers_the_escrow_as_it_stands() -> None:
     assert_in_order()
 
 
+def test_a_simulation_tells_that_a_second_person_is_needed_and_counts_nobody() -> None:
+    escrow = make_escrow(E.DISPUTED, amount_total_minor=1_000_001)
+    path = f"/escrows/{escrow.pk}/resolve"
+    split = {"release": "0", "refund": "10000.01", "note": "Back."}
+    for _ in range(2):
+        shown = support().post(f"{path}?simulate=true", json=split).json
+        assert (shown["allowed"], shown["postings"], shown["states"]) == (True, [], [])
+        assert shown["approvals"] == {"given": 1, "needed": 2}
+    first = support().post(path, json=split, idempotency_key="1")
+    assert first.json["approvals"] == {"given": 1, "needed": 2}
+    shown = support().post(f"{path}?simulate=true", json=split).json
+    moved = [item["to"] for item in shown["states"] if item["subject"] == escrow.reference]
+    assert (moved, "approvals" in shown) == (["REFUNDED"], False)
+
+
 def test_a_resolution_needs_a_note_and_both_parts() -> None:
     escrow = make_escrow(E.DISPUTED)
     answer = support().post(f"/escrows/{escrow.pk}/resolve", json={}, idempotency_key="k")

@@ -207,7 +207,8 @@ _SIMULATE = OpenApiParameter(
     OpenApiParameter.QUERY,
     description=(
         "Tells what the command would do and does nothing: 200 with"
-        " `{simulated, allowed, refusal, postings, states}`."
+        " `{simulated, allowed, refusal, postings, states}`, and `approvals` `{given, needed}`"
+        " where it would wait for a second person."
     ),
 )
 _PAGE_PARAMETERS: list[_Schema] = [

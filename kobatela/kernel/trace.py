@@ -1,4 +1,4 @@
-"""What a simulated command would have done: the postings and the moves of state it made.
+"""What a simulated command would have done: its postings and moves of state, or who must approve.
 
 A simulation runs the real command and rolls it back. While one runs, the ledger and
 `transition_to` report here; outside a simulation reporting costs one context lookup.
@@ -17,6 +17,7 @@ class Trace:
 
     postings: list[dict[str, Any]] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
+    approvals: dict[str, int] | None = None
 
 
 _current: ContextVar[Trace | None] = ContextVar("kobatela_trace", default=None)
@@ -43,6 +44,13 @@ def report_posting(posting: dict[str, Any]) -> None:
     trace = _current.get()
     if trace is not None:
         trace.postings.append(posting)
+
+
+def report_approvals(given: int, needed: int) -> None:
+    """Report that the command would wait for another person."""
+    trace = _current.get()
+    if trace is not None:
+        trace.approvals = {"given": given, "needed": needed}
 
 
 def report_state(subject: str, before: str, after: str) -> None:

@@ -257,26 +257,28 @@ class KobatelaViewSet(GenericViewSet[Any]):
                 # What the refused command began does not happen; what came due before it does.
                 del record.postings[before[0] :], record.states[before[1] :]
             transaction.set_rollback(True)
-        return Response(
-            {
-                "simulated": True,
-                "allowed": refusal is None,
-                "refusal": refusal
-                and {
-                    "code": refusal.code,
-                    "message": refusal.message,
-                    "details": refusal.details,
-                },
-                "postings": record.postings,
-                "states": record.states,
-            }
-        )
+        return Response(_simulated(record, refusal))
 
     def _finished(self, response: HttpResponseBase) -> HttpResponseBase:
         if isinstance(response, Response):
             response = _as_bytes(response)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+def _simulated(record: trace.Trace, refusal: DomainError | None) -> dict[str, Any]:
+    """`approvals` only where the command would wait for a second person."""
+    shown: dict[str, Any] = {
+        "simulated": True,
+        "allowed": refusal is None,
+        "refusal": refusal
+        and {"code": refusal.code, "message": refusal.message, "details": refusal.details},
+        "postings": record.postings,
+        "states": record.states,
+    }
+    if refusal is None and record.approvals is not None:
+        shown["approvals"] = record.approvals
+    return shown
 
 
 def _refuse_unknown(serializer: type[BaseSerializer[Any]], data: Any) -> None:

@@ -13,7 +13,7 @@ from audit.actions import Action
 from audit.services.entries import record
 from kobatela.accounts.errors import ApprovalNeedsUser, ApprovalTooEarly
 from kobatela.accounts.models import Approval, ApprovalStatus, User
-from kobatela.kernel import clock
+from kobatela.kernel import clock, trace
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.canonical import canonical_json
 from kobatela.kernel.money import Money
@@ -67,7 +67,7 @@ def require_approval(
     ApprovalTooEarly while somebody else may be acting as the caller's user.
     """
     asked = _asked(caller, money, figures)
-    return _count(_Request(caller, command, subject, escrow_id, money, asked))
+    return _reported(_count(_Request(caller, command, subject, escrow_id, money, asked)))
 
 
 @transaction.atomic
@@ -85,7 +85,13 @@ def require_two(
     and ApprovalTooEarly.
     """
     asked = _asked(caller, money, figures)
-    return _count(_Request(caller, command, subject, None, money, asked))
+    return _reported(_count(_Request(caller, command, subject, None, money, asked)))
+
+
+def _reported(state: ApprovalState) -> ApprovalState:
+    if not state.granted:
+        trace.report_approvals(state.given, state.needed)
+    return state
 
 
 def _asked(caller: Caller, money: Money, figures: Mapping[str, Any]) -> str:
