@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from itertools import count
 from threading import Event, Lock, Thread
@@ -124,8 +124,11 @@ class Watch:
             Thread(target=self._run, name="watch-database", daemon=True).start()
 
     def _run(self) -> None:
-        # The first question opens the connection, before anything is slow.
-        self._asked = time.monotonic(), self._asker.submit(self._ask)
+        # The first question opens the connection, before anything is slow. A process that is only
+        # starting may take longer over it, which says nothing of the database.
+        first = self._asker.submit(self._ask)
+        wait([first], timeout=_CONNECT_TIMEOUT_S)
+        self._asked = time.monotonic(), first
         while True:
             time.sleep(_PERIOD_S)
             self.look()

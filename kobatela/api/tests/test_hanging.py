@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from unittest.mock import patch
 
 import psycopg
@@ -30,10 +31,12 @@ def silence() -> Iterator[threading.Event]:
 
 
 def the_watch(silence: threading.Event) -> Watch:
-    """Asks something that hangs as the database would, until `silence` is set."""
+    """Asks something that answers once, then hangs as a database would, until `silence` is set."""
+    asked = count()
 
     def ask() -> None:
-        silence.wait()
+        if next(asked):
+            silence.wait()
 
     return Watch(ask, is_on=True)
 
