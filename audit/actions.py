@@ -192,6 +192,7 @@ class Action(StrEnum):
     PURCHASE_PAYOUT_FAILED = "purchase.payout_failed"
     PURCHASE_PAYOUT_RETURNED = "purchase.payout_returned"
     PURCHASE_REFUND_ASKED = "purchase.refund_asked"
+    PURCHASE_REFUND_DENIED = "purchase.refund_denied"
     PURCHASE_REFUNDED = "purchase.refunded"
     PURCHASE_RECEIPT_ADDED = "purchase.receipt_added"
     PURCHASE_RECEIPT_READ = "purchase_receipt.read"

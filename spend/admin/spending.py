@@ -53,6 +53,11 @@ def _refund(request: HttpRequest, purchase: Purchase, data: Mapping[str, Any]) -
     return "The purchase is given back."
 
 
+def _deny_refund(request: HttpRequest, purchase: Purchase, data: Mapping[str, Any]) -> str:
+    refunds.deny_refund(caller=caller_of(request), purchase_id=purchase.pk, note=data["note"])
+    return "The purchase stands; its money did not come back."
+
+
 def _take_back_payment(request: HttpRequest, spending: Spending, data: Mapping[str, Any]) -> str:
     deadlines.apply_due(escrow_id=spending.escrow_id)
     done = take_backs.take_back_spending(
@@ -74,6 +79,11 @@ def _no_take_back(payee: AllowedPayee) -> str | None:
 def _no_revocation(mandate: Mandate) -> str | None:
     is_possible = MandateStatus.REVOKED in Mandate.TRANSITIONS[MandateStatus(mandate.status)]
     return None if is_possible else f"It is {mandate.status}."
+
+
+def _no_denial(purchase: Purchase) -> str | None:
+    is_asked = purchase.status == PurchaseStatus.REFUND_PENDING
+    return None if is_asked else f"It is {purchase.status}."
 
 
 def _no_refund(purchase: Purchase) -> str | None:
@@ -215,6 +225,15 @@ class PurchaseAdmin(ConsoleAdmin):
             "arrived this says that you have seen the money come back.",
             danger=True,
             refusal=_no_refund,
+        ),
+        Command(
+            "deny_refund",
+            "Money never came",
+            _deny_refund,
+            form_class=NoteForm,
+            help_text="Of one that the sender says was brought back: the money did not come, and "
+            "the purchase stands. The sender may say so again.",
+            refusal=_no_denial,
         ),
     )
 

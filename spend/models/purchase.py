@@ -16,7 +16,8 @@ from spend.models.mandate import Mandate
 
 class PurchaseStatus(StrEnum):
     """REFUND_PENDING: the sender says that the merchant gives the money back, which support has
-    not seen yet. Money and budget return together, with REFUNDED."""
+    not seen yet. Money and budget return together, with REFUNDED; where the money never came, it is
+    COMPLETED as before."""
 
     COMPLETED = "COMPLETED"
     REFUND_PENDING = "REFUND_PENDING"
@@ -38,7 +39,9 @@ class Purchase(models.Model):
         PurchaseStatus.COMPLETED: frozenset(
             {PurchaseStatus.REFUND_PENDING, PurchaseStatus.REFUNDED}
         ),
-        PurchaseStatus.REFUND_PENDING: frozenset({PurchaseStatus.REFUNDED}),
+        PurchaseStatus.REFUND_PENDING: frozenset(
+            {PurchaseStatus.COMPLETED, PurchaseStatus.REFUNDED}
+        ),
         PurchaseStatus.REFUNDED: frozenset(),
     }
 

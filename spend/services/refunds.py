@@ -10,7 +10,7 @@ from escrow.services.journal import Acting
 from kobatela.accounts.services.approvals import ApprovalState, require_approval
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
-from kobatela.kernel.errors import ValidationFailed
+from kobatela.kernel.errors import InvalidState, ValidationFailed
 from kobatela.kernel.money import Money
 from payments.errors import PaymentNotGivenBack
 from spend import selectors
@@ -63,6 +63,32 @@ def refund_purchase(*, caller: Caller, purchase_id: int, note: str = "") -> Purc
     _finish(caller, purchase, note)
     restore(mandate, caller.actor)
     return PurchaseResult(purchase)
+
+
+@transaction.atomic(savepoint=False)
+def deny_refund(*, caller: Caller, purchase_id: int, note: str) -> Purchase:
+    """Support says, and why, that the money which a sender had announced never came: the purchase
+    stands as it was made. No money and no budget moves; the sender may ask again.
+
+    Raises PurchaseNotFound, SpendRoleForbidden, OwnSpendForbidden, InvalidState where nobody asked
+    and ValidationFailed without a note.
+    """
+    seen = selectors.get_purchase(caller, purchase_id)
+    if not caller.is_staff:
+        raise SpendRoleForbidden
+    if not note:
+        raise ValidationFailed.of("note", "required", "Staff must say why.")
+    require_no_stake(caller, seen.sender_id, seen.beneficiary_id)
+    if seen.escrow_id:
+        escrow_selectors.lock_escrow(seen.escrow_id)
+    selectors.lock_mandate(seen.mandate_id)
+    purchase = selectors.lock_purchase(purchase_id)
+    if purchase.status != PurchaseStatus.REFUND_PENDING:
+        raise InvalidState(current=str(purchase.status))
+    purchase.transition_to(PurchaseStatus.COMPLETED)
+    _save(purchase, note)
+    tell(purchase, Action.PURCHASE_REFUND_DENIED, caller, event="purchase.refund_denied", note=note)
+    return purchase
 
 
 def _missing_approval(caller: Caller, purchase: Purchase) -> ApprovalState | None:

@@ -116,6 +116,16 @@ def test_support_gives_a_purchase_back_with_a_reason(browser: Client) -> None:
     assert "PURCHASE_ALREADY_REFUNDED" in str(again.context["form"].errors)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_support_says_that_the_money_of_a_purchase_never_came(browser: Client) -> None:
+    purchase = buy(make_mandate(escrow=make_escrow()))
+    page = path_of("purchase", purchase.pk, "deny_refund")
+    Purchase.objects.update(status="REFUND_PENDING")
+    assert browser.post(page, SURE).context["form"].errors == {"note": ["This field is required."]}
+    assert browser.post(page, {**SURE, "note": "Not on the statement."}).status_code == 302
+    assert Purchase.objects.get(pk=purchase.pk).status == "COMPLETED"
+
+
 def test_support_opens_a_receipt(browser: Client, settings: Settings, tmp_path: Path) -> None:
     settings.KOBATELA_FILES_DIR = tmp_path
     purchase = buy(make_mandate())

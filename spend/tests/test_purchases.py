@@ -37,7 +37,7 @@ from spend.models import Mandate, Merchant, Purchase
 from spend.services.destinations import Destination
 from spend.services.mandates import revoke_mandate
 from spend.services.purchases import make_purchase
-from spend.services.refunds import refund_purchase
+from spend.services.refunds import deny_refund, refund_purchase
 from spend.tests.books import assert_in_order
 from spend.tests.factories import (
     allow,
@@ -301,6 +301,28 @@ def test_money_on_its_way_is_not_asked_back(psp: StubPsp) -> None:
     with refused(PaymentInTransit):
         refund_purchase(caller=as_sender(mandate), purchase_id=purchase.pk)
     assert Purchase.objects.get(pk=purchase.pk).status == "COMPLETED"
+
+
+def test_what_never_came_back_is_bought_as_before_and_may_be_asked_again(psp: StubPsp) -> None:
+    escrow = make_escrow()
+    mandate, staff = make_mandate(escrow=escrow, total_minor=3_000), make_staff_caller()
+    purchase = buy(mandate, 3_000)
+    make_settled(psp, payment_of(purchase))
+    with refused(InvalidState):
+        deny_refund(caller=staff, purchase_id=purchase.pk, note="Nobody asked.")
+    for _ in range(2):
+        refund_purchase(caller=as_sender(mandate), purchase_id=purchase.pk)
+        with refused(SpendRoleForbidden):
+            deny_refund(caller=as_sender(mandate), purchase_id=purchase.pk, note="No.")
+        with refused(ValidationFailed):
+            deny_refund(caller=staff, purchase_id=purchase.pk, note="")
+        deny_refund(caller=staff, purchase_id=purchase.pk, note="Not on the statement.")
+        purchase.refresh_from_db()
+        assert (purchase.status, held(escrow)) == ("COMPLETED", 7_000)
+        assert status_of(mandate) == "CONSUMED"
+    assert purchase.refund_note == "Not on the statement."
+    assert AuditEntry.objects.filter(action="purchase.refund_denied").count() == 2
+    assert_in_order()
 
 
 def test_the_senders_word_brings_no_money_back_that_the_merchant_has(psp: StubPsp) -> None:

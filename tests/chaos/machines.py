@@ -188,6 +188,7 @@ MACHINES: Mapping[str, Machine] = {
         {
             "purchase.made": ("-", "COMPLETED"),
             "purchase.refund_asked": ("COMPLETED", "REFUND_PENDING"),
+            "purchase.refund_denied": ("REFUND_PENDING", "COMPLETED"),
             "purchase.refunded": ("COMPLETED REFUND_PENDING", "REFUNDED"),
         },
         frozenset(
