@@ -66,6 +66,10 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "Le même fichier a déjà été refusé.",
         "Comparez les deux preuves avant de décider.",
     ),
+    "NOT_AN_INVOICE": (
+        "Le document se dit avoir, devis ou facture pro forma.",
+        "Demandez la facture elle-même ; aucun de ceux-là ne dit que quelque chose est dû.",
+    ),
     "INVOICE_TOTAL_UNREADABLE": (
         "Le total du document n'a pas pu être lu.",
         "Lisez-le sur la page ; un scan plus net ou le PDF d'origine se lit mieux.",

@@ -10,6 +10,10 @@ from proofs.checks.findings import Finding, FindingCode, Severity
 
 _INFO = frozenset({FindingCode.ATTACHMENTS_NOT_READ, FindingCode.LOW_CONFIDENCE})
 _WORDS: Mapping[FindingCode, tuple[str, str]] = {
+    FindingCode.NOT_AN_INVOICE: (
+        "The document calls itself a credit note, a quotation or a pro forma invoice.",
+        "Ask for the invoice itself; none of these says that anything is owed.",
+    ),
     FindingCode.INVOICE_TOTAL_UNREADABLE: (
         "The total of the document could not be read.",
         "Read it on the page; a sharper scan, or the original PDF, is read better.",

@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from proofs.checks.document_titles import title_of_no_invoice
 from proofs.checks.document_words import finding
 from proofs.checks.findings import Finding, FindingCode
 from proofs.checks.sameness import same_iban, same_number, same_supplier, valid_iban
@@ -127,6 +128,9 @@ def _about_reading(
         yield finding(FindingCode(code.value), **pages, retry=may_retry)
     if reading.status is not ReadingStatus.READ and not reading.notes:
         yield finding(FindingCode.DOCUMENT_UNREADABLE, **pages, retry=False)
+    title = title_of_no_invoice(reading.text) if case.kind == INVOICE else None
+    if title is not None:
+        yield finding(FindingCode.NOT_AN_INVOICE, actual=title)
     is_about_money = case.kind == INVOICE or "expected_amount" in case.requirements
     if is_about_money and FieldName.TOTAL not in fields:
         yield finding(FindingCode.INVOICE_TOTAL_UNREADABLE)

@@ -57,10 +57,15 @@ _LEGAL_FORMS = frozenset(
 _WORD = re.compile(r"[a-z0-9]+")
 
 
+def plain_words(text: str) -> str:
+    """A text in small letters without accents."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+
+
 def name_words(name: str) -> list[str]:
     """The words that make a name: without accents, case, punctuation and legal forms."""
-    plain = unicodedata.normalize("NFKD", name.casefold())
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    plain = plain_words(name)
     # S.A.R.L. is one word.
     plain = re.sub(r"\b((?:[a-z]\.){2,})", lambda found: found.group().replace(".", ""), plain)
     words = _WORD.findall(plain)

@@ -365,6 +365,35 @@ def test_amounts_are_read_as_people_write_them(text: str, value: str) -> None:
     assert str(decimal_of(text)) == value
 
 
+@pytest.mark.parametrize(
+    ("title", "said"),
+    [
+        ("AVOIR N° AV2026-014", "avoir"),
+        ("Facture d'avoir", "facture d'avoir"),
+        ("DEVIS N° D2026-55", "devis"),
+        ("FACTURE PROFORMA N° PF-12", "facture proforma"),
+        ("Pro-forma invoice", "pro-forma invoice"),
+        ("CREDIT NOTE CN-0042", "credit note"),
+        ("Kumasi Roofing  QUOTATION", "quotation"),
+        ("Facture F-12", None),
+        ("Facture suivant devis no 12", None),
+        ("Proforma converted to Invoice: KRS/INV/0093", None),
+        ("Avoir un toit, association", None),
+    ],
+)
+def test_what_calls_itself_something_else_than_an_invoice_is_told(
+    title: str, said: str | None
+) -> None:
+    reading = reading_of(text=f"SARL Béton\n{title}\nTotal 1200.00 EUR")
+
+    found = check_document(reading, Case(kind="INVOICE", currency="EUR")).findings
+    of_a_contract = check_document(reading, Case(kind="CONTRACT", currency="EUR")).findings
+
+    assert [one.data for one in found] == ([{"actual": said}] if said else [])
+    assert {one.code for one in found} <= {FindingCode.NOT_AN_INVOICE}
+    assert of_a_contract == ()
+
+
 # --- How the reading went -------------------------------------------------------------------------
 
 
