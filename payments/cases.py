@@ -2,10 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, Sum
 
 from payments.ledger import selectors as ledger_selectors
-from payments.models import Chargeback, ChargebackStatus, PspEvent
+from payments.models import (
+    Chargeback,
+    ChargebackStatus,
+    FundsMove,
+    FundsMoveStatus,
+    PspEvent,
+)
 
 if TYPE_CHECKING:
     from payments.ledger.models import Transfer
@@ -35,6 +41,21 @@ def lock_debt(chargeback_id: int) -> Chargeback | None:
     """A case that left an open debt, locked; None when there is no such debt."""
     locked = Chargeback.objects.select_for_update(of=("self",), no_key=True)
     return _in_debt(locked.filter(pk=chargeback_id)).order_by().first()
+
+
+def made_good_minor(escrow_id: int) -> int:
+    """What of the debts that lost cases of an escrow left its payer has paid with money of their
+    own, or was freed of by two people. What was kept from them for it is not in this."""
+    cases = list(chargebacks_of(escrow_id).filter(status=ChargebackStatus.LOST))
+    if not cases:
+        return 0
+    numbers = "|".join(str(case.pk) for case in cases)
+    moves = FundsMove.objects.filter(
+        source__regex=rf"^chargeback:0*({numbers})$", status=FundsMoveStatus.BOOKED
+    )
+    paid_minor = moves.aggregate(total=Sum("amount_minor"))["total"] or 0
+    freed = (case.owed_minor - case.recovered_minor for case in cases if case.written_off_at)
+    return int(paid_minor) + sum(freed)
 
 
 def _in_debt(rows: QuerySet[Chargeback]) -> QuerySet[Chargeback]:

@@ -15,7 +15,7 @@ from escrow.deadlines import EVIDENCE_DEFERS_FOR, Act, Deadline, Step
 from escrow.models import Escrow, EscrowStatus, Milestone
 from escrow.rules import held_minor
 from escrow.services.journal import Acting, record, save_escrow
-from escrow.services.outcomes import freeze, settle
+from escrow.services.outcomes import freeze, refundable_minor, settle
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.crashpoints import crashpoint
@@ -114,6 +114,17 @@ def _release(escrow: Escrow, step: Step) -> None:
 
 
 def _end(escrow: Escrow, status: EscrowStatus, release_minor: int, step: Step) -> None:
+    refund_minor = held_minor(escrow) - release_minor
+    if refund_minor and refundable_minor(escrow) < refund_minor:
+        # It would be refused every time, and nobody would hear of it: people decide.
+        freeze(
+            escrow=escrow,
+            by=BY_DEADLINE,
+            message=f"The deadline {step.deadline!r} has passed, and what is held cannot go back: "
+            "the client's bank took the deposits back. It needs a decision.",
+            deadline=step.deadline,
+        )
+        return
     settle(
         escrow=escrow,
         status=status,

@@ -6,6 +6,8 @@ in the same transaction.
 
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import QuerySet, Sum
+
 from audit.actions import Action
 from audit.services.alerts import AlertType, Severity, raise_alert
 from escrow import hooks
@@ -20,6 +22,7 @@ from escrow.shares import allocate
 from kobatela.accounts.services.approvals import withdraw
 from kobatela.kernel import clock
 from kobatela.kernel.money import Money
+from payments import cases
 from payments.services import payouts, refunds
 
 if TYPE_CHECKING:
@@ -123,10 +126,11 @@ def refund(escrow: Escrow, amount_minor: int, by: Acting, *, business_key: str) 
 
     The caller saves the escrow.
     """
-    confirmed = Deposit.objects.filter(escrow=escrow, status=DepositStatus.CONFIRMED)
-    shares = allocate(confirmed, amount_minor)
+    shares = allocate(_confirmed(escrow), amount_minor, _made_good_minor(escrow))
     now = clock.now()
     for share in shares:
+        if share.deposit is None:
+            continue
         share.deposit.refunded_minor += share.amount_minor
         share.deposit.updated_at = now
         share.deposit.save(update_fields=["refunded_minor", "updated_at"])
@@ -136,8 +140,8 @@ def refund(escrow: Escrow, amount_minor: int, by: Acting, *, business_key: str) 
         shares=[
             refunds.RefundShare(
                 money=Money(share.amount_minor, escrow.currency),
-                source=share.deposit.source,
-                charge_ref=share.deposit.charge_ref or None,
+                source=share.source,
+                charge_ref=share.charge_ref,
             )
             for share in shares
         ],
@@ -145,6 +149,24 @@ def refund(escrow: Escrow, amount_minor: int, by: Acting, *, business_key: str) 
         actor=by.actor,
     )
     escrow.refunded_minor += amount_minor
+
+
+def refundable_minor(escrow: Escrow) -> int:
+    """What can go back to the client: what is left of the deposits, and what the client made good
+    of what their bank took back of them. More may be held while they owe for that."""
+    left_minor = sum(deposit.refundable_minor for deposit in _confirmed(escrow))
+    return left_minor + _made_good_minor(escrow)
+
+
+def _confirmed(escrow: Escrow) -> "QuerySet[Deposit]":
+    return Deposit.objects.filter(escrow=escrow, status=DepositStatus.CONFIRMED)
+
+
+def _made_good_minor(escrow: Escrow) -> int:
+    """What the client made good and has not had back yet: that is in no deposit's total."""
+    through_deposits = _confirmed(escrow).aggregate(total=Sum("refunded_minor"))["total"] or 0
+    had_minor = escrow.refunded_minor - int(through_deposits)
+    return max(0, cases.made_good_minor(escrow.pk) - had_minor)
 
 
 def _release(escrow: Escrow, release_minor: int, by: Acting, *, accepts_proofs: bool) -> None:

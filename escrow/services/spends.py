@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from audit.actions import Action
 from escrow import rules, selectors
 from escrow.errors import InsufficientEscrowBalance
-from escrow.models import Deposit, DepositStatus, Escrow, EscrowStatus
+from escrow.models import Escrow, EscrowStatus
 from escrow.services import chargebacks
 from escrow.services.journal import Acting, record, save_escrow
-from escrow.services.outcomes import refund
+from escrow.services.outcomes import refund, refundable_minor
 from kobatela.kernel.money import Money, format_minor
 from payments import cases
 from payments.errors import PaymentOnHold
@@ -127,6 +127,5 @@ def put_back(*, escrow: Escrow, origin: str, is_given_back: bool, by: Acting) ->
 
 
 def _require_refundable(escrow: Escrow, amount_minor: int) -> None:
-    confirmed = Deposit.objects.filter(escrow=escrow, status=DepositStatus.CONFIRMED)
-    if sum(deposit.refundable_minor for deposit in confirmed) < amount_minor:
+    if refundable_minor(escrow) < amount_minor:
         raise InsufficientEscrowBalance("The deposits were charged back.")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from escrow.errors import InsufficientEscrowBalance
 from escrow.models import Deposit, DepositStatus
-from escrow.shares import allocate
+from escrow.shares import Share, allocate
 
 
 def a_deposit(pk: int, amount_minor: int, refunded_minor: int = 0) -> Deposit:
@@ -19,8 +19,15 @@ def a_deposit(pk: int, amount_minor: int, refunded_minor: int = 0) -> Deposit:
     )
 
 
+def of_deposits(shares: list[Share]) -> list[tuple[Deposit, int]]:
+    """Each share with the deposit that it has."""
+    found = [(share.deposit, share.amount_minor) for share in shares if share.deposit is not None]
+    assert len(found) == len(shares)
+    return found
+
+
 def cut(deposits: list[Deposit], amount_minor: int) -> list[tuple[int, int]]:
-    return [(share.deposit.pk, share.amount_minor) for share in allocate(deposits, amount_minor)]
+    return [(deposit.pk, part) for deposit, part in of_deposits(allocate(deposits, amount_minor))]
 
 
 def test_the_newest_deposit_goes_back_first() -> None:
@@ -51,7 +58,7 @@ def test_shares_add_up_and_none_is_more_than_its_deposit(
     shares = allocate(deposits, wanted)
     assert sum(share.amount_minor for share in shares) == wanted
     assert all(
-        0 < share.amount_minor <= share.deposit.amount_minor - share.deposit.refunded_minor
-        for share in shares
+        0 < part <= deposit.amount_minor - deposit.refunded_minor
+        for deposit, part in of_deposits(shares)
     )
-    assert len({share.deposit.pk for share in shares}) == len(shares)
+    assert len({deposit.pk for deposit, _ in of_deposits(shares)}) == len(shares)

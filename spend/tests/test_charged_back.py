@@ -1,16 +1,26 @@
 """What was bought from an escrow whose payer's bank takes the deposit back."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import transaction
 
+from audit.models import Alert, AuditEntry
 from escrow.models import Escrow
+from escrow.services.acceptance import approve_escrow
+from escrow.services.deadlines import apply_due
+from escrow.services.journal import Said
 from escrow.tests.books import assert_in_order
+from escrow.tests.factories import as_client
 from kobatela.accounts.tests.factories import make_staff_caller
+from kobatela.kernel import clock
+from kobatela.kernel.money import Money
 from payments.errors import PaymentOnHold
 from payments.ledger import chart
 from payments.ledger import selectors as ledger
 from payments.models import Chargeback, Funding, Payment
 from payments.services.chargebacks import write_off
+from payments.services.funds import approve_move, propose_move
 from payments.services.sending import send_payment
 from payments.tests.conftest import psp as psp  # noqa: PLC0414 - the PSP that charges
 from payments.tests.factories import charged_escrow, make_failed, make_settled, take_event
@@ -34,6 +44,23 @@ def failed_purchase(psp: StubPsp) -> tuple[Purchase, Funding, Escrow]:
 def tell(what: str, funding: Funding, **fields: str) -> None:
     """The PSP reports of the case about the charge."""
     take_event(f"chargeback.{what}", psp_ref="cb_1", payment_reference=funding.psp_ref, **fields)
+
+
+def make_good(case: Chargeback, how: str) -> None:
+    """The payer pays the debt with money of their own, or two people free them of it."""
+    first, second = make_staff_caller("admin"), make_staff_caller("admin")
+    if how == "written off":
+        for caller in (first, second):
+            write_off(chargeback_id=case.pk, caller=caller)
+        return
+    move = propose_move(
+        caller=first,
+        source=f"chargeback:{case.pk}",
+        target="fake",
+        money=Money(case.open_debt_minor, "EUR"),
+        bank_ref="VIR 9/26",
+    ).move
+    approve_move(caller=second, move_id=move.pk)
 
 
 def test_a_payer_does_not_take_back_what_the_bank_may_be_about_to_give_them(psp: StubPsp) -> None:
@@ -116,6 +143,45 @@ def test_once_the_debt_is_written_off_the_purchase_can_be_taken_back(psp: StubPs
     escrow.refresh_from_db()
     assert escrow.released_minor == 0
     assert_in_order()
+
+
+@pytest.mark.parametrize("how", ["paid", "written off"])
+@pytest.mark.parametrize("ends", ["at its deadline", "before"])
+def test_what_comes_back_after_the_debt_was_made_good_goes_back_by_hand(
+    psp: StubPsp, how: str, ends: str
+) -> None:
+    purchase, funding, escrow = failed_purchase(psp)
+    if ends == "before":
+        approve_escrow(caller=as_client(escrow), escrow_id=escrow.pk, said=Said())
+    tell("lost", funding)
+    make_good(Chargeback.objects.get(), how)
+    refund_purchase(caller=as_sender(purchase.mandate), purchase_id=purchase.pk)
+    with clock.frozen(escrow.deadline_at + timedelta(hours=1)):
+        apply_due(escrow_id=escrow.pk)
+
+    escrow.refresh_from_db()
+    refund = Payment.objects.latest("pk")
+    assert (refund.kind, refund.amount_minor, refund.psp) == ("refund", 6_000, "manual")
+    assert (refund.method, refund.charge_ref, refund.payee_id) == ("external", "", escrow.client_id)
+    assert (escrow.held_minor, escrow.refunded_minor) == (0, 6_000)
+    assert_in_order()
+
+
+def test_a_deadline_that_can_give_nothing_back_asks_people(psp: StubPsp) -> None:
+    purchase, funding, escrow = failed_purchase(psp)
+    tell("lost", funding)
+    make_good(Chargeback.objects.get(), "written off")
+    refund_purchase(caller=as_sender(purchase.mandate), purchase_id=purchase.pk)
+    # Nobody knows any more what made it good.
+    Chargeback.objects.update(written_off_at=None)
+    with clock.frozen(escrow.deadline_at + timedelta(hours=1)):
+        assert apply_due(escrow_id=escrow.pk)
+        assert not apply_due(escrow_id=escrow.pk)
+
+    escrow.refresh_from_db()
+    assert (escrow.status, escrow.held_minor, escrow.refunded_minor) == ("DISPUTED", 6_000, 0)
+    assert "cannot go back" in Alert.objects.get(type="DISPUTE_OPENED").message
+    assert AuditEntry.objects.get(action="escrow.disputed").actor == "system:deadline"
 
 
 def test_a_case_that_was_won_stands_in_nobodys_way(psp: StubPsp) -> None:
