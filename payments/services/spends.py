@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from audit.actions import Action
+from kobatela.kernel import clock
 from kobatela.kernel.money import Money
 from payments import recipients, selectors
 from payments.errors import PaymentInTransit, PaymentNotGivenBack, PaymentOnHold
@@ -15,11 +16,15 @@ from payments.ledger.chart import AccountRef, PostingCode
 from payments.ledger.services import credit, debit, post
 from payments.models import Hold, Payment, PaymentKind, PaymentMethod, PaymentStatus
 from payments.psp import registry
+from payments.psp.base import Reason
 from payments.services.debts import SetOff, recover_all
 from payments.services.payouts import WAITING
 from payments.services.routes import set_route
 from payments.services.rows import add_payment, save, tell
 
+# For so long an order that its PSP never got may still turn up there: its money is not spent
+# elsewhere meanwhile.
+TURNS_UP_WITHIN = timedelta(days=3)
 _YIELDING = frozenset({Hold.NONE, Hold.RETURNED})
 
 
@@ -96,12 +101,15 @@ def take_back(
     set_off: the parts of it that pay what the payer owes for lost chargebacks, and do not come
     into the escrow; their cases are locked.
 
-    Raises PaymentNotFound, PaymentInTransit while the outcome is open, PaymentOnHold while staff
+    Raises PaymentNotFound, PaymentInTransit while the outcome is open, and for three days after the
+    PSP was said never to have got the order, PaymentOnHold while staff
     or a chargeback keeps it, PaymentNotGivenBack, and AlreadyPosted the second time.
     """
     payment = selectors.lock_payment(recipients.payment_of_origin(origin).pk)
     if payment.status in WAITING and payment.hold_reason not in _YIELDING:
         raise PaymentOnHold
+    if payment.status in WAITING and _may_turn_up(payment):
+        raise PaymentInTransit
     if payment.status in WAITING and not selectors.is_in_batch(payment.pk):
         payment.transition_to(PaymentStatus.CANCELLED)
         save(payment, "status")
@@ -122,6 +130,13 @@ def take_back(
 def amount_paid_for(origin: str) -> Money:
     """What was, or is to be, paid for `origin`. Raises PaymentNotFound."""
     return recipients.payment_of_origin(origin).money
+
+
+def _may_turn_up(payment: Payment) -> bool:
+    attempt = selectors.last_attempt(payment)
+    if attempt is None or attempt.reason != Reason.NEVER_RECEIVED or attempt.finished_at is None:
+        return False
+    return attempt.finished_at > clock.now() - TURNS_UP_WITHIN
 
 
 def _put_back(

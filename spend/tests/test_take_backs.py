@@ -9,14 +9,16 @@ from escrow.services.journal import Acting
 from escrow.services.outcomes import settle
 from escrow.tests.factories import bring_to, make_escrow
 from kobatela.accounts.tests.factories import ROOT, make_caller, make_staff_caller, make_user
+from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
 from kobatela.kernel.errors import InvalidState, ValidationFailed
 from payments.errors import PaymentInTransit
 from payments.ledger import chart
 from payments.ledger import selectors as ledger
-from payments.models import Payment
-from payments.psp.base import OrderState
+from payments.models import Attempt, Payment
+from payments.psp.base import OrderState, Reason
 from payments.services.sending import send_payment
+from payments.services.spends import TURNS_UP_WITHIN
 from payments.tests.factories import make_failed, make_sent, make_settled, report
 from payments.tests.stub_psp import StubPsp
 from spend.errors import (
@@ -181,4 +183,25 @@ def test_above_a_figure_two_of_the_staff_take_a_payment_back() -> None:
 
     assert second.approvals is None
     assert figures(payee) == (0, 3_000_000)
+    assert_in_order()
+
+
+def test_what_the_psp_never_got_is_taken_back_only_when_it_cannot_turn_up_any_more(
+    psp: StubPsp,
+) -> None:
+    payee = make_payee()
+    payment = make_sent(psp, pay(payee, 1_000))
+    Attempt.objects.update(psp_ref=None, accepted_at=None)
+    report(payment, OrderState.FAILED, reason=Reason.NEVER_RECEIVED)
+    assert (payment.status, payment.reason) == ("ERROR", "NEVER_RECEIVED")
+
+    with refused(PaymentInTransit):
+        take_back(payee, payment)
+    assert figures(payee) == (1_000, 9_000)
+
+    with clock.frozen(clock.now() + TURNS_UP_WITHIN):
+        done = take_back(payee, payment)
+    assert done.payment is not None
+    assert done.payment.status == "CANCELLED"
+    assert figures(payee) == (0, 10_000)
     assert_in_order()
