@@ -69,9 +69,16 @@ class Coverage:
         return {name: missing for name, missing in sorted(short.items()) if missing > 0}
 
     @property
+    def advanced_by(self) -> Mapping[str, int]:
+        """What collectors paid beyond what they held, by name: they handed it over before a refund
+        was asked of them, and we have to give it back to them."""
+        return {name: -minor for name, minor in sorted(self.at_collectors.items()) if minor < 0}
+
+    @property
     def is_covered(self) -> bool:
-        """Whether everything owed lies somewhere, and everything leaving lies where it leaves."""
-        return not self.shortfall_minor and not self.short_at
+        """Whether everything owed lies somewhere, everything leaving lies where it leaves, and no
+        collector has paid for us."""
+        return not self.shortfall_minor and not self.short_at and not self.advanced_by
 
 
 # What people may claim. What others owe us (an open chargeback, a receivable) covers nothing yet.

@@ -41,6 +41,7 @@ def _figures(row: Coverage, told: Mapping[str, Mapping[str, int] | None]) -> dic
         "put_in_minor": row.put_in_minor,
         "shortfall_minor": row.shortfall_minor,
         "short_at": dict(row.short_at),
+        "advanced_by": dict(row.advanced_by),
         "psp_says": says,
     }
 
@@ -70,4 +71,12 @@ def _alert(row: Coverage) -> None:
                 "leaving_minor": row.leaving.get(psp, 0),
                 "missing_minor": missing_minor,
             },
+        )
+    for collector, minor in row.advanced_by.items():
+        raise_alert(
+            type=AlertType.COVERAGE_SHORTFALL,
+            severity=Severity.WARNING,
+            subject=f"coverage:collector:{collector}:{row.currency}",
+            message="A collector paid more back than it held; we have to give it the difference.",
+            payload={"collector": collector, "advanced_minor": minor},
         )

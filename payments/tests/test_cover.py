@@ -19,6 +19,7 @@ from payments.psp.base import OrderState, PspDown
 from payments.services.batch_files import release_file
 from payments.services.batches import collect_batch
 from payments.services.payouts import execute_payment
+from payments.services.refunds import confirm_external
 from payments.services.sending import send_payment
 from payments.services.sweeps import sweep
 from payments.tests.batches import lines, make_batch, make_waiting
@@ -324,6 +325,7 @@ def test_the_watch_alerts_for_what_is_short_and_keeps_its_figures(psp: StubPsp) 
         "put_in_minor": 0,
         "shortfall_minor": 0,
         "short_at": {"fake": 4_000},
+        "advanced_by": {},
         "psp_says": {"fake": 5_990, "manual": None},
     }
 
@@ -337,6 +339,21 @@ def test_what_lies_nowhere_is_critical(psp: StubPsp, monkeypatch: pytest.MonkeyP
     alert = Alert.objects.get()
     assert (alert.subject, alert.severity) == ("coverage:EUR", "critical")
     assert (alert.payload["shortfall_minor"], row.is_covered) == (10, False)
+
+
+def test_what_a_collector_paid_for_us_is_not_fine(psp: StubPsp) -> None:
+    collector = make_user()
+    make_refund(f"collector:{collector.pk}")
+    # What it had collected lies at the PSP already.
+    confirm_external(payment_id=Payment.objects.get().pk, caller=make_staff_caller("support"))
+
+    tasks.watch_coverage()
+
+    (row,) = coverage()
+    assert (row.shortfall_minor, row.short_at, row.is_covered) == (0, {}, False)
+    alert = Alert.objects.get()
+    assert alert.subject == f"coverage:collector:{collector.pk}:EUR"
+    assert alert.payload == {"collector": str(collector.pk), "advanced_minor": 10_000}
 
 
 def test_a_psp_that_does_not_answer_does_not_hide_our_own_figures(psp: StubPsp) -> None:
