@@ -35,6 +35,7 @@ from payments.models import (
 )
 from payments.psp.base import Reason
 from payments.services.debts import add_rest, hold_of_rest
+from payments.services.fees import is_credible
 from payments.services.rows import put_on_hold, save, tell
 
 WRITE_OFF_COMMAND = "write_off_debt"
@@ -276,7 +277,10 @@ def _told_held(payment: Payment, actor: str) -> None:
 def _book_fee(case: Chargeback, fee_minor: int, actor: str) -> None:
     """Book and tell what the PSP's fee for the case has grown or fallen by."""
     change_minor = fee_minor - case.fee_minor
-    if not change_minor:
+    fee_told = Money(fee_minor, case.currency)
+    # A case costs the same however little the bank took back, so the charge is the measure.
+    charged_for = _received(case.funding)
+    if not (change_minor and is_credible(fee_told, charged_for, subject=case.reference)):
         return
     fee, psp = chart.dispute_fee(), chart.psp(case.psp)
     # A number of its own for every change: a fee can go up, down and up again.

@@ -228,15 +228,17 @@ def succeed_funding(
     elif money is not None and money != _received(funding):
         _book_other_amount(funding, money, actor)
     if fee is not None and funding.fee_minor is None and fee.currency == funding.received_currency:
-        funding.fee_minor = fee.amount_minor
-        _save(funding, "fee_minor")
-        book_fee(
+        is_taken = book_fee(
             subject=funding.reference,
             escrow_id=funding.escrow_id,
             psp=funding.psp,
             fee=fee,
+            charged_for=_received(funding),
             actor=actor,
         )
+        if is_taken:
+            funding.fee_minor = fee.amount_minor
+            _save(funding, "fee_minor")
     crashpoint("funding.booked")
     return funding
 

@@ -96,6 +96,7 @@ def _book_fee(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) 
         escrow_id=payment.escrow_id,
         psp=attempt.psp,
         fee=outcome.fee,
+        charged_for=payment.money,
         actor=actor,
     )
 

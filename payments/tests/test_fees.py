@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from audit.models import AuditEntry
+from audit.models import Alert, AuditEntry
 from escrow.tests.factories import as_client, make_escrow
 from kobatela.kernel import clock
 from kobatela.kernel.money import Money
@@ -133,4 +133,27 @@ def test_the_fee_of_a_case_is_what_its_end_tells_in_whatever_order(
         assert event.status == "PROCESSED"
     assert ledger.balance_minor(chart.dispute_fee(), "EUR") == 0
     assert at_psp() == 10_000
+    assert_in_order()
+
+
+def test_a_fee_above_what_it_is_charged_for_is_not_booked_and_shown_to_staff(psp: StubPsp) -> None:
+    payment = make_sent(psp)
+    _, funding = charged_escrow()
+
+    take_event("payment.settled", psp_ref=payment.psp_ref, fee="100.01")
+    take_event("funding.succeeded", psp_ref=funding.psp_ref, fee="100.01")
+    case = {"psp_ref": "cb_1", "payment_reference": funding.psp_ref, "amount": "1.00"}
+    take_event("chargeback.opened", **case, currency="EUR", fee="100.01")
+
+    assert (fees(), ledger.balance_minor(chart.dispute_fee(), "EUR")) == (0, 0)
+    payment.refresh_from_db()
+    assert (payment.status, Chargeback.objects.get().fee_minor) == ("SETTLED", 0)
+    told = Alert.objects.filter(type="RECONCILIATION_MISMATCH").order_by("pk")
+    assert [(alert.subject, alert.payload["fee_minor"]) for alert in told] == [
+        (f"{payment.reference}:1", 10_001),
+        (funding.reference, 10_001),
+        (Chargeback.objects.get().reference, 10_001),
+    ]
+    take_event("funding.succeeded", psp_ref=funding.psp_ref, fee="3.20")
+    assert fees() == 320
     assert_in_order()
