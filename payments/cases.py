@@ -8,6 +8,7 @@ from payments.ledger import selectors as ledger_selectors
 from payments.models import (
     Chargeback,
     ChargebackStatus,
+    EventStatus,
     FundsMove,
     FundsMoveStatus,
     PspEvent,
@@ -16,6 +17,11 @@ from payments.models import (
 if TYPE_CHECKING:
     from payments.ledger.models import Transfer
 
+_WORDS = {
+    ChargebackStatus.OPEN: "chargeback.opened",
+    ChargebackStatus.WON: "chargeback.won",
+    ChargebackStatus.LOST: "chargeback.lost",
+}
 _EFFECTS = ("opened", "frozen", "unfrozen", "won", "lost", "written_off")
 
 
@@ -77,6 +83,15 @@ def dispute_events_of(case: Chargeback) -> QuerySet[PspEvent]:
     """What the PSP reported of chargebacks on the case's charge, oldest first."""
     told = Q(type__startswith="chargeback.") | Q(type__startswith="charge.dispute.")
     return PspEvent.objects.filter(told, funding=case.funding_id).order_by("pk")
+
+
+def may_be_another(case: Chargeback, state: ChargebackStatus) -> bool:
+    """Whether what is reported of a closed case may be of a second one: neither has a name but
+    their charge's, and the same was reported before."""
+    if case.psp_ref not in {case.funding.psp_ref, case.funding.psp_key}:
+        return False
+    taken = dispute_events_of(case).filter(status=EventStatus.PROCESSED)
+    return taken.filter(type=_WORDS[state]).exists()
 
 
 def find_chargebacks(references: set[str]) -> list[Chargeback]:

@@ -82,6 +82,7 @@ def record_chargeback(
     if fee_minor is not None and not is_late:
         _book_fee(case, fee_minor, actor)
     if state in {case.status, ChargebackStatus.OPEN}:
+        _alert_if_another(case, state)
         return case
     if case.status != ChargebackStatus.OPEN:
         _alert_contradiction(case, reported=str(state))
@@ -373,6 +374,11 @@ def _alert(case: Chargeback, type_: AlertType, severity: Severity, message: str)
         message=message,
         payload={"chargeback": case.pk, **_figures(case)},
     )
+
+
+def _alert_if_another(case: Chargeback, state: ChargebackStatus) -> None:
+    if case.status != ChargebackStatus.OPEN and cases.may_be_another(case, state):
+        _alert_contradiction(case, reported=str(state))
 
 
 def _alert_contradiction(case: Chargeback, **told: str | int) -> None:

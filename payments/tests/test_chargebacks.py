@@ -448,6 +448,22 @@ def test_a_second_end_changes_nothing_and_is_shown_to_staff(
     in_order()
 
 
+def test_a_second_case_without_a_name_is_shown_to_staff(psp: StubPsp) -> None:
+    _, funding = charged_escrow()
+    for what in ("lost", "opened"):
+        take_event(f"chargeback.{what}", payment_reference=funding.psp_ref, amount="30.00")
+    # In whatever order, these were one case.
+    assert not Alert.objects.filter(type="PSP_EVENT_CONTRADICTS").exists()
+
+    for what in ("opened", "lost"):
+        Alert.objects.all().delete()
+        take_event(f"chargeback.{what}", payment_reference=funding.psp_ref, amount="30.00")
+        assert Alert.objects.get().type == "PSP_EVENT_CONTRADICTS"
+
+    assert (the_case().status, at_psp()) == ("LOST", 7_000)
+    in_order()
+
+
 def test_another_amount_for_a_known_case_changes_nothing(psp: StubPsp) -> None:
     _, funding = charged_escrow()
     tell("opened", funding, amount="40.00")
