@@ -56,16 +56,16 @@ def test_a_field_problem_does_not_use_up_the_key() -> None:
 def test_support_confirms_and_rejects_deposits() -> None:
     escrow = make_escrow(E.DRAFT)
     sender = client_of(escrow)
-    for key in "ab":
-        sender.post(f"/escrows/{escrow.pk}/deposit", json={"amount": "60.00"}, idempotency_key=key)
-    first, second = Deposit.objects.order_by("pk")
+    for key, amount in {"a": "60.00", "b": "60.00", "c": "40.00"}.items():
+        sender.post(f"/escrows/{escrow.pk}/deposit", json={"amount": amount}, idempotency_key=key)
+    first, beyond, second = Deposit.objects.order_by("pk")
     path = f"/escrows/{escrow.pk}/deposits"
     assert sender.post(f"{path}/{first.pk}/confirm").code == "INSUFFICIENT_SCOPE"
     confirmed = support().post(f"{path}/{first.pk}/confirm")
     assert (confirmed.status, confirmed.json["status"]) == (200, "CONFIRMED")
     assert confirmed.json["source"] == "psp:manual"
-    over = support().post(f"{path}/{second.pk}/confirm")
-    assert (over.status, over.code) == (409, "ESCROW_OVER_FUNDED")
+    over = support().post(f"{path}/{beyond.pk}/confirm")
+    assert (over.status, over.code) == (409, "INVALID_STATE")
     rejected = support().post(f"{path}/{second.pk}/reject", json={"note": "Never came."})
     assert rejected.json["status"] == "FAILED"
     again = support().post(f"{path}/{second.pk}/reject", json={})

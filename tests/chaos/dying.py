@@ -49,7 +49,9 @@ def _run_armed(work: Callable[[], Any], name: str, ending: Ending) -> int:
     except CrashpointReached:
         return _RAISED
     except BaseException:  # noqa: BLE001 - the parent must hear of anything
-        traceback.print_exc(file=sys.stderr)
-        return _BROKE
-    # A view or a sweeper may have taken the error; the point disarmed itself when it raised.
+        if crashpoints.armed():
+            traceback.print_exc(file=sys.stderr)
+            return _BROKE
+    # A view or a job may have taken the error, and tell of it with one of its own; the point
+    # disarmed itself when it raised.
     return _MISSED if crashpoints.armed() else _RAISED
