@@ -39,6 +39,10 @@ _LOCK_OWN = RowStatement(
     "FROM escrow_escrow WHERE id = %s AND %s IN (client_id, provider_id) FOR NO KEY UPDATE",
 )
 _DUE = "SELECT 1 FROM escrow_escrow WHERE id = %s AND next_deadline_at <= %s"
+_ANNOUNCED = (
+    "SELECT 1 FROM escrow_deposit"
+    " WHERE escrow_id = %s AND status = %s AND amount_minor > %s LIMIT 1"
+)
 
 held_minor = rules.held_minor
 OPEN_STATUSES = frozenset(EscrowStatus) - rules.TERMINAL
@@ -187,6 +191,13 @@ def is_due(escrow_id: int, at: datetime) -> bool:
     """Whether a deadline of the escrow acts by `at`. One look, no lock."""
     with connection.cursor() as cursor:
         cursor.execute(_DUE, [escrow_id, at])
+        return cursor.fetchone() is not None
+
+
+def has_announced(escrow_id: int, above_minor: int) -> bool:
+    """Whether a deposit of more than `above_minor` waits. Asked for every confirmed deposit."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ANNOUNCED, [escrow_id, DepositStatus.PENDING, above_minor])
         return cursor.fetchone() is not None
 
 

@@ -1,6 +1,7 @@
 """Deposits that were announced and that the escrow can no longer take."""
 
 from audit.actions import Action
+from escrow import selectors
 from escrow.models import Deposit, DepositStatus, Escrow
 from escrow.services.journal import Acting, record_deposit
 from kobatela.accounts.services.approvals import withdraw
@@ -18,6 +19,8 @@ def fail_announced(escrow: Escrow, by: Acting, *, reason: str, above_minor: int 
     approval of one is withdrawn with it. Whoever announced more than can be told here holds up
     nobody's end with them: the rest fail after their 14 days.
     """
+    if not selectors.has_announced(escrow.pk, above_minor):
+        return
     pending = Deposit.objects.select_for_update(no_key=True).filter(
         escrow=escrow, status=DepositStatus.PENDING, amount_minor__gt=above_minor
     )
