@@ -35,5 +35,5 @@ EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-m", "scripts.container_health"]
 CMD ["granian", "kobatela.wsgi:application", "--interface", "wsgi", "--host", "0.0.0.0", \
-     "--port", "8000", "--http", "1", "--no-ws", "--workers", "2", "--blocking-threads", "8", \
+     "--port", "8000", "--http", "1", "--no-ws", "--workers", "2", "--blocking-threads", "4", \
      "--workers-kill-timeout", "15"]

@@ -273,7 +273,7 @@ class Stack:
             sys.executable, "-m", "granian", "kobatela.wsgi:application", "--interface", "wsgi",
             "--host", LOOPBACK, "--port", str(self._claim.port), "--http", "1", "--no-ws",
             "--workers", self._environment.get("WEB_WORKERS") or "2",
-            "--blocking-threads", self._environment.get("WEB_THREADS") or "8",
+            "--blocking-threads", self._environment.get("WEB_THREADS") or "4",
             "--workers-kill-timeout", "5",
         ]  # fmt: skip
 
