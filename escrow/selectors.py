@@ -207,10 +207,10 @@ def due_escrow_ids(at: datetime, limit: int) -> list[int]:
     return list(due.values_list("pk", flat=True)[:limit])
 
 
-def deposits_waiting_since(before: datetime, limit: int) -> list[tuple[int, int]]:
-    """(escrow id, deposit id) of pending deposits reported before `before`, oldest first."""
+def deposits_waiting_since(before: datetime, limit: int) -> dict[int, int]:
+    """The escrow of each pending deposit reported before `before`, oldest first; both by id."""
     waiting = Deposit.objects.filter(status=DepositStatus.PENDING, created_at__lt=before)
-    return list(waiting.order_by("created_at").values_list("escrow_id", "pk")[:limit])
+    return dict(waiting.order_by("created_at").values_list("pk", "escrow_id")[:limit])
 
 
 def deposits_to_confirm() -> QuerySet[Deposit]:

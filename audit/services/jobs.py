@@ -1,9 +1,10 @@
 """Jobs that run in one place at a time, leave a record, and stop when they lose their lock."""
 
+import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,8 @@ from audit.services.entries import record
 from audit.services.locks import LockBackend, lock_backend
 from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import crashpoint
+
+_logger = logging.getLogger(__name__)
 
 
 class Heartbeat:
@@ -43,6 +46,31 @@ class Heartbeat:
             raise JobLockLost(self._name)
         self._last_at = now
         _audit(Action.JOB_LOCK_REFRESHED, self._name, owner=self._owner)
+
+
+class RowsFailed(Exception):
+    """Some rows of a job's work failed; its run is marked as failed."""
+
+    def __init__(self, row_ids: Sequence[int]) -> None:
+        super().__init__(f"Not done: rows {list(row_ids)}.")
+
+
+def count_changed(work: Callable[[int], bool], row_ids: Sequence[int], heartbeat: Heartbeat) -> int:
+    """Work on every row by itself; how many of them `work` says that it has changed.
+
+    One row that fails does not hold up the others. Raises RowsFailed in the end, which says which.
+    """
+    changed, failed = 0, []
+    for row_id in row_ids:
+        heartbeat.beat()
+        try:
+            changed += work(row_id)
+        except Exception:
+            _logger.exception("Row %s could not be worked on.", row_id)
+            failed.append(row_id)
+    if failed:
+        raise RowsFailed(failed)
+    return changed
 
 
 def run_exclusively(name: str, work: Callable[[Heartbeat], dict[str, Any]]) -> JobRun | None:

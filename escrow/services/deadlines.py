@@ -1,6 +1,5 @@
 """Applying deadlines: by the job, by check-deadline, and before every command."""
 
-import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -9,7 +8,7 @@ from django.db import transaction
 
 from audit.actions import Action
 from audit.services.alerts import AlertType, Severity, raise_alert
-from audit.services.jobs import Heartbeat
+from audit.services.jobs import Heartbeat, count_changed
 from escrow import deadlines, selectors
 from escrow.deadlines import EVIDENCE_DEFERS_FOR, Act, Deadline, Step
 from escrow.models import Escrow, EscrowStatus, Milestone
@@ -22,7 +21,6 @@ from kobatela.kernel.crashpoints import crashpoint
 
 BY_DEADLINE = Acting("system:deadline")
 _AT_ONCE = 500
-_logger = logging.getLogger(__name__)
 
 
 def apply_due(*, escrow_id: int) -> bool:
@@ -77,28 +75,9 @@ def preview(escrow: Escrow) -> list[Deadline]:
 
 
 def apply_all_due(heartbeat: Heartbeat) -> dict[str, Any]:
-    """The job: apply every due deadline, each in a transaction of its own.
-
-    One escrow that fails does not hold up the others; the run fails in the end and says which.
-    """
-    applied, failed = 0, []
-    for escrow_id in selectors.due_escrow_ids(clock.now(), _AT_ONCE):
-        heartbeat.beat()
-        try:
-            applied += apply_due(escrow_id=escrow_id)
-        except Exception:
-            _logger.exception("The deadline of escrow %s could not be applied.", escrow_id)
-            failed.append(escrow_id)
-    if failed:
-        raise DeadlinesFailed(failed)
-    return {"applied": applied}
-
-
-class DeadlinesFailed(Exception):
-    """Some deadlines could not be applied; the run of the job is marked as failed."""
-
-    def __init__(self, escrow_ids: list[int]) -> None:
-        super().__init__(f"Not applied: escrows {escrow_ids}.")
+    """The job: apply every due deadline, each in a transaction of its own."""
+    due = selectors.due_escrow_ids(clock.now(), _AT_ONCE)
+    return {"applied": count_changed(lambda each: apply_due(escrow_id=each), due, heartbeat)}
 
 
 def _cancel(escrow: Escrow, step: Step) -> None:
