@@ -140,6 +140,7 @@ def test_the_escrow_is_the_senders_own_open_and_in_the_same_currency() -> None:
         make_mandate(escrow=foreign, currency="USD")
     with refused(EscrowNotActive):
         make_mandate(escrow=make_escrow("RELEASED"))
+    assert not Mandate.objects.exists()
 
 
 def test_only_the_sender_and_staff_revoke() -> None:

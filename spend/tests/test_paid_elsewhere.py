@@ -77,6 +77,10 @@ def test_a_payee_who_was_taken_back_and_a_friend_of_staff_are_named_by_nobody() 
     take_back_payee(caller=ROOT, payee_id=payee.pk)
     with refused(PayeeNotFound):
         update_payee(caller=ROOT, payee_id=payee.pk, label="Somebody else")
+    before = (payee.label, payee.payee_id)
+    payee.refresh_from_db()
+    assert (payee.label, payee.payee_id) == before
+    assert not AuditEntry.objects.filter(action="payee.updated").exists()
 
 
 @pytest.mark.parametrize("kind", ["merchant", "payee"])

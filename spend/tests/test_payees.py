@@ -160,6 +160,7 @@ def test_nobody_of_the_staff_names_themselves_as_payee() -> None:
             daily_limit_in=None,
             total_limit_in=None,
         )
+    assert not AllowedPayee.objects.exists()
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,9 @@ def test_only_the_senders_side_and_support_find_it() -> None:
         )
     with refused(ValidationFailed):
         take_back_spending(caller=make_staff_caller(), payment_id=payment.pk)
+    payment.refresh_from_db()
+    assert (payment.status, Spending.objects.get().taken_back_at) == ("PENDING", None)
+    assert_in_order()
 
 
 def test_above_a_figure_two_of_the_staff_take_a_payment_back() -> None:

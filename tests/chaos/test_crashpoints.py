@@ -106,6 +106,7 @@ def test_a_point_that_nobody_armed_does_nothing(disarmed: None) -> None:
     crashpoint("payment.asked")
     crashpoints.arm("payment.claimed:raise")
     crashpoint("payment.asked")
+    assert crashpoints.armed() == "payment.claimed"
 
 
 def test_a_point_raises_once(disarmed: None) -> None:
