@@ -63,6 +63,7 @@ class Action(StrEnum):
     PAYMENT_FOUND = "payment.found"
     PAYMENT_TAKEN_BACK = "payment.taken_back"
     PAYMENT_GIVEN_BACK = "payment.given_back"
+    PAYMENT_SAME_MONEY = "payment.same_money"
     PAYMENT_HELD = "payment.held"
     PAYMENT_HOLD_LIFTED = "payment.hold_lifted"
     PAYMENT_SURPLUS_BOOKED = "payment.surplus_booked"

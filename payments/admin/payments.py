@@ -28,6 +28,7 @@ from payments.services.holds import MAY_BE_HELD, OF_CHARGEBACKS, hold_payment, l
 from payments.services.never_received import say_never_received
 from payments.services.payouts import execute_payment
 from payments.services.refunds import confirm_external
+from payments.services.same_money import say_same_money, why_not_same
 from payments.services.sending import may_give_up
 
 
@@ -57,6 +58,14 @@ def _paid(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> s
     if not state.granted:
         return "It is noted. Another person must say the same."
     return "The payment is booked as paid."
+
+
+def _same_money(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
+    caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
+    state = say_same_money(payment_id=payment.pk, caller=caller)
+    if not state.granted:
+        return "It is noted. Another person must say the same."
+    return "The money is booked once, and is not paid again."
 
 
 def _hold(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
@@ -176,6 +185,16 @@ class PaymentAdmin(ConsoleAdmin):
             "you have seen it on the account or at the PSP. Two people must say so.",
             danger=True,
             refusal=_no_payment,
+        ),
+        Command(
+            "same_money",
+            "It is the same money",
+            _same_money,
+            help_text="Says that what the PSP returned is the money that support had booked as "
+            "given back by the merchant: it came once, and is not paid again. Compare both on the "
+            "accounts. Two people must say so.",
+            danger=True,
+            refusal=why_not_same,
         ),
         Command(
             "hold",

@@ -174,6 +174,7 @@ class PostingCode(StrEnum):
     SPEND = "spend"
     SPEND_TAKEN_BACK = "spend.taken_back"
     SPEND_GIVEN_BACK = "spend.given_back"
+    SPEND_SAME_MONEY = "spend.same_money"
     PAYMENT_SENT = "payment.sent"
     PAYMENT_SETTLED = "payment.settled"
     PAYMENT_FAILED = "payment.failed"
@@ -219,6 +220,7 @@ TEMPLATES: Mapping[PostingCode, Template] = {
     PostingCode.SPEND: _template({AccountKind.ESCROW_HELD}, _SPENT),
     PostingCode.SPEND_TAKEN_BACK: _template(_SPENT, _BACK),
     PostingCode.SPEND_GIVEN_BACK: _template({AccountKind.PSP}, _BACK),
+    PostingCode.SPEND_SAME_MONEY: _template(_SPENT, {AccountKind.PSP}),
     PostingCode.PAYMENT_SENT: _template(_OWED, {AccountKind.IN_TRANSIT}),
     PostingCode.PAYMENT_SETTLED: _template({AccountKind.IN_TRANSIT}, _SOURCES),
     PostingCode.PAYMENT_FAILED: _template({AccountKind.IN_TRANSIT}, _OWED),

@@ -10,7 +10,7 @@ from payments.psp.registry import MANUAL
 
 def book_sent(payment: Payment) -> Posted:
     """The money is on its way: it is no longer the payee's to claim, and not yet gone."""
-    return _move(payment, "sent", PostingCode.PAYMENT_SENT, _owed(payment), _transit(payment))
+    return _move(payment, "sent", PostingCode.PAYMENT_SENT, owed(payment), _transit(payment))
 
 
 def book_settled(payment: Payment) -> Posted:
@@ -20,13 +20,13 @@ def book_settled(payment: Payment) -> Posted:
 
 def book_failed(payment: Payment) -> Posted:
     """The money never left: it is the payee's again."""
-    return _move(payment, "failed", PostingCode.PAYMENT_FAILED, _transit(payment), _owed(payment))
+    return _move(payment, "failed", PostingCode.PAYMENT_FAILED, _transit(payment), owed(payment))
 
 
 def book_never_received(payment: Payment) -> Posted:
     """The PSP never got the order: the money is the payee's again, unless the order turns up."""
     code = PostingCode.PAYMENT_FAILED
-    return _move(payment, "never_received", code, _transit(payment), _owed(payment))
+    return _move(payment, "never_received", code, _transit(payment), owed(payment))
 
 
 def book_found(payment: Payment) -> Posted:
@@ -34,12 +34,12 @@ def book_found(payment: Payment) -> Posted:
     paid after all, turns up a second time."""
     first = f"{payment.reference}:{payment.attempt}:found"
     step = "found_again" if ledger.transfers([first]).exists() else "found"
-    return _move(payment, step, PostingCode.PAYMENT_SENT, _owed(payment), _transit(payment))
+    return _move(payment, step, PostingCode.PAYMENT_SENT, owed(payment), _transit(payment))
 
 
 def book_returned(payment: Payment) -> Posted:
     """The money came back to the PSP: it is the payee's again."""
-    return _move(payment, "returned", PostingCode.PAYMENT_RETURNED, _from(payment), _owed(payment))
+    return _move(payment, "returned", PostingCode.PAYMENT_RETURNED, _from(payment), owed(payment))
 
 
 def _move(
@@ -57,7 +57,8 @@ def _transit(payment: Payment) -> AccountRef:
     return chart.in_transit(payment.pk)
 
 
-def _owed(payment: Payment) -> AccountRef:
+def owed(payment: Payment) -> AccountRef:
+    """The account of whoever is to be paid, for as long as the money is here."""
     if payment.payee_id is None:
         return chart.party_payable(payment.party)
     if payment.kind == PaymentKind.REFUND:

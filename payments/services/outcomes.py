@@ -14,7 +14,6 @@ from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import crashpoint
 from payments import hooks, selectors
-from payments.ledger import selectors as ledger
 from payments.models import Attempt, Hold, Payment, PaymentKind, PaymentStatus
 from payments.psp.base import OrderState, Outcome, Reason
 from payments.services import books
@@ -22,6 +21,7 @@ from payments.services.debts import set_off_refund
 from payments.services.fees import book_fee
 from payments.services.late_words import reopen_if_it_turned_up
 from payments.services.rows import add_payment, lock_owner, save, tell
+from payments.services.same_money import was_given_back
 
 # When the PSP's own record is looked at although its report may still come.
 LOOK_AFTER_ACCEPTED = timedelta(minutes=10)
@@ -32,6 +32,11 @@ WAITING = frozenset({PaymentStatus.PENDING, PaymentStatus.ERROR})
 # Holds that end by a party's retry, by themselves or by one person; a contradiction takes two.
 _WAS_PAID = frozenset({OrderState.SETTLED, OrderState.RETURNED})
 _YIELDING = frozenset({Hold.NONE, Hold.RETURNED, Hold.STAFF, Hold.CHARGEBACK})
+_RETURNED = "A payment came back; its successor waits until somebody executes it."
+_GIVEN_BACK = (
+    "A payment came back for which support has booked already that its money was given back; two "
+    "people must say whether it is the same money, or may be paid again."
+)
 _FAILED = "A payment failed at the PSP; it can be tried again."
 _NEVER_GOT = "The PSP never got a payment; it can be tried again, under a new key."
 
@@ -161,13 +166,16 @@ def _returned(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) 
     books.book_returned(payment)
     tell(payment, Action.PAYMENT_RETURNED, actor, event="payment.returned")
     hooks.payment_handler(payment.kind).returned(payment)
-    successor = _add_successor(payment, actor)
+    is_told_twice = was_given_back(payment)
+    successor = _add_successor(
+        payment, Hold.CONTRADICTION if is_told_twice else Hold.RETURNED, actor
+    )
     _keep_if_owed(successor)
     raise_alert(
         type=AlertType.PAYOUT_RETURNED,
         severity=Severity.CRITICAL,
         subject=payment.reference,
-        message="A payment came back; its successor waits until somebody executes it.",
+        message=_GIVEN_BACK if is_told_twice else _RETURNED,
         payload={**_figures(payment), "successor": successor.pk},
     )
 
@@ -179,7 +187,7 @@ def _keep_if_owed(payment: Payment) -> None:
         set_off_refund(payment, actor="system:payments")
 
 
-def _add_successor(payment: Payment, actor: str) -> Payment:
+def _add_successor(payment: Payment, hold: Hold, actor: str) -> Payment:
     # It waits: sent at once it would go where the first one came back from.
     successor = Payment(
         escrow_id=payment.escrow_id,
@@ -197,15 +205,9 @@ def _add_successor(payment: Payment, actor: str) -> Payment:
         charge_ref=payment.charge_ref,
         business_key=f"{payment.reference}:again",
         reason=Reason.ON_HOLD,
-        hold_reason=Hold.CONTRADICTION if _was_given_back(payment) else Hold.RETURNED,
+        hold_reason=hold,
     )
     return add_payment(successor, actor=actor)
-
-
-def _was_given_back(payment: Payment) -> bool:
-    """Whether support has booked already that what it paid for came back: this return may be the
-    same money, so that only staff may pay it once more."""
-    return bool(payment.origin) and ledger.transfers([f"{payment.origin}:back"]).exists()
 
 
 def _accepted(payment: Payment, attempt: Attempt, outcome: Outcome) -> None:

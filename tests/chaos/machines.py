@@ -114,6 +114,7 @@ MACHINES: Mapping[str, Machine] = {
             "payment.retried": ("ERROR PENDING", "PENDING"),
             "payment.returned": ("SETTLED", "REFUNDED"),
             "payment.taken_back": ("PENDING ERROR", "CANCELLED"),
+            "payment.same_money": ("PENDING", "CANCELLED"),
         },
         frozenset(
             {

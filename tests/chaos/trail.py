@@ -314,9 +314,9 @@ def _untold_postings(found: Snapshot, trail: _Trail) -> Iterator[str]:
             is_told = trail.told[case[1], "psp_fee.booked"] == fees[case[1]]
         elif case is not None:
             is_told = trail.is_told(case[1], f"chargeback.{_CASE_STEPS.get(case[2], case[2])}")
-        elif code in {"spend.taken_back", "spend.given_back"}:
+        elif code in {"spend.taken_back", "spend.given_back", "spend.same_money"}:
             action = code.replace("spend", "payment")
-            payments = by_origin[key.removesuffix(":back")]
+            payments = by_origin[key.rpartition(":")[0]]
             is_told = sum(trail.told[payment, action] for payment in payments) == 1
         else:
             is_told = _is_told(key, code, by_key, trail)
