@@ -100,6 +100,7 @@ class Action(StrEnum):
     FUNDS_MOVE_BOOKED = "funds_move.booked"
     FUNDS_MOVE_REJECTED = "funds_move.rejected"
     CHARGEBACK_RECOVERED = "chargeback.recovered"
+    CHARGEBACK_OWED_AGAIN = "chargeback.owed_again"
 
     # --- escrow -----------------------------------------------------------------------------
     ESCROW_CREATED = "escrow.created"

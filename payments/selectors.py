@@ -34,7 +34,10 @@ from payments.psp.registry import MANUAL, ONLINE
 if TYPE_CHECKING:
     from payments.ledger.models import Transfer
 
-EFFECTS = ("sent", "settled", "failed", "never_received", "found", "returned", "set_off", "fee")
+EFFECTS = (
+    "sent", "settled", "failed", "never_received", "found", "found_again", "returned",
+    "set_off", "set_off_again", "owed", "owed_again", "fee",
+)  # fmt: skip
 
 # A merchant's or a payee's user who was deactivated.
 _OF_INACTIVE = ~Q(origin="") & Q(payee__is_active=False)

@@ -189,6 +189,7 @@ class PostingCode(StrEnum):
     DISPUTE_FEE = "dispute_fee"
     DISPUTE_FEE_RETURNED = "dispute_fee.returned"
     DEBT_SET_OFF = "debt.set_off"
+    DEBT_OWED_AGAIN = "debt.owed_again"
     FUNDS_MOVED = "funds.moved"
 
 
@@ -245,6 +246,11 @@ TEMPLATES: Mapping[PostingCode, Template] = {
     PostingCode.DISPUTE_FEE: _template({AccountKind.DISPUTE_FEE}, {AccountKind.PSP}),
     PostingCode.DISPUTE_FEE_RETURNED: _template({AccountKind.PSP}, {AccountKind.DISPUTE_FEE}),
     PostingCode.DEBT_SET_OFF: _template({AccountKind.USER_FUNDS}, {AccountKind.RECEIVABLE}),
+    # What a refund had paid of a debt, which had been paid to the payer all the same; a loss where
+    # two people have said that nobody will pay the rest either.
+    PostingCode.DEBT_OWED_AGAIN: _template(
+        {AccountKind.RECEIVABLE, AccountKind.CHARGEBACK_LOSS}, {AccountKind.USER_FUNDS}
+    ),
     PostingCode.FUNDS_MOVED: _template(
         {AccountKind.PSP},
         {AccountKind.COLLECTOR, AccountKind.PSP, AccountKind.RECEIVABLE, AccountKind.OPERATOR},

@@ -1,7 +1,7 @@
 """Payments out, fundings in, what PSPs report and list, destinations, and batches by people."""
 
 from payments.models.batch import Batch, BatchLine, BatchLineStatus, BatchStatement, BatchStatus
-from payments.models.chargeback import Chargeback, ChargebackStatus
+from payments.models.chargeback import Chargeback, ChargebackStatus, KeptRefund
 from payments.models.destination import Destination, DestinationKind
 from payments.models.event import EventStatus, PspEvent
 from payments.models.funding import Funding, FundingStatus
@@ -41,6 +41,7 @@ __all__ = [
     "FundsMove",
     "FundsMoveStatus",
     "Hold",
+    "KeptRefund",
     "Payment",
     "PaymentKind",
     "PaymentMethod",

@@ -129,3 +129,39 @@ class Chargeback(models.Model):
             self.TRANSITIONS, ChargebackStatus(self.status), target, subject=self.reference
         )
         self.status = target
+
+
+class KeptRefund(models.Model):
+    """What of a refund that was not sent is kept for ever, because the payer's bank gave them the
+    same money in one case.
+
+    paid_a_debt: it paid what the case had left owing (`recovered_minor`); otherwise the case took
+    it when it was lost (`returned_minor`). undone_at: when the refund turned out to have been paid
+    all the same, so that the payer owes it again.
+    """
+
+    payment = models.ForeignKey(
+        "payments.Payment", on_delete=models.PROTECT, related_name="kept", db_index=False
+    )
+    case = models.ForeignKey(
+        Chargeback, on_delete=models.PROTECT, related_name="kept", db_index=False
+    )
+    amount_minor = models.BigIntegerField()
+    paid_a_debt = models.BooleanField()
+    created_at = models.DateTimeField()
+    undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="kept_refund_amount_positive", condition=Q(amount_minor__gt=0)
+            ),
+            models.UniqueConstraint(
+                fields=["payment", "case"],
+                name="kept_refund_once",
+                condition=Q(undone_at__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount_minor} of payment {self.payment_id} for case {self.case_id}"

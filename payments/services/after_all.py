@@ -2,7 +2,6 @@
 
 from django.db import transaction
 
-from audit.actions import Action
 from kobatela.accounts.services.approvals import ApprovalState, require_two
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import InvalidState
@@ -12,11 +11,13 @@ from payments.models import Attempt, BatchLine, BatchLineStatus, Hold, Payment
 from payments.psp.base import OrderState, Outcome
 from payments.services.batches import end_line
 from payments.services.holds import require_no_stake
+from payments.services.kept import rest_was_sent
 from payments.services.late_words import reopen
 from payments.services.outcomes import LOOK_AFTER_ACCEPTED, WAITING, record_outcome
-from payments.services.rows import lock_owner, save, tell
+from payments.services.rows import lock_owner, save
 
 PAID_COMMAND = "was_paid"
+_MAY_HAVE_BEEN = frozenset({Hold.CONTRADICTION, Hold.CHARGED_BACK})
 _PAID = "Two people say that a payment was made although it had failed; it is booked as paid."
 
 
@@ -24,6 +25,9 @@ _PAID = "Two people say that a payment was made although it had failed; it is bo
 def say_was_paid(*, payment_id: int, caller: Caller) -> ApprovalState:
     """Say that the last try of a payment that a contradiction holds was paid; the second person's
     word books it, as if it had never failed.
+
+    The same of a refund that was kept because the payer's bank gave the payer this money: then they
+    owe that again.
 
     Raises PaymentNotFound, InsufficientScope for who is not staff, OwnPaymentForbidden,
     ApprovalNeedsUser, InvalidState for what no contradiction holds or was never tried, and
@@ -54,11 +58,11 @@ def say_was_paid(*, payment_id: int, caller: Caller) -> ApprovalState:
 
 def why_not_paid(payment: Payment, attempt: Attempt | None) -> str | None:
     """Why nobody can say of a payment whose last try this is that it was paid; None if they can."""
-    if payment.hold_reason != Hold.CONTRADICTION or payment.status not in WAITING:
+    if payment.hold_reason not in _MAY_HAVE_BEEN or payment.status not in WAITING:
         return "No contradiction holds it."
     if attempt is None or attempt.result != OrderState.FAILED:
         return "No try of it has failed."
-    return None
+    return "What was left of it has been sent on its own." if rest_was_sent(payment) else None
 
 
 def _lock_line(attempt: Attempt | None) -> BatchLine | None:
@@ -74,9 +78,8 @@ def _book(payment: Payment, attempt: Attempt, line: BatchLine | None, actor: str
     # The next try may have been ordered already, and was not begun: the last one counts again.
     payment.attempt, payment.psp = attempt.number, attempt.psp
     payment.psp_key, payment.psp_ref = attempt.psp_key, attempt.psp_ref
-    payment.sent_at, payment.hold_reason = attempt.started_at, Hold.NONE
-    save(payment, "attempt", "psp", "psp_key", "psp_ref", "sent_at", "hold_reason")
-    tell(payment, Action.PAYMENT_HOLD_LIFTED, actor)
+    payment.sent_at = attempt.started_at
+    save(payment, "attempt", "psp", "psp_key", "psp_ref", "sent_at")
     reopen(payment, attempt, actor=actor, lease=LOOK_AFTER_ACCEPTED, message=_PAID)
     record_outcome(attempt_id=attempt.pk, outcome=Outcome(OrderState.SETTLED), actor=actor)
     if line is not None and line.status == BatchLineStatus.FAILED:

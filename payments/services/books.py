@@ -32,14 +32,19 @@ def book_never_received(payment: Payment) -> Posted:
 def book_found(payment: Payment) -> Posted:
     """The order turned up: the money is on its way, as it was before. One that failed then, and was
     paid after all, turns up a second time."""
-    first = f"{payment.reference}:{payment.attempt}:found"
-    step = "found_again" if ledger.transfers([first]).exists() else "found"
+    step = next_step(payment, "found")
     return _move(payment, step, PostingCode.PAYMENT_SENT, owed(payment), _transit(payment))
 
 
 def book_returned(payment: Payment) -> Posted:
     """The money came back to the PSP: it is the payee's again."""
     return _move(payment, "returned", PostingCode.PAYMENT_RETURNED, _from(payment), owed(payment))
+
+
+def next_step(payment: Payment, step: str) -> str:
+    """The name of a step that one try of a payment may take twice."""
+    first = f"{payment.reference}:{payment.attempt}:{step}"
+    return f"{step}_again" if ledger.transfers([first]).exists() else step
 
 
 def _move(

@@ -34,8 +34,8 @@ from payments.models import (
     PaymentStatus,
 )
 from payments.psp.base import Reason
-from payments.services.debts import add_rest, hold_of_rest
 from payments.services.fees import is_credible
+from payments.services.kept import add_rest, hold_of_rest, keep
 from payments.services.rows import put_on_hold, save, tell
 
 WRITE_OFF_COMMAND = "write_off_debt"
@@ -243,6 +243,7 @@ def _take_unsent_refunds(case: Chargeback, needed_minor: int, actor: str) -> int
         payment.hold_reason, payment.reason = Hold.CHARGED_BACK, Reason.CHARGED_BACK
         save(payment, "hold_reason", "reason")
         _told_held(payment, actor)
+        keep(payment, case, part_minor, paid_a_debt=False)
         if part_minor < payment.amount_minor:
             # What the bank did not give back is still owed to the payer.
             add_rest(payment, payment.amount_minor - part_minor, hold=hold, actor=actor)

@@ -10,8 +10,10 @@ from payments import cases
 from payments.ledger import chart
 from payments.ledger.chart import PostingCode
 from payments.ledger.services import credit, debit, post
-from payments.models import Chargeback, Hold, Payment, PaymentStatus
-from payments.services.rows import add_payment, put_on_hold, save, tell
+from payments.models import Chargeback, Hold, Payment
+from payments.services import books
+from payments.services.kept import add_rest, hold_of_rest, keep
+from payments.services.rows import put_on_hold, save, tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ def set_off_refund(payment: Payment, *, actor: str) -> None:
         return
     kept_minor = payment.amount_minor - left_minor
     post(
-        business_key=f"{payment.reference}:{payment.attempt}:set_off",
+        business_key=(
+            f"{payment.reference}:{payment.attempt}:{books.next_step(payment, 'set_off')}"
+        ),
         code=PostingCode.DEBT_SET_OFF,
         currency=payment.currency,
         legs=[
@@ -80,6 +84,8 @@ def set_off_refund(payment: Payment, *, actor: str) -> None:
         ],
     )
     recover_all(parts, actor=actor, by=payment.reference)
+    for part in parts:
+        keep(payment, part.case, part.amount_minor, paid_a_debt=True)
     hold = hold_of_rest(payment)
     put_on_hold(payment, Hold.CHARGED_BACK)
     save(payment, "hold_reason", "reason")
@@ -87,33 +93,3 @@ def set_off_refund(payment: Payment, *, actor: str) -> None:
     tell(payment, Action.PAYMENT_HELD, actor, body=told)
     if left_minor:
         add_rest(payment, left_minor, hold=hold, actor=actor)
-
-
-def hold_of_rest(payment: Payment) -> Hold:
-    """Whom the rest of a refund waits for, asked before the refund itself is kept back.
-
-    A rest waits as the whole did. Of one that failed nobody knows for sure that it did not arrive,
-    so that its rest waits until somebody executes it.
-    """
-    if payment.hold_reason not in {Hold.NONE, Hold.CHARGEBACK}:
-        return Hold(payment.hold_reason)
-    return Hold.RETURNED if payment.status == PaymentStatus.ERROR else Hold.NONE
-
-
-def add_rest(payment: Payment, rest_minor: int, *, hold: Hold, actor: str) -> None:
-    """Order what is left of a refund that is kept back: it is still owed to the payer."""
-    rest = Payment(
-        escrow_id=payment.escrow_id,
-        kind=payment.kind,
-        method=payment.method,
-        payer_id=payment.payer_id,
-        payee_id=payment.payee_id,
-        destination=payment.destination,
-        amount_minor=rest_minor,
-        currency=payment.currency,
-        psp=payment.psp,
-        charge_ref=payment.charge_ref,
-        business_key=f"{payment.reference}:rest",
-    )
-    put_on_hold(rest, hold)
-    add_payment(rest, actor=actor)

@@ -9,6 +9,7 @@ from payments import hooks
 from payments.models import Attempt, Hold, Payment, PaymentStatus
 from payments.psp.base import OrderState, Outcome, Reason
 from payments.services import books
+from payments.services.kept import owe_again, rest_was_sent
 from payments.services.rows import save, tell
 
 _TURNED_UP = "The PSP has a payment that it was said never to have got; it is in transit again."
@@ -20,8 +21,8 @@ def reopen_if_it_turned_up(
 ) -> None:
     """Let a locked payment go on as if it had never been given up, should the PSP have it.
 
-    Not once it is tried again: then the first order contradicts what is known. Nor once the
-    payer's bank gave the money back itself, for then it is no longer there to be on its way.
+    Not once it is tried again: then the first order contradicts what is known. Nor once it was
+    kept, because the payer's bank gave the money back itself, and what was left of it was sent.
     """
     if _turned_up(payment, attempt, outcome):
         reopen(payment, attempt, actor=actor, lease=lease, message=_TURNED_UP)
@@ -29,8 +30,9 @@ def reopen_if_it_turned_up(
 
 def _turned_up(payment: Payment, attempt: Attempt, outcome: Outcome) -> bool:
     was_given_up = attempt.reason == Reason.NEVER_RECEIVED and attempt.number == payment.attempt
-    waits = payment.status == PaymentStatus.ERROR and payment.hold_reason != Hold.CHARGED_BACK
-    return was_given_up and waits and outcome.state in _HAS_IT
+    waits = payment.status == PaymentStatus.ERROR
+    may_be = was_given_up and waits and outcome.state in _HAS_IT
+    return may_be and not rest_was_sent(payment)
 
 
 def reopen(
@@ -38,8 +40,12 @@ def reopen(
 ) -> None:
     """Put a locked payment that had failed in transit again, on the attempt that it is on.
 
-    message: what the critical alert says.
+    What was kept of it for a debt is owed again. message: what the critical alert says. Raises
+    InvalidState as `owe_again` does.
     """
+    owe_again(payment, actor=actor)
+    if payment.hold_reason != Hold.NONE:
+        tell(payment, Action.PAYMENT_HOLD_LIFTED, actor)
     attempt.result, attempt.reason, attempt.finished_at = "", Reason.NONE, None
     attempt.save(update_fields=["result", "reason", "finished_at"])
     payment.transition_to(PaymentStatus.SENT)

@@ -19,6 +19,7 @@ from payments.psp.base import OrderState, Outcome, Reason
 from payments.services import books
 from payments.services.debts import set_off_refund
 from payments.services.fees import book_fee
+from payments.services.kept import stop_rest
 from payments.services.late_words import reopen_if_it_turned_up
 from payments.services.rows import add_payment, lock_owner, save, tell
 from payments.services.same_money import was_given_back
@@ -322,6 +323,7 @@ def _contradiction(payment: Payment, attempt: Attempt, outcome: Outcome) -> None
         tell(
             payment, Action.PAYMENT_HELD, "system:payments", body={"hold": str(Hold.CONTRADICTION)}
         )
+    stop_rest(payment)
     raise_alert(
         type=AlertType.PSP_EVENT_CONTRADICTS,
         severity=Severity.CRITICAL,

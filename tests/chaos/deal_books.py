@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.chaos.journeys import Deal
 
 _OVER = frozenset({"RELEASED", "REFUNDED", "CANCELLED"})
-_REST_KEY = re.compile(r"payment:\d+:rest")
+_REST_KEY = re.compile(r"payment:\d+(?::rest(?:_again)?)+")
 
 
 def deals(found: Snapshot, agreed: Iterable["Deal"]) -> list[str]:

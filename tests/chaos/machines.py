@@ -152,7 +152,7 @@ MACHINES: Mapping[str, Machine] = {
             "chargeback.won": ("OPEN", "WON"),
             "chargeback.lost": ("OPEN", "LOST"),
         },
-        frozenset({"chargeback.written_off", "chargeback.recovered"}),
+        frozenset({"chargeback.written_off", "chargeback.recovered", "chargeback.owed_again"}),
     ),
     "batch": Machine(
         "batches",

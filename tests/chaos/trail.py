@@ -17,7 +17,7 @@ _STEP_KEY = re.compile(
 _PART_KEY = re.compile(r"escrow:(\d+):refund:\d+")
 _CASE_KEY = re.compile(r"(chargeback:\d+):(opened|frozen|unfrozen|won|lost|written_off|fee):?.*")
 _FOUND_KEY = re.compile(r"payment:(\d+):\d+:found(?:_again)?")
-_SET_OFF_KEY = re.compile(r"(payment:\d+):\d+:set_off")
+_SET_OFF_KEY = re.compile(r"(payment:\d+):\d+:(set_off|owed)(?:_again)?")
 _CASE_STEPS = {"frozen": "opened", "unfrozen": "won"}
 # What somebody outside must hear of has a row for that, written with the entry.
 _HEARD = words(
@@ -283,11 +283,12 @@ def _recovered(found: Snapshot, trail: _Trail) -> Iterator[str]:
     """What was taken off a debt is the sum of what was told of it."""
     for row in found.chargebacks:
         subject = f"chargeback:{row['id']}"
-        told = sum(
-            entry["body"]["amount_minor"]
-            for entry in trail.by_subject.get(subject, ())
-            if entry["action"] == "chargeback.recovered"
-        )
+        told = 0
+        for entry in trail.by_subject.get(subject, ()):
+            if entry["action"] == "chargeback.recovered":
+                told += entry["body"]["amount_minor"]
+            elif entry["action"] == "chargeback.owed_again" and entry["body"]["paid_a_debt"]:
+                told -= entry["body"]["amount_minor"]
         if told != row["recovered_minor"]:
             yield f"{subject} was paid {row['recovered_minor']} of its debt, it was told {told}"
 
@@ -328,8 +329,10 @@ def _is_told(key: str, code: str, by_key: Mapping[str, str], trail: _Trail) -> b
     kept = _SET_OFF_KEY.fullmatch(key)
     if code == "funds.moved":
         return key in trail.moved
-    if code == "debt.set_off":
-        return kept is not None and trail.told[kept[1], "payment.held"] >= 1
+    if kept is not None:
+        is_kept = code == "debt.set_off"
+        told = {"payment.held"} if is_kept else {"payment.hold_lifted", "payment.taken_back"}
+        return any(trail.told[kept[1], word] for word in told)
     ordered = by_key.get(key) or by_key.get(f"{key}:1", "")
     wanted: Mapping[str, Told] = {
         "deposit": (key, "deposit.confirmed"),
