@@ -1,7 +1,6 @@
 """Nobody with a stake in an escrow decides over its money as staff or in another's name."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,8 +18,7 @@ from escrow.tests.factories import as_client, make_escrow, minor_of
 from kobatela.accounts.errors import ApprovalTooEarly
 from kobatela.accounts.models import User
 from kobatela.accounts.selectors import managed_by
-from kobatela.accounts.tests.factories import make_caller, make_user
-from kobatela.kernel import clock
+from kobatela.accounts.tests.factories import make_caller, make_fresh_caller, make_user
 from kobatela.kernel.caller import Caller, Scope
 
 pytestmark = pytest.mark.django_db
@@ -211,8 +209,7 @@ def test_a_second_person_with_a_stake_does_not_count() -> None:
 
 def test_a_clients_key_that_an_admin_has_just_seen_takes_no_part_of_a_large_escrow() -> None:
     large, small = make_escrow(amount_total_minor=1_000_001), make_escrow(client=make_user())
-    soon = clock.now() + timedelta(days=1)
-    seen = make_caller(Scope.SENDER, large.client, large_sums_from=soon)
+    seen = make_fresh_caller(Scope.SENDER, large.client)
     for command in (approve, reject, refund):
         with pytest.raises(ApprovalTooEarly), transaction.atomic():
             command(seen, large)
@@ -220,6 +217,20 @@ def test_a_clients_key_that_an_admin_has_just_seen_takes_no_part_of_a_large_escr
         refund_escrow(caller=seen, escrow_id=large.pk, amount_in=minor_of(1))
     assert held_in_ledger(large) == 1_000_001
 
-    other = make_caller(Scope.SENDER, small.client, large_sums_from=soon)
+    other = make_fresh_caller(Scope.SENDER, small.client)
     assert approve(other, small).escrow.status == E.RELEASED
     assert approve(as_client(large), large).escrow.status == E.RELEASED
+
+
+def test_a_clients_key_that_an_admin_has_just_seen_takes_no_large_sum_of_many_escrows() -> None:
+    client = make_user()
+    seen = make_fresh_caller(Scope.SENDER, client)
+    first, second = (make_escrow(client=client, amount_total_minor=500_001) for _ in range(2))
+    assert approve(seen, first).escrow.status == E.RELEASED
+
+    with pytest.raises(ApprovalTooEarly), transaction.atomic():
+        approve(seen, second)
+
+    assert held_in_ledger(second) == 500_001
+    refund_escrow(caller=seen, escrow_id=second.pk, amount_in=minor_of(499_999))
+    assert held_in_ledger(second) == 2

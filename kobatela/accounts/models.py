@@ -143,6 +143,30 @@ class ApiKey(models.Model):
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)
 
 
+class FreshKeySum(models.Model):
+    """What a party's key has moved, in one currency, while it moved no large sums.
+
+    A running total: many sums below the figure are as one above it.
+    """
+
+    api_key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, db_index=False)
+    currency = models.CharField(max_length=3)
+    moved_minor = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["api_key", "currency"], name="accounts_freshkeysum_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(moved_minor__gte=0), name="accounts_freshkeysum_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"key {self.api_key_id}: {self.moved_minor} {self.currency}"
+
+
 class ApiKeyUse(models.Model):
     """That a key came from an address in an hour, and how that ended.
 

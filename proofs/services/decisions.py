@@ -180,8 +180,10 @@ def _approve(
         if not state.granted:
             return Decided(proof, state)
     else:
-        approvals.check_large_sum(
-            caller=caller, money=Money(escrow.amount_total_minor, escrow.currency)
+        approvals.count_large_sum(
+            caller=caller,
+            money=Money(proof.amount_minor, proof.currency),
+            whole=Money(escrow.amount_total_minor, escrow.currency),
         )
     outcome.record_approval(
         proof=proof, actor=caller.actor, note=note, on_behalf_of=caller.on_behalf_of

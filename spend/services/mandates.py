@@ -12,7 +12,7 @@ from audit.services.jobs import Heartbeat
 from escrow import selectors as escrow_selectors
 from escrow.errors import EscrowNotFound
 from kobatela.accounts.selectors import party_or_refuse, require_active_user
-from kobatela.accounts.services.approvals import ApprovalState, check_large_sum, require_approval
+from kobatela.accounts.services.approvals import ApprovalState, count_large_sum, require_approval
 from kobatela.accounts.visible import visible_to
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
@@ -78,11 +78,10 @@ def create_mandate(*, caller: Caller, terms: MandateTerms) -> MandateResult:
         message = "The mandate would have expired already."
         problem = {"field": "expires_at", "code": "in_past", "message": message}
         raise MandateExpiresInPast([problem])  # type: ignore[list-item]  # it is a problem
-    if terms.escrow_id is not None:
-        _check_escrow(terms, terms.escrow_id)
+    escrow = _lock_escrow(terms, terms.escrow_id) if terms.escrow_id is not None else None
     _make_way(terms, now)
     row = _row(terms, caller, now)
-    missing = _missing_approval(caller, terms)
+    missing = _missing_approval(caller, terms, escrow) if escrow is not None else None
     if missing is not None:
         return MandateResult(row, missing)
     mandate = _insert(row)
@@ -101,18 +100,17 @@ def create_mandate(*, caller: Caller, terms: MandateTerms) -> MandateResult:
     return MandateResult(selectors.with_spent(mandate))
 
 
-def _missing_approval(caller: Caller, terms: MandateTerms) -> ApprovalState | None:
+def _missing_approval(caller: Caller, terms: MandateTerms, escrow: Any) -> ApprovalState | None:
     """Four eyes on money that an admin lets go in a party's name: its purchases ask nobody."""
-    if terms.escrow_id is None:
-        return None
     if caller.on_behalf_of is None:
-        check_large_sum(caller=caller, money=terms.total)
+        whole = Money(escrow.amount_total_minor, escrow.currency)
+        count_large_sum(caller=caller, money=terms.total, whole=whole)
         return None
     state = require_approval(
         caller=caller,
         command=COMMAND,
-        subject=f"escrow:{terms.escrow_id}",
-        escrow_id=terms.escrow_id,
+        subject=escrow.reference,
+        escrow_id=escrow.pk,
         money=terms.total,
         figures={
             "beneficiary_id": terms.beneficiary_id,
@@ -197,8 +195,8 @@ def move(
     _tell(mandate, action, actor, event=event, on_behalf_of=on_behalf_of, before=before)
 
 
-def _check_escrow(terms: MandateTerms, escrow_id: int) -> None:
-    """Lock the escrow, which must be the sender's. A foreign one is never waited for."""
+def _lock_escrow(terms: MandateTerms, escrow_id: int) -> Any:
+    """The escrow under its lock; it must be the sender's. A foreign one is never waited for."""
     if escrow_selectors.client_of(escrow_id) != terms.sender_id:
         raise EscrowNotFound.in_body("escrow_id", escrow_id)
     escrow = escrow_selectors.lock_escrow(escrow_id)
@@ -206,6 +204,7 @@ def _check_escrow(terms: MandateTerms, escrow_id: int) -> None:
         raise CurrencyMismatch
     if escrow.status not in escrow_selectors.OPEN_STATUSES:
         raise EscrowNotActive(current=str(escrow.status))
+    return escrow
 
 
 def _make_way(terms: MandateTerms, now: datetime) -> None:

@@ -12,7 +12,7 @@ from escrow.services import spends
 from escrow.services.journal import Acting
 from kobatela.accounts.errors import PartyUnknown
 from kobatela.accounts.selectors import party_or_refuse, require_active_user
-from kobatela.accounts.services.approvals import ApprovalState, check_large_sum, require_approval
+from kobatela.accounts.services.approvals import ApprovalState, count_large_sum, require_approval
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.money import Money
@@ -191,8 +191,10 @@ def _missing_approval(scene: _Scene, mandate: Mandate) -> ApprovalState | None:
     if scene.caller.on_behalf_of is None:
         assert scene.purse is not None, "a mandate of an escrow spends from it"
         escrow = scene.purse.escrow
-        check_large_sum(
-            caller=scene.caller, money=Money(escrow.amount_total_minor, escrow.currency)
+        count_large_sum(
+            caller=scene.caller,
+            money=scene.order.money,
+            whole=Money(escrow.amount_total_minor, escrow.currency),
         )
         return None
     state = require_approval(

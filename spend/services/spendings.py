@@ -12,7 +12,7 @@ from escrow.errors import EscrowNotFound
 from escrow.services import spends
 from escrow.services.amounts import AmountIn
 from escrow.services.journal import Acting
-from kobatela.accounts.services.approvals import ApprovalState, check_large_sum, require_approval
+from kobatela.accounts.services.approvals import ApprovalState, count_large_sum, require_approval
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.money import Money
@@ -111,7 +111,9 @@ def _missing_approval(
 ) -> ApprovalState | None:
     """Four eyes on money that an admin moves in a party's name."""
     if caller.on_behalf_of is None:
-        check_large_sum(caller=caller, money=Money(escrow.amount_total_minor, escrow.currency))
+        count_large_sum(
+            caller=caller, money=money, whole=Money(escrow.amount_total_minor, escrow.currency)
+        )
         return None
     state = require_approval(
         caller=caller,

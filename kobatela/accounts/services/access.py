@@ -55,7 +55,7 @@ def note_party_access(*, caller: Caller, key: ApiKey) -> None:
     """Alert that `caller` has seen a key of a party who is at work here already.
 
     With it one admin could release alone what in a party's name takes two; so for a day it moves
-    no large sums (see check_large_sum), and the party is told. Other keys of theirs go on as
+    no large sums (see count_large_sum), and the party is told. Other keys of theirs go on as
     before. The first key of a new user opens nothing that was there before, and is none of this.
     Call it in the transaction that issues the key.
     """

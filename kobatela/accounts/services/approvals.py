@@ -12,7 +12,7 @@ from django.db.models import Sum
 from audit.actions import Action
 from audit.services.entries import record
 from kobatela.accounts.errors import ApprovalNeedsUser, ApprovalTooEarly
-from kobatela.accounts.models import Approval, ApprovalStatus, User
+from kobatela.accounts.models import Approval, ApprovalStatus, FreshKeySum, User
 from kobatela.kernel import clock, trace
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.canonical import canonical_json
@@ -244,17 +244,40 @@ def _check_is_themselves(user_id: int) -> None:
         raise ApprovalTooEarly(approves_from=approves_from.isoformat())
 
 
-def check_large_sum(*, caller: Caller, money: Money) -> None:
-    """Refuse a large sum to a party's key that somebody else has seen within the last day.
+@transaction.atomic
+def count_large_sum(*, caller: Caller, money: Money, whole: Money) -> None:
+    """Count what a party's key moves that somebody else has seen within the last day, and refuse
+    a large sum to it.
 
-    `money` is all that the key could move of one escrow, so that parts of it hide nothing. Raises
+    `whole` is all that the key could move of one escrow, so that parts of it hide nothing; `money`
+    is what it moves now, added to all that this user's keys have moved within their day, so that
+    many small escrows hide nothing either. Call it in the transaction that moves the money. Raises
     ApprovalTooEarly above the four-eyes figure of the currency (none: always).
     """
     if caller.large_sums_from is None or caller.large_sums_from <= clock.now():
         return
     figure = settings.KOBATELA_FOUR_EYES_MIN_MINOR.get(money.currency)
-    if figure is None or money.amount_minor > figure:
+    if figure is None or whole.amount_minor > figure or _add_up(caller, money) > figure:
         raise ApprovalTooEarly(approves_from=caller.large_sums_from.isoformat())
+
+
+def _add_up(caller: Caller, money: Money) -> int:
+    """Add to what the keys of the caller's user have moved within their day; the sum.
+
+    Whoever has seen one key may have seen another: so all of one user's count together, and are
+    counted one by one.
+    """
+    assert caller.key_id is not None, "only a key has been seen by somebody else"
+    _one_at_a_time(f"large_sums:{caller.user_id}")
+    of_key, _ = FreshKeySum.objects.get_or_create(api_key_id=caller.key_id, currency=money.currency)
+    of_key.moved_minor += money.amount_minor
+    of_key.save(update_fields=["moved_minor"])
+    fresh = FreshKeySum.objects.filter(
+        currency=money.currency,
+        api_key__user=caller.user_id,
+        api_key__large_sums_from__gt=clock.now(),
+    )
+    return int(fresh.aggregate(sum=Sum("moved_minor"))["sum"])
 
 
 def two_are_needed(*, escrow_id: int | None, money: Money) -> bool:

@@ -1,5 +1,6 @@
 """Users, keys, callers and staff for tests, made through the services."""
 
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -10,6 +11,7 @@ from kobatela.accounts.selectors import managed_by
 from kobatela.accounts.services.callers import staff_caller
 from kobatela.accounts.services.keys import issue_key
 from kobatela.accounts.services.users import create_user
+from kobatela.kernel import clock
 from kobatela.kernel.caller import PARTY_SCOPES, Caller, Scope
 
 ROOT = Caller(scope=Scope.ADMIN, actor="system:tests")
@@ -69,6 +71,14 @@ def make_caller(scope: Scope | str, user: User | None = None, **overrides: Any) 
             "acts_for": managed_by(user.pk),
         }
     return Caller(**(values | overrides))
+
+
+def make_fresh_caller(scope: Scope | str, user: User) -> Caller:
+    """The caller that a key of `user` is which somebody else has seen a moment ago."""
+    key, _ = make_key(scope, user)
+    key.large_sums_from = clock.now() + timedelta(days=1)
+    key.save(update_fields=["large_sums_from"])
+    return make_caller(scope, user, key_id=key.pk, large_sums_from=key.large_sums_from)
 
 
 def make_staff(role: str = "support") -> User:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
@@ -15,13 +16,13 @@ from kobatela.accounts.errors import ApprovalTooEarly
 from kobatela.accounts.models import User
 from kobatela.accounts.services.approvals import (
     ApprovalState,
-    check_large_sum,
+    count_large_sum,
     require_approval,
 )
 from kobatela.accounts.services.callers import staff_caller
 from kobatela.accounts.services.keys import issue_key, rotate_key
 from kobatela.accounts.services.staff import set_password, set_staff_role
-from kobatela.accounts.tests.factories import make_key, make_staff, make_user
+from kobatela.accounts.tests.factories import make_fresh_caller, make_key, make_staff, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.money import Money
@@ -124,22 +125,52 @@ def test_a_partys_key_that_an_admin_has_seen_moves_no_large_sums_for_a_day() -> 
     own, own_secret = make_key(Scope.SENDER, party)
     issued = issue_key(caller=admin, name="x", scope=Scope.SENDER, user_id=party.pk)
     large, figure = Money(1_000_001, "EUR"), Money(1_000_000, "EUR")
+    part = Money(1, "EUR")
 
     with pytest.raises(ApprovalTooEarly) as refusal:
-        check_large_sum(caller=by_key(issued.secret), money=large)
+        count_large_sum(caller=by_key(issued.secret), money=part, whole=large)
     assert refusal.value.details == {"approves_from": (AT + DAY).isoformat()}
-    check_large_sum(caller=by_key(issued.secret), money=figure)
-    check_large_sum(caller=by_key(own_secret), money=large)
+    count_large_sum(caller=by_key(issued.secret), money=part, whole=figure)
+    count_large_sum(caller=by_key(own_secret), money=part, whole=large)
     assert alerts().get().type == "PARTY_KEY_ISSUED"
     told = OutboxEvent.objects.get(entry=entries(action="party.access_given").get())
     assert told.audience == [party.pk]
 
     rotated = rotate_key(caller=admin, key_id=own.pk)
     with pytest.raises(ApprovalTooEarly):
-        check_large_sum(caller=by_key(rotated.secret), money=large)
+        count_large_sum(caller=by_key(rotated.secret), money=part, whole=large)
     clock.advance(DAY)
-    check_large_sum(caller=by_key(issued.secret), money=large)
-    check_large_sum(caller=by_key(rotated.secret), money=large)
+    count_large_sum(caller=by_key(issued.secret), money=part, whole=large)
+    count_large_sum(caller=by_key(rotated.secret), money=part, whole=large)
+
+
+@pytest.mark.parametrize("above_minor", [-1, 0, 1])
+def test_many_small_sums_of_keys_that_somebody_has_seen_are_as_one(above_minor: int) -> None:
+    party = make_user()
+    seen = [make_fresh_caller(Scope.SENDER, party) for _ in range(2)]
+    for number in range(9):
+        move(seen[number % 2], 100_000)
+    # Neither another party nor another currency has to do with it.
+    move(make_fresh_caller(Scope.SENDER, make_user()), 1_000_000)
+    move(seen[0], 1_000_000, "USD")
+
+    if above_minor > 0:
+        with pytest.raises(ApprovalTooEarly), transaction.atomic():
+            move(seen[0], 100_000 + above_minor)
+        # What was refused does not count.
+        move(seen[0], 100_000)
+    else:
+        move(seen[0], 100_000 + above_minor)
+    with pytest.raises(ApprovalTooEarly):
+        move(seen[1], 1 - min(above_minor, 0))
+    clock.advance(DAY)
+    move(seen[1], 1_000_000)
+
+
+def move(caller: Caller, amount_minor: int, currency: str = "EUR") -> None:
+    """Move all of an escrow."""
+    money = Money(amount_minor, currency)
+    count_large_sum(caller=caller, money=money, whole=money)
 
 
 @pytest.mark.parametrize("has_key_of", ["a partner", "nobody, for long"])

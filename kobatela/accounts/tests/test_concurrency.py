@@ -6,18 +6,21 @@ from functools import partial
 
 import pytest
 from django.db import transaction
+from django.db.models import Sum
 
 from audit.selectors import entries
 from audit.tests.together import run_together
 from kobatela.accounts import hooks
-from kobatela.accounts.errors import ManagerNotAllowed
-from kobatela.accounts.models import ApiKey, ApiKeyUse, User
+from kobatela.accounts.errors import ApprovalTooEarly, ManagerNotAllowed
+from kobatela.accounts.models import ApiKey, ApiKeyUse, FreshKeySum, User
 from kobatela.accounts.selectors import lock_key
 from kobatela.accounts.services import key_use, keys
+from kobatela.accounts.services.approvals import count_large_sum
 from kobatela.accounts.services.keys import IssuedKey
 from kobatela.accounts.services.users import update_user
-from kobatela.accounts.tests.factories import ROOT, make_key, make_user
+from kobatela.accounts.tests.factories import ROOT, make_fresh_caller, make_key, make_user
 from kobatela.kernel import clock
+from kobatela.kernel.money import Money
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 pytestmark = [pytest.mark.concurrency, pytest.mark.django_db(transaction=True)]
@@ -70,6 +73,24 @@ def test_a_key_rotated_sixteen_times_at_once_has_one_successor() -> None:
 
     assert sum(isinstance(result, IssuedKey) for result in results) == 1
     assert ApiKey.objects.filter(rotation_of=key).count() == 1
+
+
+def test_what_keys_of_a_party_move_at_once_is_added_up() -> None:
+    party = make_user()
+    seen = [make_fresh_caller("sender", party) for _ in range(2)]
+    money = Money(100_000, "EUR")
+
+    results = run_together(
+        [
+            partial(count_large_sum, caller=seen[number % 2], money=money, whole=money)
+            for number in range(16)
+        ]
+    )
+
+    assert results.count(None) == 10
+    assert sum(isinstance(result, ApprovalTooEarly) for result in results) == 6
+    moved = FreshKeySum.objects.aggregate(sum=Sum("moved_minor"))["sum"]
+    assert moved == 1_000_000
 
 
 def _manage(user: User, manager: User) -> User:

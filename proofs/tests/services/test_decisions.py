@@ -12,8 +12,14 @@ from escrow.services.disputes import open_dispute
 from escrow.services.journal import Said
 from escrow.tests.books import assert_in_order
 from escrow.tests.factories import as_client, as_provider, milestone_of
+from kobatela.accounts.errors import ApprovalTooEarly
 from kobatela.accounts.selectors import managed_by
-from kobatela.accounts.tests.factories import make_caller, make_staff_caller, make_user
+from kobatela.accounts.tests.factories import (
+    make_caller,
+    make_fresh_caller,
+    make_staff_caller,
+    make_user,
+)
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.errors import DomainError, InvalidState
@@ -296,6 +302,26 @@ def test_a_partner_system_that_manages_both_sides_validates_as_the_sender() -> N
     decided = approve(proof, make_caller(Scope.SENDER, manager))
 
     assert decided.proof.status == ProofStatus.APPROVED
+
+
+def test_a_senders_key_that_an_admin_has_just_seen_releases_no_large_sum() -> None:
+    client, terms = make_user(), {"validator": "SENDER"}
+    seen = make_fresh_caller(Scope.SENDER, client)
+    large, first, second = (
+        pending_proof(site_escrow(*amounts, client=client, terms=terms))
+        for amounts in ((1, LARGE - 1), (600_000,), (400_001,))
+    )
+
+    with pytest.raises(ApprovalTooEarly):
+        approve(large, seen)
+    assert approve(first, seen).proof.status == ProofStatus.APPROVED
+    with pytest.raises(ApprovalTooEarly):
+        approve(second, seen)
+
+    assert approve(second, as_client(second.escrow)).proof.status == ProofStatus.APPROVED
+    large.refresh_from_db()
+    assert large.status == ProofStatus.PENDING
+    assert not payments_of(large.escrow_id).exists()
 
 
 def test_a_sender_who_validates_may_do_so_with_an_admins_key() -> None:
