@@ -34,8 +34,8 @@ class Coverage:
 
     owed_minor: held by escrows, frozen, payable, senders' own, and in transit. at_psps,
     at_collectors: what lies where, by name. leaving: what each PSP is to pay, now or on its way.
-    moved: what came to each PSP from elsewhere, less what left it for another, as two people booked
-    it; at_psps holds it. put_in_minor: what of that was our own.
+    moved: what came to each PSP from elsewhere, less what left it for another or a collector, as
+    two people booked it; at_psps holds it. put_in_minor: what of that was our own.
     """
 
     currency: str

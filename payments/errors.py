@@ -249,11 +249,11 @@ class FundsNotThere(DomainError):
 
 
 class OwnFundsForbidden(DomainError):
-    """Nobody says of their own money, or of that of somebody close, that it has come."""
+    """Nobody says of their own money, or of that of somebody close, where it is."""
 
     code = "OWN_FUNDS_FORBIDDEN"
     kind = Kind.FORBIDDEN
-    message = "You, or somebody close to you, is the one from whom this money came."
+    message = "You, or somebody close to you, is the one from whom this money came, or who got it."
 
 
 class BatchNotFound(DomainError):

@@ -1,4 +1,4 @@
-"""Reading moves of funds: money that came to a PSP from elsewhere."""
+"""Reading moves of funds: money that came to a PSP from elsewhere, or left one for a collector."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def lock_move(caller: Caller, move_id: int) -> FundsMove:
 
 
 def moved_minor() -> Mapping[tuple[str, str], int]:
-    """What came to each PSP less what left it for another, by PSP and currency."""
+    """What came to each PSP less what left it for another or a collector, by PSP and currency."""
     return _net(FundsMove.objects.filter(status=FundsMoveStatus.BOOKED))
 
 
@@ -40,7 +40,8 @@ def _net(booked: QuerySet[FundsMove]) -> Mapping[tuple[str, str], int]:
     sums = booked.order_by().values_list("source", "target", "currency")
     net: dict[tuple[str, str], int] = defaultdict(int)
     for source, target, currency, minor in sums.annotate(total=Sum("amount_minor")):
-        net[target, currency] += minor
+        if ":" not in target:
+            net[target, currency] += minor
         family, _, name = source.partition(":")
         if family == "psp":
             net[name, currency] -= minor

@@ -1,4 +1,5 @@
-"""Money that was put in at a PSP, in the console: said by one person and by another."""
+"""Money that was put in at a PSP or went back to a collector, in the console: said by one person
+and by another."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -24,16 +25,12 @@ from payments.services.funds import MoveResult, approve_move, propose_move, reje
 _STAFF = frozenset({ADMIN_GROUP, SUPPORT_GROUP})
 
 
-def _psps() -> list[tuple[str, str]]:
-    return [(name, name) for name in registry.with_books()]
-
-
 def _currencies() -> list[tuple[str, str]]:
     return [(code, code) for code in settings.KOBATELA_CURRENCIES]
 
 
 class MoveForm(forms.Form):
-    """What came, from whom, and where it was seen."""
+    """What came, from whom, to whom, and where it was seen."""
 
     source = forms.CharField(
         label="From",
@@ -41,7 +38,7 @@ class MoveForm(forms.Form):
         help_text="collector:7 (the number of a user), psp:stripe, chargeback:3 (its payer pays "
         "their debt) or operator (our own money).",
     )
-    target = forms.ChoiceField(label="To the PSP", choices=_psps)
+    target = forms.CharField(label="To", max_length=40)
     amount = forms.CharField(max_length=20)
     currency = forms.ChoiceField(choices=_currencies)
     bank_ref = forms.CharField(
@@ -50,6 +47,12 @@ class MoveForm(forms.Form):
         help_text="As it stands on the statement. One reference is booked once.",
     )
     note = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 3}))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        psps = ", ".join(registry.with_books())
+        said = f"The PSP ({psps}); or collector:7, whom a PSP paid what it had advanced for us."
+        self.fields["target"].help_text = said
 
 
 def _caller(request: HttpRequest) -> Caller:
@@ -96,7 +99,8 @@ def _amount(move: FundsMove) -> str:
 
 @admin.register(FundsMove)
 class FundsMoveAdmin(MakingAdmin):
-    """Money that came to a PSP from a collector, another PSP, a debtor or ourselves."""
+    """Money that came to a PSP from a collector, another PSP, a debtor or ourselves, and what went
+    back to collectors."""
 
     list_display = (
         "id",
@@ -116,7 +120,7 @@ class FundsMoveAdmin(MakingAdmin):
     list_commands: ClassVar[Sequence[ListCommand]] = (
         ListCommand(
             "propose",
-            "Book money that came in",
+            "Book money that came in or went back",
             MoveForm,
             _propose,
             help_text="Only what you see on the account of the PSP. It moves no money; it says "
@@ -130,7 +134,7 @@ class FundsMoveAdmin(MakingAdmin):
             "approve",
             "I see it too",
             _approve,
-            help_text="Says that this money is on the account of the PSP, under this reference.",
+            help_text="Says that this money is on the statement of the PSP, under this reference.",
             danger=True,
             refusal=_has_ended,
         ),

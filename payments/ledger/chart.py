@@ -252,7 +252,7 @@ TEMPLATES: Mapping[PostingCode, Template] = {
         {AccountKind.RECEIVABLE, AccountKind.CHARGEBACK_LOSS}, {AccountKind.USER_FUNDS}
     ),
     PostingCode.FUNDS_MOVED: _template(
-        {AccountKind.PSP},
+        _SOURCES,
         {AccountKind.COLLECTOR, AccountKind.PSP, AccountKind.RECEIVABLE, AccountKind.OPERATOR},
     ),
 }

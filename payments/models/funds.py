@@ -1,4 +1,5 @@
-"""Money that a collector, another PSP, a debtor or we ourselves put in at a PSP."""
+"""Money that a collector, another PSP, a debtor or we ourselves put in at a PSP, and what PSPs give
+back to collectors."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -21,10 +22,12 @@ class FundsMoveStatus(StrEnum):
 
 
 class FundsMove(models.Model):
-    """Money that came to one PSP from elsewhere, as two people saw it on the account.
+    """Money that came to one PSP from elsewhere, or left one for a collector, as two people saw it
+    on the PSP's account.
 
     source: whose it was before: `collector:7`, `psp:stripe`, `chargeback:3` (what its payer owed)
-    or `operator`. target: the PSP at which it is now. bank_ref: the bank's own reference, in
+    or `operator`. target: the PSP at which it is now, or the collector, as `collector:7`, who gets
+    it from a PSP only. bank_ref: the bank's own reference, in
     capitals and without spaces; what it names is booked once. note: in words of people.
     """
 
@@ -35,7 +38,7 @@ class FundsMove(models.Model):
     }
 
     source = models.CharField(max_length=40)
-    target = models.CharField(max_length=20)
+    target = models.CharField(max_length=40)
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     bank_ref = models.CharField(max_length=80)

@@ -1,7 +1,9 @@
-"""Money that is put in at a PSP from elsewhere: said by two people, booked once.
+"""Money that is put in at a PSP from elsewhere, or goes back to a collector: said by two people,
+booked once.
 
 Nothing here moves money. A collector has handed over what it collected, we have paid from one PSP
-to another or from our own pocket, a debtor has paid: two people saw it on the account.
+to another, to a collector or from our own pocket, a debtor has paid: two people saw it on the
+account.
 """
 
 import re
@@ -24,6 +26,7 @@ from payments.coverage import free_at_collector_minor
 from payments.errors import FundsNotThere, FundsReferenceUsed, OwnFundsForbidden
 from payments.funds import lock_move
 from payments.ledger import chart
+from payments.ledger import selectors as ledger
 from payments.ledger.chart import AccountRef, PostingCode
 from payments.ledger.services import credit, debit, post
 from payments.models import Chargeback, FundsMove, FundsMoveStatus
@@ -34,7 +37,10 @@ from payments.services.debts import recover
 MOVE_COMMAND = "move_funds"
 OPERATOR = "operator"
 _SOURCE = re.compile(r"operator|psp:[a-z]{1,20}|(?:collector|chargeback):[1-9][0-9]{0,17}")
+_COLLECTOR = re.compile(r"collector:[1-9][0-9]{0,17}")
 _REFERENCE = re.compile(r"[!-~]{4,80}")
+_CAME = "Two people booked money that was put in at a PSP; see that its statement has it."
+_LEFT = "Two people booked money that left a PSP for a collector; see that its statement has it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +55,13 @@ class MoveResult:
 def propose_move(
     *, caller: Caller, source: str, target: str, money: Money, bank_ref: str, note: str = ""
 ) -> MoveResult:
-    """Say that `money` of `source` has come to the PSP `target`; another person must say so too.
+    """Say that `money` of `source` has come to `target`; another person must say so too.
 
     source: `collector:7`, `psp:stripe`, `chargeback:3` (its payer pays what they owe) or
-    `operator`. bank_ref: the bank's reference of the transfer; the same one again, however it is
-    written, is refused. Raises InsufficientScope for who is not staff, ValidationFailed,
-    FundsReferenceUsed, FundsNotThere, OwnFundsForbidden and ApprovalNeedsUser.
+    `operator`. target: the name of a PSP; or `collector:7`, which has collected in this currency
+    and gets money back from a PSP. bank_ref: the bank's reference of the transfer; the same one
+    again, however it is written, is refused. Raises InsufficientScope for who is not staff,
+    ValidationFailed, FundsReferenceUsed, FundsNotThere, OwnFundsForbidden and ApprovalNeedsUser.
     """
     if not caller.is_staff:
         raise InsufficientScope
@@ -105,7 +112,8 @@ def approve_move(*, caller: Caller, move_id: int) -> MoveResult:
     _book(move, _take_from(move), caller)
     _tell(move, Action.FUNDS_MOVE_BOOKED, caller)
     _alert(move)
-    bells.ring_for_cover(move.pk)
+    if not _goes_to_collector(move):
+        bells.ring_for_cover(move.pk)
     return MoveResult(move, state)
 
 
@@ -127,13 +135,18 @@ def reject_move(*, caller: Caller, move_id: int, note: str) -> FundsMove:
 
 
 def _check(source: str, target: str, money: Money) -> None:
-    if target not in registry.with_books():
+    family, _, name = source.partition(":")
+    if _COLLECTOR.fullmatch(target):
+        if family != "psp":
+            raise ValidationFailed.of("source", "invalid", "A PSP alone gives a collector money.")
+        if (target, money.currency) not in ledger.balances_minor(target):
+            raise ValidationFailed.of("target", "unknown", "Nobody of this number collected that.")
+    elif target not in registry.with_books():
         raise ValidationFailed.of("target", "unknown", "There is no such PSP here.")
     if money.amount_minor <= 0:
         raise ValidationFailed.of("amount", "invalid", "It must be above 0.")
     if not _SOURCE.fullmatch(source) or source == f"psp:{target}":
         raise ValidationFailed.of("source", "invalid", "Money does not come from there.")
-    family, _, name = source.partition(":")
     if family == "psp" and name not in registry.with_books():
         raise ValidationFailed.of("source", "unknown", "There is no such PSP here.")
 
@@ -147,15 +160,16 @@ def _reference(bank_ref: str) -> str:
 
 
 def _require_no_stake(move: FundsMove, caller: Caller) -> None:
-    family, _, name = move.source.partition(":")
-    side: int | None = None
-    if family == "collector":
-        side = int(name)
-    elif family == "chargeback":
-        case = Chargeback.objects.filter(pk=int(name)).first()
-        side = case.payer_id if case is not None else None
-    if side is not None and not is_independent(caller, side):
-        raise OwnFundsForbidden
+    for place in (move.source, move.target):
+        family, _, name = place.partition(":")
+        side: int | None = None
+        if family == "collector":
+            side = int(name)
+        elif family == "chargeback":
+            case = Chargeback.objects.filter(pk=int(name)).first()
+            side = case.payer_id if case is not None else None
+        if side is not None and not is_independent(caller, side):
+            raise OwnFundsForbidden
 
 
 def _count(move: FundsMove, caller: Caller) -> ApprovalState:
@@ -178,10 +192,19 @@ def _book(move: FundsMove, source: AccountRef, caller: Caller) -> None:
         code=PostingCode.FUNDS_MOVED,
         currency=move.currency,
         legs=[
-            debit(chart.psp(move.target), move.amount_minor),
+            debit(_target(move), move.amount_minor),
             credit(source, move.amount_minor),
         ],
     )
+
+
+def _goes_to_collector(move: FundsMove) -> bool:
+    return _COLLECTOR.fullmatch(move.target) is not None
+
+
+def _target(move: FundsMove) -> AccountRef:
+    # A collector's name is the one by which deposits name it, too.
+    return chart.source(move.target) if _goes_to_collector(move) else chart.psp(move.target)
 
 
 def _take_from(move: FundsMove) -> AccountRef:
@@ -241,6 +264,6 @@ def _alert(move: FundsMove) -> None:
         type=AlertType.FUNDS_MOVED,
         severity=Severity.WARNING,
         subject=move.reference,
-        message="Two people booked money that was put in at a PSP; see that its statement has it.",
+        message=_LEFT if _goes_to_collector(move) else _CAME,
         payload=_figures(move),
     )

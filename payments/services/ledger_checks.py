@@ -53,8 +53,9 @@ MOVED_DISAGREES = "what was moved to a PSP is not what two people said"
 # By account too: the right sum at the wrong PSP is wrong.
 MOVED_STATEMENT = """
 SELECT currency, key, coalesce(said.amount_minor, 0), coalesce(booked.amount_minor, 0)
-  FROM (SELECT 'funds:' || bank_ref || ':moved' AS key, 'psp:' || target AS code, currency,
-               amount_minor
+  FROM (SELECT 'funds:' || bank_ref || ':moved' AS key,
+               CASE WHEN target LIKE 'collector:%' THEN target ELSE 'psp:' || target END AS code,
+               currency, amount_minor
           FROM payments_fundsmove WHERE status = 'BOOKED') AS said
   FULL JOIN (SELECT transfer.business_key AS key, account.code, transfer.currency,
                     entry.amount_minor

@@ -20,7 +20,7 @@ from kobatela.kernel.caller import Scope
 from kobatela.kernel.errors import DomainError, InvalidState, ValidationFailed
 from kobatela.kernel.money import Money
 from kobatela.rest.errors import InsufficientScope
-from payments.coverage import coverage
+from payments.coverage import Coverage, coverage
 from payments.errors import (
     FundsMoveNotFound,
     FundsNotThere,
@@ -30,11 +30,12 @@ from payments.errors import (
 from payments.ledger import chart
 from payments.ledger import selectors as ledger
 from payments.ledger.tests.helpers import move
-from payments.models import Chargeback, FundsMove, Reach
+from payments.models import Chargeback, FundsMove, Payment, Reach
 from payments.services.chargebacks import write_off
 from payments.services.cover import lock_collector
 from payments.services.funds import MoveResult, approve_move, propose_move, reject_move
 from payments.services.reconciliation import reconcile
+from payments.services.refunds import confirm_external
 from payments.services.sending import send_payment
 from payments.tests.batches import make_waiting
 from payments.tests.books import assert_in_order, at_psp
@@ -88,6 +89,12 @@ def a_collector(holds_minor: int, currency: str = "EUR") -> User:
 
 def at_collector(user: User, currency: str = "EUR") -> int:
     return ledger.balance_minor(chart.collector(user.pk), currency)
+
+
+def the_coverage() -> Coverage:
+    """Of the only currency there is."""
+    (row,) = coverage()
+    return row
 
 
 # --- Two people, one reference --------------------------------------------------------------------
@@ -151,14 +158,17 @@ def test_what_was_rejected_is_not_booked_and_frees_its_reference(psp: StubPsp) -
 
 def test_nobody_says_of_their_own_money_that_it_came(psp: StubPsp) -> None:
     user = a_collector(10_000)
+    lay(10_000)
     close = make_user(managed_by=user)
     stakeholder = make_caller(Scope.SUPPORT, close)
-    with pytest.raises(OwnFundsForbidden):
-        propose(6_000, f"collector:{user.pk}", caller=stakeholder)
-    waiting = propose(6_000, f"collector:{user.pk}").move
-    with pytest.raises(OwnFundsForbidden):
-        approve_move(caller=stakeholder, move_id=waiting.pk)
-    assert at_psp() == 0
+    collector = f"collector:{user.pk}"
+    for source, target in ((collector, "fake"), ("psp:fake", collector)):
+        with pytest.raises(OwnFundsForbidden):
+            propose(6_000, source, target, caller=stakeholder)
+        waiting = propose(6_000, source, target).move
+        with pytest.raises(OwnFundsForbidden):
+            approve_move(caller=stakeholder, move_id=waiting.pk)
+    assert (at_psp(), at_collector(user)) == (10_000, 10_000)
 
 
 def test_a_party_cannot_say_it_at_all(psp: StubPsp) -> None:
@@ -184,6 +194,11 @@ def test_a_party_cannot_say_it_at_all(psp: StubPsp) -> None:
         ("collector:07", "fake", 100, "source"),
         ("chargeback:03", "fake", 100, "source"),
         ("user:7:payable", "fake", 100, "source"),
+        ("operator", "collector:7", 100, "source"),
+        ("collector:8", "collector:7", 100, "source"),
+        ("psp:fake", "collector:7", 100, "target"),
+        ("psp:fake", "collector:07", 100, "target"),
+        ("psp:fake", "operator", 100, "target"),
     ],
 )
 def test_what_cannot_be_a_move_is_refused_by_its_field(
@@ -260,6 +275,53 @@ def test_a_psp_gives_to_another_what_is_not_on_its_way_out(psp: StubPsp) -> None
         propose(4_001, "psp:fake", "manual")
     book(4_000, "psp:fake", "manual")
     assert (at_psp(), at_psp(name="manual")) == (10_000, 4_000)
+    assert_in_order()
+
+
+def test_a_collector_that_paid_for_us_is_given_back_what_it_paid(psp: StubPsp) -> None:
+    user = a_collector(10_000)
+    book(10_000, f"collector:{user.pk}")
+    # Asked back after it was handed over: the collector pays with money of its own.
+    refund = make_refund(f"collector:{NOWHERE}", 3_000)
+    Payment.objects.filter(pk=refund.pk).update(collector=user)
+    confirm_external(payment_id=refund.pk, caller=make_staff_caller())
+    assert dict(the_coverage().advanced_by) == {str(user.pk): 3_000}
+    first, second = make_staff_caller(), make_staff_caller()
+
+    waiting = propose(3_000, "psp:fake", f"collector:{user.pk}", caller=first).move
+    approve_move(caller=first, move_id=waiting.pk)
+    assert (at_psp(), at_collector(user)) == (13_000, -3_000)
+    approve_move(caller=second, move_id=waiting.pk)
+    approve_move(caller=make_staff_caller(), move_id=waiting.pk)
+
+    assert at_collector(user) == 0
+    row = the_coverage()
+    assert (dict(row.advanced_by), row.at_psps, row.moved) == (
+        {},
+        {"fake": 10_000},
+        {"fake": 7_000},
+    )
+    alert = Alert.objects.get(type="FUNDS_MOVED", subject=waiting.reference)
+    assert "left" in alert.message
+    assert AuditEntry.objects.filter(action="funds_move.booked").count() == 2
+    assert_in_order()
+
+
+def test_a_psp_gives_a_collector_nothing_that_is_on_its_way_out(psp: StubPsp) -> None:
+    user = a_collector(1)
+    lay(4_000)
+    payment = make_payout()
+    send_payment(payment_id=payment.pk)
+    late = propose(4_000, "psp:fake", f"collector:{user.pk}").move
+    with pytest.raises(FundsNotThere) as refusal:
+        propose(4_001, "psp:fake", f"collector:{user.pk}")
+    assert refusal.value.details == {"free": "40.00"}
+    book(1_000, "psp:fake", "manual")
+
+    with pytest.raises(FundsNotThere):
+        approve_move(caller=make_staff_caller(), move_id=late.pk)
+
+    assert (at_psp(), at_collector(user), stand(payment)) == (13_000, 1, ("SENT", ""))
     assert_in_order()
 
 
@@ -374,12 +436,13 @@ def test_a_reconciliation_tells_of_moves_in_a_line_of_their_own(psp: StubPsp) ->
     lay(5_000)
     book(1_000)
     book(400, "psp:fake", "manual")
+    book(100, "psp:fake", f"collector:{a_collector(1).pk}")
 
     with clock.frozen(clock.now() + timedelta(hours=1)):
         run = reconcile(psp="fake", reach=Reach.RECENT)
         by_hand = reconcile(psp="manual", reach=Reach.RECENT)
 
-    assert (run.moved, run.found) == ({"EUR": 600}, {})
+    assert (run.moved, run.found) == ({"EUR": 500}, {})
     assert (by_hand.moved, by_hand.found) == ({"EUR": 400}, {})
 
 
@@ -420,7 +483,7 @@ def test_moves_at_once_take_no_more_than_the_collector_has(psp: StubPsp) -> None
 _steps = st.lists(
     st.tuples(
         st.sampled_from(["collector", "psp:fake", "psp:manual", "operator"]),
-        st.sampled_from(["fake", "manual"]),
+        st.sampled_from(["fake", "manual", "collector"]),
         st.integers(min_value=1, max_value=60),
         st.sampled_from(["A-01", "a-0 1", "B-02", "C-03", "D-04", "E-05"]),
         st.sampled_from(["two", "one", "reject"]),
@@ -440,11 +503,13 @@ class Plain:
     def may(self, source: str, target: str, amount: int, reference: str) -> bool:
         """Whether a move can be proposed."""
         is_there = source == "operator" or self.held[source] >= amount
+        if target.startswith("collector") and not source.startswith("psp"):
+            return False
         return source != f"psp:{target}" and is_there and reference not in self.used
 
     def book(self, source: str, target: str, amount: int) -> None:
         """What a booked move does."""
-        self.held[f"psp:{target}"] += amount
+        self.held[target if ":" in target else f"psp:{target}"] += amount
         if source == "operator":
             self.put_in += amount
         else:
@@ -464,8 +529,9 @@ def test_any_moves_in_any_order_agree_with_a_plain_model(psp: StubPsp, steps: li
     at_start = {"psp:fake": at_psp(), "psp:manual": at_psp(name="manual")}
     plain = Plain({collector: 100, **at_start})
 
-    for family, target, amount, written, what in steps:
+    for family, place, amount, written, what in steps:
         source = collector if family == "collector" else family
+        target = collector if place == "collector" else place
         named = f"{user.pk}-{written}"
         reference = named.replace(" ", "").upper()
         expected = plain.may(source, target, amount, reference)

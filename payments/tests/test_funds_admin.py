@@ -7,6 +7,7 @@ from django.urls import reverse
 from payments.models import FundsMove
 from payments.tests.books import at_psp
 from payments.tests.test_chargeback_admin import shown, signed_in
+from payments.tests.test_funds import a_collector, at_collector, lay
 
 pytestmark = [pytest.mark.console, pytest.mark.django_db]
 PROPOSE = "payments_fundsmove_propose"
@@ -49,6 +50,21 @@ def test_what_is_refused_is_said_on_the_form() -> None:
     assert "source: Money does not come" in post(client, PROPOSE, **(FORM | {"source": "me"}))
     assert "AMOUNT_PRECISION" in post(client, PROPOSE, **(FORM | {"amount": "1.234"}))
     assert not FundsMove.objects.exists()
+
+
+def test_two_people_book_what_a_collector_is_given_back() -> None:
+    user = a_collector(10_000)
+    lay(9_000)
+    first, second = signed_in(), signed_in("admin")
+    form = FORM | {"source": "psp:fake", "target": f"collector:{user.pk}"}
+    assert "target: There is no such PSP" in post(first, PROPOSE, **(FORM | {"target": "operator"}))
+
+    assert "Another person must say the same." in post(first, PROPOSE, **form)
+    move = FundsMove.objects.get()
+    assert "It is booked" in post(second, "payments_fundsmove_approve", move.pk)
+
+    assert (at_psp(), at_collector(user)) == (3_000, 16_000)
+    assert f"collector:{user.pk}" in shown(first, "payments_fundsmove_change", move.pk)
 
 
 def test_a_rejection_needs_a_note() -> None:
