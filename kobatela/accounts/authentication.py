@@ -59,6 +59,9 @@ class ApiKeyAuthentication(BaseAuthentication):
 def _presented_key(request: Request) -> str:
     """The key of the request. Two headers must agree; neither is looked for in the URL."""
     keys = []
+    if "" in (request.META.get("HTTP_AUTHORIZATION"), request.META.get("HTTP_X_API_KEY")):
+        # The gateway hands on a header that is not ASCII as an empty one: a key that is none.
+        raise Unauthorized
     authorization = request.META.get("HTTP_AUTHORIZATION", "")
     scheme, _, credentials = authorization.strip().partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():
@@ -66,8 +69,7 @@ def _presented_key(request: Request) -> str:
     if own_header := request.META.get("HTTP_X_API_KEY", "").strip():
         keys.append(own_header)
     if not keys:
-        # The gateway hands on a header that is not ASCII as an empty one: a key that is none.
-        raise Unauthorized if request.META.get("HTTP_X_API_KEY") == "" else NoApiKey
+        raise NoApiKey
     if not same_digest(keys[0], keys[-1]):
         raise Unauthorized
     return str(keys[0])
@@ -87,8 +89,8 @@ def _genuine_key(presented: str, address: str) -> tuple[ApiKey, bool]:
     is_same = same_digest(key_digest(presented, settings.API_KEY_PEPPER), stored)
     if found is None or not is_same:
         raise Unauthorized
-    key, manages = found
-    reason = _refusal(key, address)
+    key, manages, is_carried = found
+    reason = _refusal(key, address, is_carried=is_carried)
     if reason:
         # Whoever holds the genuine key learns nothing more; staff find the reason in the trail.
         note_refusal(key=key, address=address, reason=reason)
@@ -96,7 +98,7 @@ def _genuine_key(presented: str, address: str) -> tuple[ApiKey, bool]:
     return key, manages
 
 
-def _refusal(key: ApiKey, address: str) -> str:
+def _refusal(key: ApiKey, address: str, *, is_carried: bool) -> str:
     if key.revoked_at is not None:
         return "revoked"
     if not key.is_live(clock.now()):
@@ -105,6 +107,8 @@ def _refusal(key: ApiKey, address: str) -> str:
         return "user_inactive"
     if key.scope in STAFF_SCOPES and key.user is not None and not key.user.is_staff:
         return "not_staff"
+    if not is_carried:
+        return "beyond_role"
     return "" if _is_allowed(address, key.allowed_ips) else "address"
 
 

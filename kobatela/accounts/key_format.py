@@ -58,8 +58,9 @@ def key_digest(key: str, pepper: str) -> str:
 
 
 def same_digest(one: str, other: str) -> bool:
-    """Compare in constant time."""
-    return hmac.compare_digest(one.encode(), other.encode())
+    """Compare in constant time, whatever a header may hold."""
+    pair = (text.encode(errors="surrogatepass") for text in (one, other))
+    return hmac.compare_digest(*pair)
 
 
 def _random(length: int) -> str:

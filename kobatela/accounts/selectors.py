@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from kobatela.accounts.errors import ApiKeyNotFound, PartyUnknown, UserNotFound
 from kobatela.accounts.models import ApiKey, Approval, ApprovalStatus, Language, User
 from kobatela.kernel import clock
-from kobatela.kernel.caller import Caller
+from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.errors import ValidationFailed
 from kobatela.kernel.rows import RowStatement
 
@@ -24,6 +24,15 @@ _KEY_WITH_USER = RowStatement(
         "party.is_active",
         "party.public_tag",
         "EXISTS (SELECT FROM accounts_user AS managed WHERE managed.managed_by_id = party.id)",
+        # The roles are called as the scopes that they carry; an admin's carries both.
+        f"""
+        accounts_apikey.scope NOT IN ('{Scope.SUPPORT}', '{Scope.ADMIN}')
+        OR party.id IS NULL OR party.is_superuser
+        OR EXISTS (SELECT FROM accounts_user_groups AS membership
+                     JOIN auth_group AS role ON role.id = membership.group_id
+                    WHERE membership.user_id = party.id
+                      AND role.name IN ('{Scope.ADMIN}', accounts_apikey.scope))
+        """,
     ),
 )
 _LOCK_KEY = RowStatement(ApiKey, "FROM accounts_apikey WHERE id = %s FOR NO KEY UPDATE")
@@ -153,21 +162,22 @@ def get_api_key(key_id: int) -> ApiKey:
     return key
 
 
-def key_by_public_id(public_id: str) -> tuple[ApiKey, bool] | None:
-    """A key with its user in one query, and whether that user manages anyone; None if unknown.
+def key_by_public_id(public_id: str) -> tuple[ApiKey, bool, bool] | None:
+    """A key with its user in one query, whether that user manages anyone, and whether the user's
+    role carries the scope; None if unknown.
 
     Of the user only what the gates ask is loaded; the rest is fetched when it is first read.
     """
     found = _KEY_WITH_USER.first_with_more(public_id)
     if found is None:
         return None
-    key, (is_staff, is_active, public_tag, manages) = found
+    key, (is_staff, is_active, public_tag, manages, is_carried) = found
     if key.user_id is not None:
         # In the order in which the model has its fields.
         names = ["id", "is_staff", "is_active", "public_tag"]
         gate = [key.user_id, is_staff, is_active, public_tag]
         key.user = User.from_db(DEFAULT_DB_ALIAS, names, gate)
-    return key, manages
+    return key, manages, is_carried
 
 
 def lock_key(key_id: int) -> ApiKey:

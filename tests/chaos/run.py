@@ -243,6 +243,11 @@ def _town(installation: Installation, journal: Journal, patience_s: float) -> To
     def make_staff(user_id: int) -> None:
         with psycopg.connect(installation.owner_url) as connection:
             connection.execute("UPDATE accounts_user SET is_staff = true WHERE id = %s", [user_id])
+            connection.execute(
+                "INSERT INTO accounts_user_groups (user_id, group_id)"
+                " SELECT %s, id FROM auth_group WHERE name = 'support'",
+                [user_id],
+            )
 
     return Town(
         base_url=installation.base_url,

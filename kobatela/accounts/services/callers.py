@@ -2,7 +2,7 @@
 
 from kobatela.accounts.models import User
 from kobatela.kernel.admin import ADMIN_GROUP, SUPPORT_GROUP
-from kobatela.kernel.caller import Caller, Scope
+from kobatela.kernel.caller import PARTY_SCOPES, Caller, Scope
 from kobatela.rest.errors import InsufficientScope
 
 
@@ -16,6 +16,12 @@ def staff_scope(user: User) -> Scope | None:
     if ADMIN_GROUP in groups:
         return Scope.ADMIN
     return Scope.SUPPORT if SUPPORT_GROUP in groups else None
+
+
+def may_carry(user: User, scope: Scope) -> bool:
+    """Whether a key of `user` may have `scope`: one of staff carries no more than their role."""
+    role = staff_scope(user)
+    return scope in PARTY_SCOPES or role is Scope.ADMIN or role is scope
 
 
 def staff_caller(user: User) -> Caller:

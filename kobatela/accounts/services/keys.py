@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from typing import Never
 
 from django.conf import settings
 from django.db import transaction
@@ -19,6 +20,7 @@ from kobatela.accounts.key_format import installation_prefix, key_digest, make_k
 from kobatela.accounts.models import ApiKey, User
 from kobatela.accounts.selectors import lock_key, require_active_user
 from kobatela.accounts.services.access import note_access_given, note_party_access
+from kobatela.accounts.services.callers import may_carry, staff_scope
 from kobatela.kernel import clock
 from kobatela.kernel.caller import PARTY_SCOPES, Caller, Scope
 from kobatela.kernel.errors import DomainError, ValidationFailed
@@ -55,17 +57,17 @@ def issue_key(  # noqa: PLR0913 - each is a property of the key
     """Make a key. `days_valid` None never expires; `confirm_limit` maps currencies to amounts.
 
     `allowed_ips` are addresses or networks (`203.0.113.0/24`); none means any. A key that may
-    confirm deposits needs a user, a `reason`, and raises an alert. Raises InsufficientScope for
-    any caller but an admin and ValidationFailed with the fields that are not valid.
+    confirm deposits needs a user, a `reason`, and raises an alert. A key of staff has no wider
+    scope than its user's role. Raises InsufficientScope for any caller but an admin and
+    ValidationFailed with the fields that are not valid.
     """
     _require_admin(caller)
     user = _active_user(user_id)
     wanted = Scope(scope)
     if wanted in PARTY_SCOPES and user is None:
         raise ValidationFailed.of("user_id", "required", "A party's key belongs to a user.")
-    if wanted not in PARTY_SCOPES and user is not None and not user.is_staff:
-        # With a key for anybody, one admin could be two of the people who must agree.
-        raise ValidationFailed.of("user_id", "not_staff", "Such a key belongs to staff or nobody.")
+    if user is not None and not may_carry(user, wanted):
+        _refuse_beyond_role(user)
     if may_confirm_deposits:
         _check_confirming(user, reason)
     if days_valid is not None and not 1 <= days_valid <= MAX_DAYS_VALID:
@@ -94,14 +96,17 @@ def issue_key(  # noqa: PLR0913 - each is a property of the key
 def rotate_key(*, caller: Caller, key_id: int) -> IssuedKey:
     """Make the successor of a key, alike in everything; both are live until one is revoked.
 
-    The successor lasts as long as the key was made for. Raises ApiKeyNotFound, ApiKeyNotLive,
-    and RotationOpen while two keys of this rotation are live already.
+    The successor lasts as long as the key was made for. Raises ApiKeyNotFound, ApiKeyNotLive
+    (also for a scope that its user's role no longer carries), and RotationOpen while two keys of
+    this rotation are live already.
     """
     _require_admin(caller)
     old = lock_key(key_id)
     now = clock.now()
     if not old.is_live(now):
         raise ApiKeyNotLive
+    if old.user is not None and not may_carry(old.user, Scope(old.scope)):
+        raise ApiKeyNotLive("Its owner's role does not carry so much.")
     if _live_relatives(old):
         raise RotationOpen
     lasts = None if old.expires_at is None else old.expires_at - old.created_at
@@ -143,6 +148,13 @@ def _require_admin(caller: Caller) -> None:
 
 def _active_user(user_id: int | None) -> User | None:
     return None if user_id is None else require_active_user(user_id, field="user_id")
+
+
+def _refuse_beyond_role(user: User) -> Never:
+    # With a key for anybody, one admin could be two of the people who must agree.
+    if staff_scope(user) is None:
+        raise ValidationFailed.of("user_id", "not_staff", "Such a key belongs to staff or nobody.")
+    raise ValidationFailed.of("scope", "beyond_role", "This user's role does not carry so much.")
 
 
 def _check_confirming(user: User | None, reason: str) -> None:

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 
 from kobatela.accounts.models import ApiKey, User
 from kobatela.accounts.selectors import managed_by
-from kobatela.accounts.services.callers import staff_caller
+from kobatela.accounts.services.callers import may_carry, staff_caller
 from kobatela.accounts.services.keys import issue_key
 from kobatela.accounts.services.users import create_user
 from kobatela.kernel import clock
@@ -41,9 +41,8 @@ def make_key(scope: Scope | str, user: User | None = None, **overrides: Any) -> 
     scope = Scope(scope)
     if user is None and scope in PARTY_SCOPES:
         user = make_user()
-    if user is not None and scope not in PARTY_SCOPES and not user.is_staff:
-        user.is_staff = True
-        user.save(update_fields=["is_staff"])
+    if user is not None:
+        _make_staff_of(user, scope)
     values: dict[str, Any] = {
         "name": f"{scope} key",
         "scope": scope,
@@ -60,9 +59,8 @@ def make_caller(scope: Scope | str, user: User | None = None, **overrides: Any) 
 
     Like with `make_key`, whose key is one of staff is staff.
     """
-    if user is not None and Scope(scope) not in PARTY_SCOPES and not user.is_staff:
-        user.is_staff = True
-        user.save(update_fields=["is_staff"])
+    if user is not None:
+        _make_staff_of(user, Scope(scope))
     values: dict[str, Any] = {"scope": Scope(scope), "actor": f"apikey:test{next(_numbers):04d}"}
     if user is not None:
         values |= {
@@ -71,6 +69,15 @@ def make_caller(scope: Scope | str, user: User | None = None, **overrides: Any) 
             "acts_for": managed_by(user.pk),
         }
     return Caller(**(values | overrides))
+
+
+def _make_staff_of(user: User, scope: Scope) -> None:
+    """Give a user the role that a key of this scope needs."""
+    if may_carry(user, scope):
+        return
+    user.is_staff = True
+    user.save(update_fields=["is_staff"])
+    user.groups.add(Group.objects.get_or_create(name=scope.value)[0])
 
 
 def make_fresh_caller(scope: Scope | str, user: User) -> Caller:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.request import Request
@@ -13,7 +14,7 @@ from rest_framework.test import APIRequestFactory
 
 from audit.selectors import entries
 from kobatela.accounts.authentication import ApiKeyAuthentication
-from kobatela.accounts.errors import LegacyKeyForbidden, NoApiKey, Unauthorized
+from kobatela.accounts.errors import ApiKeyNotLive, LegacyKeyForbidden, NoApiKey, Unauthorized
 from kobatela.accounts.key_format import LIVE_PREFIX, TEST_PREFIX, _checksum
 from kobatela.accounts.key_format import make_key as random_key
 from kobatela.accounts.models import ApiKeyUse, User
@@ -123,7 +124,6 @@ def test_two_headers_that_differ_are_refused() -> None:
     "headers",
     [
         {},
-        {"Authorization": ""},
         {"Authorization": "Bearer"},
         {"Authorization": "Bearer "},
         {"Authorization": "Basic dXNlcjpwYXNz"},
@@ -135,10 +135,21 @@ def test_a_request_without_a_key_is_told_so(headers: Mapping[str, str]) -> None:
         _authenticate(headers)
 
 
-@pytest.mark.parametrize("key", ["", "é"])
-def test_a_key_that_is_not_ascii_is_none_also_as_the_gateway_hands_it_on(key: str) -> None:
-    with pytest.raises(Unauthorized):
-        _authenticate({"X-API-Key": key})
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [
+        *(("X-API-Key", key) for key in ("", "é", "\udce9")),
+        *(("Authorization", key) for key in ("", "Bearer é", "Bearer \udce9")),
+    ],
+)
+def test_a_key_that_is_not_ascii_is_none_also_as_the_gateway_hands_it_on(
+    header: str, key: str
+) -> None:
+    other = {"X-API-Key": "Authorization", "Authorization": "X-API-Key"}[header]
+    secret = make_key("sender")[1]
+    for more in ({}, {other: f"Bearer {secret}" if other == "Authorization" else secret}):
+        with pytest.raises(Unauthorized):
+            _authenticate({header: key, **more})
 
 
 def test_a_key_in_the_address_is_not_looked_at() -> None:
@@ -432,6 +443,22 @@ def test_a_staff_key_ends_with_the_role_that_it_was_for() -> None:
     _refuses(low_key)
     assert entries(action="apikey.revoked").count() == 2
     assert _caller(own_key).user_id == admin.pk
+
+
+def test_a_staff_key_opens_nothing_beyond_its_owners_role() -> None:
+    user = make_staff("admin")
+    key, secret = make_key("admin", user)
+    # As somebody would who edits the groups and knows nothing of keys.
+    user.groups.set(Group.objects.filter(name="support"))
+
+    _refuses(secret)
+
+    assert "beyond_role" in entries(action="apikey.refused").get().body
+    with pytest.raises(ApiKeyNotLive):
+        keys.rotate_key(caller=ROOT, key_id=key.pk)
+    user.groups.clear()
+    User.objects.filter(pk=user.pk).update(is_superuser=True)
+    assert _caller(secret).is_staff
 
 
 def test_a_staff_key_opens_nothing_for_who_is_no_longer_staff() -> None:

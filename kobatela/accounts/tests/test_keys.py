@@ -266,6 +266,17 @@ def test_a_staff_key_is_not_made_for_somebody_who_is_no_staff(scope: Scope) -> N
         keys.issue_key(caller=ROOT, name="second hand", scope=scope, user_id=make_user().pk)
     assert refusal.value.details["fields"][0]["field"] == "user_id"
     assert not ApiKey.objects.exists()
-    staff = make_staff("support")
+    staff = make_staff(scope.value)
     issued = keys.issue_key(caller=ROOT, name="desk", scope=scope, user_id=staff.pk)
     assert issued.api_key.user_id == staff.pk
+
+
+def test_a_key_of_support_carries_no_more_than_their_role() -> None:
+    staff = make_staff("support")
+    with pytest.raises(ValidationFailed) as refusal:
+        keys.issue_key(caller=ROOT, name="wide", scope=Scope.ADMIN, user_id=staff.pk)
+    problem = refusal.value.details["fields"][0]
+    assert (problem["field"], problem["code"]) == ("scope", "beyond_role")
+    assert not ApiKey.objects.exists()
+    # An admin's may carry less.
+    keys.issue_key(caller=ROOT, name="desk", scope=Scope.SUPPORT, user_id=make_staff("admin").pk)
