@@ -34,12 +34,18 @@ class PaymentTakenBack(InvalidState):
 
 
 class PaymentInTransit(InvalidState):
-    """Nobody knows yet whether the money has arrived; only then it can be asked back."""
+    """Nobody knows yet whether the money has arrived; only then it can be asked back.
+
+    retry_after_s: when that may be known, None where nobody can say.
+    """
 
     code = "PAYMENT_IN_TRANSIT"
     message = "The payment is on its way; wait for its outcome."
     passing = True
-    retry_after_s = 5
+
+    def __init__(self, retry_after_s: int | None = None) -> None:
+        super().__init__()
+        self.retry_after_s = retry_after_s
 
 
 class PaymentNotGivenBack(InvalidState):

@@ -1,5 +1,6 @@
 """Paying merchants and payees from an escrow, and getting such money back into it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from payments.ledger.services import credit, debit, post
 from payments.models import Hold, Payment, PaymentKind, PaymentMethod, PaymentStatus
 from payments.psp import registry
 from payments.psp.base import Reason
+from payments.schedule import SWEEP_EVERY_S
 from payments.services.debts import SetOff, recover_all
 from payments.services.payouts import WAITING
 from payments.services.routes import set_route
@@ -102,21 +104,23 @@ def take_back(
     into the escrow; their cases are locked.
 
     Raises PaymentNotFound, PaymentInTransit while the outcome is open, and for three days after the
-    PSP was said never to have got the order, PaymentOnHold while staff
-    or a chargeback keeps it, PaymentNotGivenBack, and AlreadyPosted the second time.
+    PSP was said never to have got the order, with when to ask again where that is known,
+    PaymentOnHold while staff or a chargeback keeps it, PaymentNotGivenBack, and AlreadyPosted the
+    second time.
     """
     payment = selectors.lock_payment(recipients.payment_of_origin(origin).pk)
     if payment.status in WAITING and payment.hold_reason not in _YIELDING:
         raise PaymentOnHold
-    if payment.status in WAITING and _may_turn_up(payment):
-        raise PaymentInTransit
+    may_turn_up_until = _may_turn_up_until(payment)
+    if payment.status in WAITING and may_turn_up_until is not None:
+        raise PaymentInTransit(_seconds_until(may_turn_up_until))
     if payment.status in WAITING and not selectors.is_in_batch(payment.pk):
         payment.transition_to(PaymentStatus.CANCELLED)
         save(payment, "status")
         _put_back(payment, PostingCode.SPEND_TAKEN_BACK, _owed(payment), set_off)
         action = Action.PAYMENT_TAKEN_BACK
     elif payment.status != PaymentStatus.SETTLED:
-        raise PaymentInTransit
+        raise PaymentInTransit(_when_it_is_looked_at(payment))
     elif not is_given_back:
         raise PaymentNotGivenBack
     else:
@@ -132,11 +136,26 @@ def amount_paid_for(origin: str) -> Money:
     return recipients.payment_of_origin(origin).money
 
 
-def _may_turn_up(payment: Payment) -> bool:
+def _may_turn_up_until(payment: Payment) -> datetime | None:
+    """Until when an order that its PSP never got may turn up there; None for any other, and after
+    that."""
     attempt = selectors.last_attempt(payment)
     if attempt is None or attempt.reason != Reason.NEVER_RECEIVED or attempt.finished_at is None:
-        return False
-    return attempt.finished_at > clock.now() - TURNS_UP_WITHIN
+        return None
+    until = attempt.finished_at + TURNS_UP_WITHIN
+    return until if until > clock.now() else None
+
+
+def _when_it_is_looked_at(payment: Payment) -> int | None:
+    """How long until the PSP is asked what became of a payment, in seconds; None where people pay
+    it, whose statement comes when it comes."""
+    if payment.status != PaymentStatus.SENT or payment.lease_until is None:
+        return None
+    return max(SWEEP_EVERY_S, _seconds_until(payment.lease_until))
+
+
+def _seconds_until(moment: datetime) -> int:
+    return math.ceil((moment - clock.now()).total_seconds())
 
 
 def _put_back(

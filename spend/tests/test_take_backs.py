@@ -1,5 +1,7 @@
 """Taking back what a payee was not paid: the money returns, and room in the payee's limits."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import transaction
 
@@ -17,6 +19,7 @@ from payments.ledger import chart
 from payments.ledger import selectors as ledger
 from payments.models import Attempt, Payment
 from payments.psp.base import OrderState, Reason
+from payments.services.outcomes import LOOK_AFTER_ACCEPTED
 from payments.services.sending import send_payment
 from payments.services.spends import TURNS_UP_WITHIN
 from payments.tests.factories import make_failed, make_sent, make_settled, report
@@ -189,6 +192,30 @@ def test_above_a_figure_two_of_the_staff_take_a_payment_back() -> None:
     assert_in_order()
 
 
+def retry_after(payee: AllowedPayee, payment: Payment, later: timedelta) -> int | None:
+    """How long a take-back after so much time is told to wait, from the payment's last change."""
+    with (
+        clock.frozen(payment.updated_at + later),
+        pytest.raises(PaymentInTransit) as refusal,
+        transaction.atomic(),
+    ):
+        take_back(payee, payment)
+    return refusal.value.retry_after_s
+
+
+def test_a_take_back_waits_until_the_psp_is_asked_and_no_time_is_made_up(psp: StubPsp) -> None:
+    payee = make_payee()
+    with clock.frozen(clock.now()):
+        payment = make_sent(psp, pay(payee, 1_000))
+    assert payment.lease_until == payment.updated_at + LOOK_AFTER_ACCEPTED
+    assert retry_after(payee, payment, timedelta(minutes=4)) == 6 * 60
+    # A worker should have looked already, and does at any moment.
+    assert retry_after(payee, payment, timedelta(minutes=11)) == 20
+    # What people pay is told by a statement that comes when it comes.
+    Payment.objects.update(psp="manual", lease_until=None)
+    assert retry_after(payee, payment, timedelta(minutes=4)) is None
+
+
 def test_what_the_psp_never_got_is_taken_back_only_when_it_cannot_turn_up_any_more(
     psp: StubPsp,
 ) -> None:
@@ -198,8 +225,8 @@ def test_what_the_psp_never_got_is_taken_back_only_when_it_cannot_turn_up_any_mo
     report(payment, OrderState.FAILED, reason=Reason.NEVER_RECEIVED)
     assert (payment.status, payment.reason) == ("ERROR", "NEVER_RECEIVED")
 
-    with refused(PaymentInTransit):
-        take_back(payee, payment)
+    assert retry_after(payee, payment, timedelta(hours=1)) == 71 * 3600
+    assert retry_after(payee, payment, TURNS_UP_WITHIN - timedelta(seconds=90)) == 90
     assert figures(payee) == (1_000, 9_000)
 
     with clock.frozen(clock.now() + TURNS_UP_WITHIN):
