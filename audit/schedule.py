@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+# The job that looks after the others.
+WATCH = "job_watch"
+WATCH_EVERY_S = 300
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduledJob:
@@ -19,5 +23,5 @@ class ScheduledJob:
 SCHEDULE: list[ScheduledJob] = [
     ScheduledJob("idempotency_purge", "audit.tasks.purge_idempotency", every_s=3600),
     ScheduledJob("job_run_purge", "audit.tasks.purge_job_runs", every_s=24 * 3600),
-    ScheduledJob("job_watch", "audit.tasks.watch_jobs", every_s=300),
+    ScheduledJob(WATCH, "audit.tasks.watch_jobs", every_s=WATCH_EVERY_S),
 ]

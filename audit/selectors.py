@@ -218,6 +218,11 @@ def latest_run(name: str) -> JobRun | None:
     return JobRun.objects.filter(name=name).order_by("-started_at", "-pk").first()
 
 
+def run_before_latest(name: str) -> JobRun | None:
+    """The run of a job before its latest one, which asks this of itself while it runs."""
+    return JobRun.objects.filter(name=name).order_by("-started_at", "-pk")[1:2].first()
+
+
 def latest_ended_run(name: str) -> JobRun | None:
     """The latest run of a job that came to an end."""
     ended = JobRun.objects.filter(name=name).exclude(status=JobRunStatus.RUNNING)

@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from audit.schedule import WATCH
 from audit.services import housekeeping
 from audit.services.jobs import run_exclusively
 from kobatela.kernel import clock
@@ -23,4 +24,4 @@ def purge_job_runs() -> None:
 @shared_task(ignore_result=True)
 def watch_jobs() -> None:
     """Raise an alert for each job that should have run and has not."""
-    run_exclusively("job_watch", housekeeping.watch_jobs)
+    run_exclusively(WATCH, housekeeping.watch_jobs)

@@ -8,13 +8,13 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from audit.actions import Action
 from audit.alert_types import AlertStatus, AlertType, Severity
 from audit.errors import JobMustRun, JobNotFound
-from audit.schedule import ScheduledJob
+from audit.schedule import WATCH, ScheduledJob
 from audit.selectors import KEPT_BY_THE_CODE, latest_alert
 from audit.services.alerts import acknowledge_alert, raise_alert
 from audit.services.entries import record
 
 # It raises the alerts of jobs that do not run.
-MUST_RUN = frozenset({"job_watch"})
+MUST_RUN = frozenset({WATCH})
 
 
 @transaction.atomic

@@ -106,6 +106,36 @@ def test_a_job_that_missed_two_periods_is_late() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("watched_ago_s", "subjects"), [(450, ["job:count", "job:sweep"]), (451, ["jobs"])]
+)
+def test_after_a_pause_one_alert_speaks_for_all_jobs(
+    watched_ago_s: int, subjects: list[str]
+) -> None:
+    ensure_schedule([SWEEP, COUNT])
+    _ran("sweep", ago_s=9000)
+    _ran("count", ago_s=9000)
+    _ran("job_watch", ago_s=watched_ago_s)
+
+    watch_jobs()
+
+    assert sorted(Alert.objects.values_list("subject", flat=True)) == subjects
+    assert set(Alert.objects.values_list("type", flat=True)) == {"JOB_LATE"}
+    told = Alert.objects.latest("pk")
+    if subjects == ["jobs"]:
+        since = (AT - timedelta(seconds=watched_ago_s)).isoformat()
+        assert told.payload == {"since": since, "jobs": ["count", "sweep"]}
+    _ran("count", ago_s=0)
+    clock.advance(timedelta(seconds=300))
+
+    watch_jobs()
+
+    # What has not run since is late for a reason of its own.
+    assert Alert.objects.filter(subject="job:sweep").exists()
+    assert Alert.objects.filter(subject="jobs").count() == (subjects == ["jobs"])
+
+
+@pytest.mark.django_db
 def test_a_job_that_is_off_is_not_late_and_its_alert_stays_until_it_is_on() -> None:
     ensure_schedule([SWEEP])
     _ran("sweep", ago_s=9999)
