@@ -119,7 +119,7 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "C'est le document qui compte ; demandez à l'expéditeur si la différence importe.",
     ),
     "PAGES_NOT_READ": (
-        "Le document a plus de pages que ce qui a été lu.",
+        "Toutes les pages du document n'ont pas été lues.",
         "Regardez les autres pages vous-même ; l'essentiel peut s'y trouver.",
     ),
     "XML_UNREADABLE": (

@@ -323,6 +323,8 @@ INVOICE_OCR_PROVIDER = env.one_of(
 INVOICE_OCR_SECOND_OPINION = env.bool("INVOICE_OCR_SECOND_OPINION", default=True)
 # How many pages without text of their own OCR looks at; a person is told of the others.
 OCR_MAX_PAGES = env.int("OCR_MAX_PAGES", default=5)
+# CPU time that OCR of one document may take, with all turning and reading again.
+OCR_BUDGET_SECONDS = env.float("OCR_BUDGET_SECONDS", default=18.0)
 
 # --- AI advisor ---------------------------------------------------------------------------------
 # Off by default. On, every photo waits for the model's word, which can only add a reason to hold.

@@ -63,7 +63,7 @@ _WORDS: Mapping[FindingCode, tuple[str, str]] = {
         "The document counts; ask whoever sent it if the difference matters.",
     ),
     FindingCode.PAGES_NOT_READ: (
-        "The document has more pages than were read.",
+        "Not all pages of the document were read.",
         "Look at the other pages yourself; what matters may stand there.",
     ),
     FindingCode.XML_UNREADABLE: (

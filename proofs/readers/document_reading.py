@@ -3,13 +3,16 @@
 As with pictures (`pool`), a document that is damaged or drives its child into a limit is a
 `ReaderRefusal`, and the next one is read as if nothing had been. What OCR cannot read is a note in
 the reading, never an error.
+
+A document has a budget for OCR: pages that nobody gets to in it are for a person to look at.
 """
 
 import atexit
+import math
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,13 +27,17 @@ from proofs.readers.documents.facts import (
     ReadingStatus,
 )
 from proofs.readers.documents.second import combine, is_doubtful
+from proofs.readers.documents.untrusted import take_bool, take_number
 from proofs.readers.errors import ReaderRefusal, ReaderUnavailable, document_unreadable
 from proofs.readers.limits import (
     DERIVATIVE_SIDE_PX,
     OCR_BUDGET_S,
+    OCR_LEAST_S,
     OCR_LIMITS,
     OCR_SIDE_PX,
     OCR_TIMEOUT_S,
+    OCR_WALL_MAX_S,
+    OCR_WALL_PER_CPU,
     PARSER_LIMITS,
     PARSER_TIMEOUT_S,
     part_path,
@@ -43,12 +50,18 @@ NO_ENGINE = "none"
 
 
 class OcrLost(Exception):
-    """A page cost the engine its process. `may_retry`: the machine may have been at fault."""
+    """A page cost the engine its process.
+
+    `may_retry`: the machine may have been at fault. `is_late`: it took all the time that there was,
+    and `is_page`: because there is so much to read, not because something hung.
+    """
 
     def __init__(self, lost: ChildLost) -> None:
-        """Keep whether another time may be better."""
+        """Keep whether another time may be better, and what it says of the pages behind it."""
         super().__init__(str(lost))
         self.may_retry = lost.reason == "time"
+        self.is_page = lost.reason == "cpu"
+        self.is_late = self.may_retry or self.is_page
 
 
 def _refusal(_lost: ChildLost) -> ReaderRefusal:
@@ -121,22 +134,30 @@ def read_document(
     ocr_max_pages: int,
     country: str | None = None,
     with_second: bool = False,
+    ocr_budget_s: float = OCR_BUDGET_S,
 ) -> Reading:
     """Read a PDF, or a picture of a page: its e-invoice, its text, and by OCR what has no text.
 
-    `engine` is `rapidocr`, `tesseract` or `none`; at most `ocr_max_pages` pages are read by it.
-    `with_second`: what that leaves in doubt is read by the other engine as well, if it is there,
-    within the same time. `country` decides what FCFA means (see `documents.fields.extract`). A
-    document that cannot be parsed gives a reading with the status `failed` and no fields.
+    `engine` is `rapidocr`, `tesseract` or `none`; at most `ocr_max_pages` pages are read by it, and
+    no more than `ocr_budget_s` seconds of CPU time spent on it. `with_second`: what that leaves in
+    doubt is read by the other engine as well, if it is there, within the same time. `country`
+    decides what FCFA means (see `documents.fields.extract`). A document that cannot be parsed gives
+    a reading with the status `failed` and no fields.
 
     Raises ReaderUnavailable where reading does not work at all, and FileNotFoundError where there
     is no such file.
     """
     path = path.resolve(strict=True)
+    ocr = _Ocr(engine, _Budget(ocr_budget_s))
     try:
-        if media_type == PDF:
-            return _read_pdf(path, engine, ocr_max_pages, country, with_second=with_second)
-        return _read_picture(path, media_type, engine, country, with_second=with_second)
+        with tempfile.TemporaryDirectory() as folder:
+            if media_type == PDF:
+                found = _read_pdf(path, Path(folder), ocr, ocr_max_pages, country)
+            else:
+                found = _read_picture(path, Path(folder), ocr, media_type)
+            if isinstance(found, Reading):
+                return found
+            return _of_pages(found, ocr, country, with_second=with_second)
     except ReaderRefusal:
         return _unreadable(media_type)
     except (KeyError, TypeError, ValueError):
@@ -145,64 +166,62 @@ def read_document(
 
 
 def _read_pdf(
-    path: Path, engine: str, ocr_max_pages: int, country: str | None, *, with_second: bool
-) -> Reading:
+    path: Path, folder: Path, ocr: "_Ocr", ocr_max_pages: int, country: str | None
+) -> Reading | Mapping[str, Any]:
+    """Give the reading of a PDF that needs no OCR, else what was read of it besides."""
     asked = {
         "path": str(path),
-        "engine": engine,
+        "engine": ocr.engine,
         "ocr_max_pages": ocr_max_pages,
         "country": country,
     }
     found = _parsers.run("read_pdf", asked)
     if "reading" in found:
         return Reading.from_json(found["reading"])
-    wanted = [int(number) for number in found["wanted"]][:ocr_max_pages]
-    ocr = _Ocr(engine)
-    pictures: list[tuple[Path, int]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for number in wanted:
-            picture = Path(folder) / f"{number}.png"
-            try:
-                render_page(path, number, picture, None)
-            except ReaderRefusal:
-                ocr.note(NoteCode.PAGE_NOT_RENDERED, f"Page {number} cannot be drawn.")
-                continue
-            pictures.append((picture, number))
-        return _of_pictures(found["parts"], pictures, ocr, country, with_second=with_second)
+    for number in [int(number) for number in found["wanted"]][:ocr_max_pages]:
+        picture = folder / f"{number}.png"
+        if ocr.may_begin(number) and _draw(path, number, picture, ocr):
+            ocr.read(picture, number)
+    parts: Mapping[str, Any] = found["parts"]
+    return parts
 
 
-def _read_picture(
-    path: Path, media_type: str, engine: str, country: str | None, *, with_second: bool
+def _draw(path: Path, number: int, picture: Path, ocr: "_Ocr") -> bool:
+    """Draw a page for OCR; say whether that went well. It comes out of what the document may cost.
+
+    Drawing is one process's work, so the time on the wall is near enough to its CPU time.
+    """
+    started_s = time.monotonic()
+    try:
+        render_page(path, number, picture, None)
+    except ReaderRefusal:
+        ocr.note(NoteCode.PAGE_NOT_RENDERED, f"Page {number} cannot be drawn.")
+        return False
+    finally:
+        ocr.budget.take(time.monotonic() - started_s)
+    return True
+
+
+def _read_picture(path: Path, folder: Path, ocr: "_Ocr", media_type: str) -> Mapping[str, Any]:
+    if ocr.engine != NO_ENGINE and ocr.may_begin(1):
+        picture = folder / "page.jpg"
+        pool.render_derivative(path, picture, OCR_SIDE_PX)
+        ocr.read(picture, 1)
+    return {"media_type": media_type, "text_pages": [], "xml_fields": {}, "notes": []}
+
+
+def _of_pages(
+    parts: Mapping[str, Any], ocr: "_Ocr", country: str | None, *, with_second: bool
 ) -> Reading:
-    ocr = _Ocr(engine)
-    pictures: list[tuple[Path, int]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        if engine != NO_ENGINE:
-            picture = Path(folder) / "page.jpg"
-            pool.render_derivative(path, picture, OCR_SIDE_PX)
-            pictures.append((picture, 1))
-        parts = {"media_type": media_type, "text_pages": [], "xml_fields": {}, "notes": []}
-        return _of_pictures(parts, pictures, ocr, country, with_second=with_second)
-
-
-def _of_pictures(
-    parts: Mapping[str, Any],
-    pictures: Sequence[tuple[Path, int]],
-    ocr: "_Ocr",
-    country: str | None,
-    *,
-    with_second: bool,
-) -> Reading:
-    """Read the pictures of pages, and what leaves doubt by the other engine as well."""
-    for picture, number in pictures:
-        ocr.read(picture, number)
+    """Make the reading of the pages read so far, and let the other engine read what is in doubt."""
     reading = _put_together(parts, ocr, country)
-    other = _other_engine(ocr.engine) if with_second and pictures else None
+    other = _other_engine(ocr.engine) if with_second and ocr.pictures else None
     if other is None or not is_doubtful(reading):
         return reading
-    again = _Ocr(other, ends_at=ocr.ends_at)
-    for picture, number in pictures:
-        again.read(picture, number)
+    again = _Ocr(other, ocr.budget)
+    for picture, number in ocr.pictures:
+        if again.may_begin(number):
+            again.read(picture, number)
     try:
         return combine(reading, _put_together(parts, again, country))
     except (ReaderRefusal, KeyError, TypeError, ValueError):
@@ -219,40 +238,112 @@ def _other_engine(engine: str) -> str | None:
     return None
 
 
-class _Ocr:
-    """The pages that one document has given to an engine, within the time that it may take."""
+class _Budget:
+    """What OCR of one document may cost: CPU time, and on the wall three times as much.
 
-    def __init__(self, engine: str, ends_at: float | None = None) -> None:
+    Counted is CPU time, so that an honest page is read as far on a busy machine as on a quiet one.
+    """
+
+    def __init__(self, cpu_s: float) -> None:
+        self.left_s = cpu_s
+        self._ends_at = time.monotonic() + min(OCR_WALL_MAX_S, OCR_WALL_PER_CPU * cpu_s)
+
+    @property
+    def wall_left_s(self) -> float:
+        """The time on the wall until even a hanging engine must have ended."""
+        return self._ends_at - time.monotonic()
+
+    def allows(self, seconds: float) -> bool:
+        """Whether something that takes so much CPU time may still be begun."""
+        return min(self.left_s, self.wall_left_s) >= max(seconds, OCR_LEAST_S)
+
+    def take(self, seconds: float) -> None:
+        """Spend CPU time."""
+        self.left_s -= seconds
+
+    def end(self) -> None:
+        """Spend all that is left."""
+        self.left_s = 0.0
+
+
+class _Ocr:
+    """The pages that one document has given to an engine, within what the document may cost."""
+
+    def __init__(self, engine: str, budget: _Budget) -> None:
         self.engine = engine
+        self.budget = budget
         self.version = ""
+        self.pictures: list[tuple[Path, int]] = []
         self.pages: list[dict[str, Any]] = []
         self.notes: list[Note] = []
-        self.ends_at = time.monotonic() + OCR_BUDGET_S if ends_at is None else ends_at
+        # What earlier pages of the document say of the next one.
+        self._turn = 0
+        self._may_turn = True
+        self._longest_s = 0.0
+
+    def may_begin(self, number: int) -> bool:
+        """Whether there is time for another page; it is noted where there is none."""
+        if self.budget.allows(self._longest_s):
+            return True
+        self._note_not_read(number)
+        return False
 
     def read(self, picture: Path, number: int) -> None:
         """Read one page; what does not work is noted."""
-        if time.monotonic() > self.ends_at:
-            self.note(NoteCode.PAGES_NOT_READ, f"Page {number} was not read for lack of time.")
-            return
-        asked = {"path": str(picture), "number": number, "engine": self.engine}
+        self.pictures.append((picture, number))
+        asked = {
+            "path": str(picture),
+            "number": number,
+            "engine": self.engine,
+            "turn": self._turn,
+            "may_turn": self._may_turn,
+            "budget_s": self.budget.left_s,
+        }
         try:
-            answer = _engines.run("read_page", asked)
+            answer = _engines.run(
+                "read_page",
+                asked,
+                timeout_s=max(OCR_LEAST_S, self.budget.wall_left_s),
+                cpu_s=max(1, math.ceil(self.budget.left_s)),
+            )
         except OcrLost as lost:
-            message = f"The engine was lost over page {number}."
-            self.note(NoteCode.OCR_FAILED, message, retry=lost.may_retry)
+            self._note_lost(lost, number)
             return
         except ReaderUnavailable:
             self.note(NoteCode.OCR_UNAVAILABLE, "The engine does not start.", retry=True)
             return
         self.version = str(answer["version"])[:100]
+        self.budget.take(_seconds(answer["took_s"]))
         if "note" in answer:
             self.notes.append(Note.from_json(answer["note"]))
-        else:
-            self.pages.append(Page.from_json(answer["page"]).to_json())
+            return
+        page = Page.from_json(answer["page"])
+        self.pages.append(page.to_json())
+        self._turn = page.turned
+        self._may_turn = self._may_turn and take_bool(answer["is_worth_turning"])
+        self._longest_s = max(self._longest_s, _seconds(answer["longest_s"]))
 
     def note(self, code: NoteCode, message: str, *, retry: bool = True) -> None:
         """Remark on what did not work."""
         self.notes.append(Note(code=code, message=message, retry=retry))
+
+    def _note_lost(self, lost: OcrLost, number: int) -> None:
+        if lost.is_late:
+            # The next page would most likely go the same way.
+            self.budget.end()
+        if lost.is_page:
+            self._note_not_read(number)
+            return
+        message = f"The engine was lost over page {number}."
+        self.note(NoteCode.OCR_FAILED, message, retry=lost.may_retry)
+
+    def _note_not_read(self, number: int) -> None:
+        message = f"Page {number} was not read for lack of time."
+        self.note(NoteCode.PAGES_NOT_READ, message, retry=False)
+
+
+def _seconds(data: object) -> float:
+    return take_number(data, at_least=0, at_most=3600)
 
 
 def _put_together(parts: Mapping[str, Any], ocr: _Ocr, country: str | None) -> Reading:

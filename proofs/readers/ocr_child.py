@@ -11,20 +11,38 @@ from typing import Any
 from PIL import Image
 
 from proofs.readers.documents.ocr import OcrError, get_engine
-from proofs.readers.documents.ocr.upright import read_upright
+from proofs.readers.documents.ocr.upright import cpu_time_s, read_upright
 from proofs.readers.documents.reading import note_of
 from proofs.readers.serving import serve
 
 
 def _read_page(arguments: Mapping[str, Any]) -> dict[str, Any]:
     engine = get_engine(arguments["engine"])
+    started_s = cpu_time_s()
     with Image.open(Path(arguments["path"]), formats=("JPEG", "PNG")) as picture:
         picture.load()
     try:
-        page = read_upright(engine, picture, number=arguments["number"])
+        read = read_upright(
+            engine,
+            picture,
+            number=arguments["number"],
+            turn=arguments["turn"],
+            may_turn=arguments["may_turn"],
+            budget_s=arguments["budget_s"],
+        )
     except OcrError as error:
-        return {"note": note_of(error, engine).to_json(), "version": engine.version}
-    return {"page": page.to_json(), "version": engine.version}
+        return {
+            "note": note_of(error, engine).to_json(),
+            "version": engine.version,
+            "took_s": cpu_time_s() - started_s,
+        }
+    return {
+        "page": read.page.to_json(),
+        "is_worth_turning": read.is_worth_turning,
+        "longest_s": read.longest_s,
+        "version": engine.version,
+        "took_s": cpu_time_s() - started_s,
+    }
 
 
 def main() -> None:

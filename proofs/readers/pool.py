@@ -69,15 +69,22 @@ class ReaderPool:
         forget = weakref.WeakMethod(self._forget_the_parents_children)
         os.register_at_fork(after_in_child=lambda: _call_if_alive(forget))
 
-    def run(self, job: str, arguments: Mapping[str, Any]) -> Any:
-        """Give the result of one job.
+    def run(
+        self,
+        job: str,
+        arguments: Mapping[str, Any],
+        *,
+        timeout_s: float | None = None,
+        cpu_s: int | None = None,
+    ) -> Any:
+        """Give the result of one job, for which less time may be given than the pool's jobs have.
 
         Raises ReaderRefusal for a file that is no evidence, ReaderUnavailable where reading does
         not work at all, and what `when_lost` gives.
         """
         child = self._take()
         try:
-            return self._answer_of(child, job, arguments)
+            return self._answer_of(child, job, arguments, timeout_s, cpu_s)
         except ChildLost as lost:
             if child.jobs_done <= 1 or lost.reason in {"time", "cpu"}:
                 raise self._given_up(lost, job) from None
@@ -85,7 +92,7 @@ class ReaderPool:
         # fails in a fresh one is the file's own doing.
         child = self._take(fresh=True)
         try:
-            return self._answer_of(child, job, arguments)
+            return self._answer_of(child, job, arguments, timeout_s, cpu_s)
         except ChildLost as lost:
             raise self._given_up(lost, job) from None
 
@@ -143,10 +150,18 @@ class ReaderPool:
             self._started.add(child)
         return child
 
-    def _answer_of(self, child: ChildProcess, job: str, arguments: Mapping[str, Any]) -> Any:
+    def _answer_of(
+        self,
+        child: ChildProcess,
+        job: str,
+        arguments: Mapping[str, Any],
+        timeout_s: float | None,
+        cpu_s: int | None,
+    ) -> Any:
         is_usable = False
         try:
-            answer = child.ask(job, arguments, timeout_s=self._timeout_s)
+            allowed_s = self._timeout_s if timeout_s is None else min(timeout_s, self._timeout_s)
+            answer = child.ask(job, arguments, timeout_s=allowed_s, cpu_s=cpu_s)
             is_usable = True
         finally:
             # Also when a signal handler raised in between: the answer that is then on its way must

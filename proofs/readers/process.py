@@ -95,11 +95,19 @@ class ChildProcess:
         """Whether the process still runs."""
         return self._process.poll() is None
 
-    def ask(self, job: str, arguments: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
-        """Give the child's answer to one job. Raises ChildLost if there is none."""
+    def ask(
+        self, job: str, arguments: Mapping[str, Any], *, timeout_s: float, cpu_s: int | None = None
+    ) -> dict[str, Any]:
+        """Give the child's answer to one job, for which it may have less CPU time than its limit.
+
+        Raises ChildLost if there is none.
+        """
         self.jobs_done += 1
+        request: dict[str, Any] = {"job": job, "arguments": dict(arguments)}
+        if cpu_s is not None:
+            request["cpu_s"] = cpu_s
         try:
-            write_frame(self._requests.fileno(), {"job": job, "arguments": dict(arguments)})
+            write_frame(self._requests.fileno(), request)
             answer = read_frame(self._answers.fileno(), timeout_s=timeout_s)
         except TimedOut:
             raise ChildLost("time") from None
@@ -112,8 +120,10 @@ class ChildProcess:
         return answer
 
     def stop(self) -> None:
-        """End the process, whatever it is doing, and close the pipes."""
-        self._process.kill()
+        """End the process, whatever it is doing and has started, and close the pipes."""
+        if self.is_alive():
+            # It leads a session, and so a group, of its own: an engine's program goes with it.
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         self._close_pipes()
 

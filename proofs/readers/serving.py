@@ -43,7 +43,7 @@ def serve(jobs: Mapping[str, Job], arguments: list[str]) -> None:
         write_frame(answers, {"ready": True})
         while _has_request(requests, parent_pid=setup["parent_pid"]):
             request = read_frame(requests)
-            _allow_cpu_s(limits.cpu_s)
+            _allow_cpu_s(min(limits.cpu_s, request.get("cpu_s", limits.cpu_s)))
             answer = _answer(jobs, request, answers)
             write_frame(answers, answer)
             if "exhausted" in answer:

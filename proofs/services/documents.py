@@ -81,6 +81,7 @@ def read_file(storage_name: str, media_type: str, country: str | None) -> FileRe
             ocr_max_pages=settings.OCR_MAX_PAGES,
             country=country,
             with_second=settings.INVOICE_OCR_SECOND_OPINION,
+            ocr_budget_s=settings.OCR_BUDGET_SECONDS,
         )
     if reading.engine in OCR_ENGINES:
         counters.count("ocr.calls")

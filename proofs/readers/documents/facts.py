@@ -78,7 +78,7 @@ class ReadingStatus(StrEnum):
 class NoteCode(StrEnum):
     """What a person should know about how a document was read."""
 
-    PAGES_NOT_READ = "PAGES_NOT_READ"  # more pages than OCR may look at
+    PAGES_NOT_READ = "PAGES_NOT_READ"  # more pages, or more on them, than OCR may look at
     XML_UNREADABLE = "XML_UNREADABLE"  # an e-invoice is embedded, and damaged or hostile
     ATTACHMENTS_NOT_READ = "ATTACHMENTS_NOT_READ"  # larger or more than may be looked at
     OCR_OFF = "OCR_OFF"  # a page has no text and the engine is `none`

@@ -213,7 +213,7 @@ def _read_picture(path: Path, media_type: str, *, engine: Engine, country: str |
     picture = load_upright(path, MAX_PICTURE_SIDE_PX)
     notes: tuple[Note, ...] = ()
     try:
-        page = read_upright(engine, picture, number=1)
+        page = read_upright(engine, picture, number=1).page
     except OcrError as error:
         notes = (note_of(error, engine),)
         page = Page(
@@ -236,7 +236,7 @@ def _read_picture(path: Path, media_type: str, *, engine: Engine, country: str |
 
 def _ocr_page(path: Path, number: int, engine: Engine) -> tuple[Page | None, tuple[Note, ...]]:
     try:
-        return read_upright(engine, pdf.render(path, number), number=number), ()
+        return read_upright(engine, pdf.render(path, number), number=number).page, ()
     except OcrError as error:
         return None, (note_of(error, engine),)
     except ReaderRefusal:

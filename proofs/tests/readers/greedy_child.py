@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -30,6 +31,12 @@ def burn_cpu(arguments: Mapping[str, Any]) -> None:
 
 def wait(arguments: Mapping[str, Any]) -> None:
     time.sleep(arguments["wall_s"])
+
+
+def wait_for_program(arguments: Mapping[str, Any]) -> None:
+    program = subprocess.Popen(["sleep", "60"])
+    Path(arguments["path"]).write_text(str(program.pid))
+    program.wait()
 
 
 def take_memory(arguments: Mapping[str, Any]) -> int:
@@ -87,6 +94,7 @@ if __name__ == "__main__":
         refuse,
         burn_cpu,
         wait,
+        wait_for_program,
         take_memory,
         keep_memory,
         take_memory_in_c,

@@ -36,6 +36,7 @@ from proofs.tests.readers.documents.paper import page
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FEW_BYTES = 250_000_000
+OF_NO_TIME = {"version": "1", "took_s": 0.0, "longest_s": 0.0, "is_worth_turning": True}
 
 
 class Kept(Protocol):
@@ -90,7 +91,7 @@ def values_of(reading: Reading) -> dict[str, str]:
 
 
 def loses(reason: str) -> Any:
-    def run(_job: str, _arguments: Any) -> None:
+    def run(_job: str, _arguments: Any, **_limits: Any) -> None:
         raise OcrLost(ChildLost(reason))
 
     return run
@@ -143,7 +144,7 @@ def test_pages_beyond_the_limit_are_told_and_not_read(
 ) -> None:
     asked: list[int] = []
 
-    def run(_job: str, arguments: Any) -> dict[str, Any]:
+    def run(_job: str, arguments: Any, **_limits: Any) -> dict[str, Any]:
         asked.append(arguments["number"])
         blank = {"number": arguments["number"], "width": 9.0, "height": 9.0, "words": []}
         empty: dict[str, Any] = {
@@ -153,7 +154,7 @@ def test_pages_beyond_the_limit_are_told_and_not_read(
             "hidden": [],
             "turned": 0,
         }
-        return {"page": blank | empty, "version": "1"}
+        return {"page": blank | empty, **OF_NO_TIME}
 
     monkeypatch.setattr(document_reading._engines, "run", run)
     white = Image.new("L", (200, 280), 255)
@@ -171,11 +172,14 @@ def test_what_one_engine_leaves_in_doubt_is_read_by_the_other_within_the_same_ti
 ) -> None:
     asked: list[str] = []
 
-    def run(_job: str, arguments: Any) -> dict[str, Any]:
+    def run(_job: str, arguments: Any, **_limits: Any) -> dict[str, Any]:
         asked.append(arguments["engine"])
         rows = ["Facture du 01/03/2026", "Total TTC       480,00"]
         seen = rows[:1] if arguments["engine"] == "rapidocr" else rows
-        return {"page": page(*seen, source=Source.OCR, confidence=0.9).to_json(), "version": "1"}
+        return {
+            "page": page(*seen, source=Source.OCR, confidence=0.9).to_json(),
+            **OF_NO_TIME,
+        }
 
     monkeypatch.setattr(document_reading._engines, "run", run)
     monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/tesseract")
@@ -188,8 +192,8 @@ def test_what_one_engine_leaves_in_doubt_is_read_by_the_other_within_the_same_ti
     assert values_of(reading) == expected
     assert reading.engine == ("rapidocr+tesseract" if with_second else "rapidocr")
     # No time left for a second look costs nothing of the first.
-    monkeypatch.setattr(document_reading, "OCR_BUDGET_S", -1.0)
-    assert read(scan, engine="rapidocr", with_second=with_second).fields == {}
+    nothing = read(scan, engine="rapidocr", with_second=with_second, ocr_budget_s=-1.0)
+    assert nothing.fields == {}
 
 
 # --- What is refused at the door ------------------------------------------------------------------
@@ -270,10 +274,16 @@ def test_an_engine_that_needs_more_memory_than_it_may_have_is_a_note(kept: Kept)
 
 
 @pytest.mark.parametrize(
-    ("reason", "may_retry"), [("time", True), ("memory", False), ("cpu", False), ("died", False)]
+    ("reason", "code", "may_retry"),
+    [
+        ("time", NoteCode.OCR_FAILED, True),
+        ("memory", NoteCode.OCR_FAILED, False),
+        ("cpu", NoteCode.PAGES_NOT_READ, False),
+        ("died", NoteCode.OCR_FAILED, False),
+    ],
 )
 def test_a_page_that_costs_the_engine_its_process_is_a_note_and_the_rest_is_read(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch, reason: str, *, may_retry: bool
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, reason: str, code: NoteCode, *, may_retry: bool
 ) -> None:
     monkeypatch.setattr(document_reading._engines, "run", loses(reason))
     text = make_invoice_pdf(INVOICE_TEXT, pages=2)
@@ -281,13 +291,13 @@ def test_a_page_that_costs_the_engine_its_process_is_a_note_and_the_rest_is_read
     reading = read(kept(text), engine="rapidocr")
 
     assert values_of(reading) == INVOICE_FIELDS
-    assert [(note.code, note.retry) for note in reading.notes] == [(NoteCode.OCR_FAILED, may_retry)]
+    assert [(note.code, note.retry) for note in reading.notes] == [(code, may_retry)]
 
 
 def test_an_engine_that_does_not_start_is_a_note_too(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(_job: str, _arguments: Any) -> None:
+    def run(_job: str, _arguments: Any, **_limits: Any) -> None:
         raise ReaderUnavailable("no child starts")
 
     monkeypatch.setattr(document_reading._engines, "run", run)

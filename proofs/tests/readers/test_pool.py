@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,40 @@ def test_the_cpu_limit_is_for_one_job_and_not_for_the_childs_life(make_pool: Mak
     for _ in range(4):
         pool.run("burn_cpu", {"cpu_s": 0.6})
     assert pid_of(pool) == before
+
+
+@pytest.mark.parametrize(
+    ("job", "arguments", "limits", "reason"),
+    [
+        ("burn_cpu", {"cpu_s": 60}, {"cpu_s": 1}, "cpu"),
+        ("wait", {"wall_s": 60}, {"timeout_s": 0.2}, "time"),
+    ],
+)
+def test_one_job_may_be_given_less_time_than_the_others(
+    make_pool: MakePool,
+    caplog: pytest.LogCaptureFixture,
+    job: str,
+    arguments: dict[str, object],
+    limits: dict[str, Any],
+    reason: str,
+) -> None:
+    pool = make_pool(limits=replace(LIMITS, cpu_s=60), timeout_s=60.0)
+
+    with pytest.raises(ReaderRefusal):
+        pool.run(job, arguments, **limits)
+
+    assert caplog.records[0].getMessage() == f"A reader's child was lost in {job}: {reason}"
+
+
+def test_a_program_that_a_child_waits_for_ends_with_it(make_pool: MakePool, tmp_path: Path) -> None:
+    pool = make_pool()
+
+    with pytest.raises(ReaderRefusal):
+        pool.run("wait_for_program", {"path": str(tmp_path / "pid")}, timeout_s=0.5)
+
+    program = int((tmp_path / "pid").read_text())
+    # The kernel kills all of a group at once, and each is gone a little later.
+    assert wait_until(lambda: not is_running(program))
 
 
 def test_a_refusal_costs_no_child(make_pool: MakePool) -> None:

@@ -2,10 +2,13 @@
 
 Engines read what they take for lines; letters that lie wrong give few words, or words of which the
 engine is unsure, or runs that are higher than wide. Only then the page is turned and read again, so
-that a page which is as it should be costs nothing more.
+that a page which is as it should be costs nothing more. What turning shows of one page is used for
+the next: pages of one scan lie alike.
 """
 
-from dataclasses import replace
+import math
+import os
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
@@ -28,24 +31,66 @@ _TURNS = {
 }
 
 
-def read_upright(engine: Engine, picture: Image.Image, *, number: int) -> Page:
-    """Read a page as it lies, and if that does not go well, turned. Raises OcrError.
+@dataclass(frozen=True, slots=True)
+class Upright:
+    """A page as it was read best, and what that tells of the next one of the same document.
+
+    `is_worth_turning` is false where all turning did not make enough letters readable; `longest_s`
+    is the CPU time of the longest reading.
+    """
+
+    page: Page
+    is_worth_turning: bool
+    longest_s: float
+
+
+def read_upright(
+    engine: Engine,
+    picture: Image.Image,
+    *,
+    number: int,
+    turn: int = 0,
+    may_turn: bool = True,
+    budget_s: float = math.inf,
+) -> Upright:
+    """Read a page, turned by `turn`, and if that does not go well, otherwise. Raises OcrError.
 
     `turned` of the page says by how many degrees, against the clock, the picture had to be turned.
+    No reading but the first is begun that would, if it took as long as the longest so far, end
+    after `budget_s` seconds of CPU time.
     """
-    best = engine.read(picture, number=number)
-    if _reads_well(best):
-        return best
+    ends_at = cpu_time_s() + budget_s
+    best, longest_s = _read(engine, picture, number, turn)
+    if _reads_well(best) or not may_turn:
+        return Upright(best, may_turn, longest_s)
     best_score = _score(best)
     # A page whose runs stand lies on one of its sides.
-    turns = (270, 90) if _share_standing(best) > _STANDING else (180, 270, 90)
-    for turn in turns:
-        read = engine.read(picture.transpose(_TURNS[turn]), number=number)
+    for more in (270, 90) if _share_standing(best) > _STANDING else (180, 270, 90):
+        if cpu_time_s() + longest_s > ends_at:
+            break
+        read, took_s = _read(engine, picture, number, (turn + more) % 360)
+        longest_s = max(longest_s, took_s)
         if (score := _score(read)) > GAIN * best_score:
-            best, best_score = replace(read, turned=turn), score
+            best, best_score = read, score
         if _reads_well(read):
             break
-    return best
+    # A page with little on it says nothing of how the others lie.
+    is_worth_turning = _reads_well(best) or _letters(best) < LEAST_LETTERS
+    return Upright(best, is_worth_turning, longest_s)
+
+
+def cpu_time_s() -> float:
+    """The CPU time of this process and of the programs that it has waited for."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
+def _read(engine: Engine, picture: Image.Image, number: int, turn: int) -> tuple[Page, float]:
+    """Give a page as it is read turned, and the CPU time that took."""
+    started_s = cpu_time_s()
+    lying = picture.transpose(_TURNS[turn]) if turn else picture
+    page = replace(engine.read(lying, number=number), turned=turn)
+    return page, cpu_time_s() - started_s
 
 
 def _reads_well(page: Page) -> bool:

@@ -130,7 +130,9 @@ def test_a_page_that_lies_wrong_is_read_and_its_fields_have_their_places_on_the_
     degrees: int,
 ) -> None:
     straight = photo(INVOICE)
-    page = read_upright(get_engine("tesseract"), straight.rotate(degrees, expand=True), number=1)
+    lying = straight.rotate(degrees, expand=True)
+
+    page = read_upright(get_engine("tesseract"), lying, number=1).page
 
     assert page.turned == (360 - degrees) % 360
     total = extract([page])[FieldName.TOTAL]
@@ -143,5 +145,5 @@ def test_a_page_that_lies_wrong_is_read_and_its_fields_have_their_places_on_the_
 
 def test_a_page_that_lies_right_is_read_once() -> None:
     engine = Reader(EngineName.RAPIDOCR, *ROWS)
-    assert read_upright(engine, Image.new("RGB", (400, 600)), number=1).turned == 0
+    assert read_upright(engine, Image.new("RGB", (400, 600)), number=1).page.turned == 0
     assert engine.pages == 1

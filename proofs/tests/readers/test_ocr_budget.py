@@ -1,0 +1,261 @@
+"""What OCR of one document may cost, and what is told of the pages that nobody got to."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from kobatela.embedded.sample_documents import make_scan_pdf
+from proofs.readers import document_reading
+from proofs.readers.document_reading import OcrLost, read_document
+from proofs.readers.documents.facts import NoteCode, Page, Reading, ReadingStatus, Source
+from proofs.readers.documents.ocr import EngineName
+from proofs.readers.documents.ocr import upright as upright_module
+from proofs.readers.documents.ocr.upright import read_upright
+from proofs.readers.limits import OCR_WALL_PER_CPU
+from proofs.readers.process import ChildLost
+from proofs.tests.readers.documents.paper import page as paper_page
+
+WHITE = Image.new("L", (200, 280), 255)
+ROWS = (
+    "Awa Bâtiment SARL, 12 rue du Marché, Abidjan",
+    "Facture n° FA-2026-0117 du 01/03/2026",
+    "Ciment, sacs de cinquante kilogrammes",
+    "Total TTC       480,00 €",
+)
+Answer = dict[str, Any] | Exception
+
+
+def an_answer(*, took_s: float, turned: int = 0, is_worth_turning: bool = True) -> dict[str, Any]:
+    page = replace(paper_page(*ROWS, source=Source.OCR, confidence=0.95), turned=turned)
+    return {
+        "page": page.to_json(),
+        "version": "1",
+        "took_s": took_s,
+        "longest_s": took_s,
+        "is_worth_turning": is_worth_turning,
+    }
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
+    """Let the engine give these answers; the requests that it gets, with the limits of each."""
+
+    def use(*answers: Answer) -> list[dict[str, Any]]:
+        requests: list[dict[str, Any]] = []
+        left = list(answers)
+
+        def run(_job: str, arguments: dict[str, Any], **limits: Any) -> dict[str, Any]:
+            requests.append({**arguments, **limits})
+            answer = left.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return {**answer, "page": {**answer["page"], "number": arguments["number"]}}
+
+        monkeypatch.setattr(document_reading._engines, "run", run)
+        return requests
+
+    return use
+
+
+def read(tmp_path: Path, *, pages: int, budget_s: float = 18.0, second: bool = False) -> Reading:
+    path = tmp_path / "scan.pdf"
+    path.write_bytes(make_scan_pdf([WHITE] * pages))
+    return read_document(
+        path,
+        media_type="application/pdf",
+        engine="rapidocr",
+        ocr_max_pages=5,
+        with_second=second,
+        ocr_budget_s=budget_s,
+    )
+
+
+def codes(reading: Reading) -> list[tuple[NoteCode, bool]]:
+    return [(note.code, note.retry) for note in reading.notes]
+
+
+def test_no_page_is_begun_for_which_there_would_be_no_time(tmp_path: Path, asked: Any) -> None:
+    requests = asked(an_answer(took_s=7.0), an_answer(took_s=7.0))
+
+    reading = read(tmp_path, pages=4)
+
+    assert [request["number"] for request in requests] == [1, 2]
+    assert codes(reading) == [(NoteCode.PAGES_NOT_READ, False)] * 2
+    assert (reading.pages_read, reading.pages_total) == (2, 4)
+    assert reading.fields, "what was read is kept"
+    first, second = (request["budget_s"] for request in requests)
+    assert 17 < first <= 18
+    assert first - 8 < second <= first - 7, "drawing a page comes out of it too"
+    assert requests[1]["cpu_s"] == 11
+    assert requests[0]["timeout_s"] <= 18 * OCR_WALL_PER_CPU
+
+
+def test_a_scan_of_as_many_pages_as_are_read_gets_through_where_pages_are_quick(
+    tmp_path: Path, asked: Any
+) -> None:
+    requests = asked(*[an_answer(took_s=3.0)] * 5)
+
+    assert read(tmp_path, pages=5).notes == ()
+    assert len(requests) == 5
+
+
+def test_a_page_that_takes_all_the_time_is_the_last_and_no_trouble_of_the_engine(
+    tmp_path: Path, asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document_reading, "_other_engine", lambda _: "tesseract")
+    requests = asked(OcrLost(ChildLost("cpu")))
+
+    reading = read(tmp_path, pages=3, second=True)
+
+    assert [(request["number"], request["engine"]) for request in requests] == [(1, "rapidocr")]
+    assert codes(reading) == [(NoteCode.PAGES_NOT_READ, False)] * 3
+    assert (reading.status, reading.fields) == (ReadingStatus.EMPTY, {})
+
+
+def test_an_engine_that_hangs_is_asked_for_no_other_page(tmp_path: Path, asked: Any) -> None:
+    requests = asked(OcrLost(ChildLost("time")))
+
+    reading = read(tmp_path, pages=2)
+
+    assert len(requests) == 1
+    assert codes(reading) == [(NoteCode.OCR_FAILED, True), (NoteCode.PAGES_NOT_READ, False)]
+
+
+def test_a_page_that_breaks_the_engine_takes_no_other_page_with_it(
+    tmp_path: Path, asked: Any
+) -> None:
+    requests = asked(OcrLost(ChildLost("memory")), an_answer(took_s=1.0))
+
+    reading = read(tmp_path, pages=2)
+
+    assert len(requests) == 2
+    assert codes(reading) == [(NoteCode.OCR_FAILED, False)]
+
+
+def test_how_one_page_lay_is_tried_first_with_the_next(tmp_path: Path, asked: Any) -> None:
+    requests = asked(an_answer(took_s=1.0, turned=270), an_answer(took_s=1.0, turned=270))
+
+    read(tmp_path, pages=2)
+
+    assert [(request["turn"], request["may_turn"]) for request in requests] == [
+        (0, True),
+        (270, True),
+    ]
+
+
+def test_what_turning_did_not_help_is_not_turned_on_the_next_pages(
+    tmp_path: Path, asked: Any
+) -> None:
+    in_vain = an_answer(took_s=1.0, is_worth_turning=False)
+    requests = asked(in_vain, an_answer(took_s=1.0), an_answer(took_s=1.0))
+
+    read(tmp_path, pages=3)
+
+    assert [request["may_turn"] for request in requests] == [True, False, False]
+
+
+@pytest.mark.parametrize("took_s", [-1, float("nan"), "1", None])
+def test_what_an_engines_child_says_of_its_time_is_not_taken_on_trust(
+    tmp_path: Path, asked: Any, took_s: Any
+) -> None:
+    asked(an_answer(took_s=1.0) | {"took_s": took_s})
+
+    assert read(tmp_path, pages=1).status is ReadingStatus.FAILED
+
+
+# --- Turning --------------------------------------------------------------------------------------
+
+
+class Slow:
+    """Takes 5 seconds for a page, and reads it where it stands as `well_at` says."""
+
+    name = EngineName.RAPIDOCR
+    version = "1"
+
+    def __init__(self, well_at: int | None = None) -> None:
+        self.well_at = well_at
+        self.now_s = 0.0
+        self.corners: list[int] = []
+
+    def read(self, picture: Image.Image, *, number: int) -> Page:
+        self.now_s += 5.0
+        turn = corner_of(picture)
+        self.corners.append(turn)
+        confidence = 0.95 if turn == self.well_at else 0.6
+        page = paper_page(*ROWS, number=number, source=Source.OCR, confidence=confidence)
+        return replace(page, confidence=confidence)
+
+
+def marked() -> Image.Image:
+    """A page with a black corner at the top left, by which it tells how it was turned."""
+    picture = Image.new("L", (40, 60), 255)
+    picture.paste(0, (0, 0, 5, 5))
+    return picture
+
+
+@functools.cache
+def _corners() -> dict[tuple[bool, bool], int]:
+    return {(True, True): 0, (True, False): 90, (False, False): 180, (False, True): 270}
+
+
+def corner_of(picture: Image.Image) -> int:
+    """By how many degrees, against the clock, the marked page lies turned."""
+    dark = next(
+        (left, top)
+        for left in (True, False)
+        for top in (True, False)
+        if picture.getpixel((1 if left else picture.width - 2, 1 if top else picture.height - 2))
+        == 0
+    )
+    return _corners()[dark]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Slow:
+    slow = Slow()
+    monkeypatch.setattr(upright_module, "cpu_time_s", lambda: slow.now_s)
+    return slow
+
+
+@pytest.mark.parametrize(("budget_s", "readings"), [(4.0, 1), (14.0, 2), (15.0, 3), (99.0, 4)])
+def test_a_page_is_turned_only_while_there_is_time(
+    engine: Slow, budget_s: float, readings: int
+) -> None:
+    read = read_upright(engine, marked(), number=1, budget_s=budget_s)
+
+    assert len(engine.corners) == readings
+    assert read.page.words, "the first reading is not lost to the others"
+    assert (read.page.turned, read.longest_s) == (0, 5.0)
+    assert not read.is_worth_turning
+
+
+def test_a_page_that_lies_like_the_one_before_is_read_once(engine: Slow) -> None:
+    engine.well_at = 90
+
+    read = read_upright(engine, marked(), number=2, turn=90)
+
+    assert engine.corners == [90]
+    assert (read.page.turned, read.is_worth_turning) == (90, True)
+
+
+def test_a_page_that_lies_otherwise_than_the_one_before_is_found_all_the_same(
+    engine: Slow,
+) -> None:
+    engine.well_at = 270
+
+    read = read_upright(engine, marked(), number=2, turn=90)
+
+    assert engine.corners == [90, 270]
+    assert (read.page.turned, read.is_worth_turning) == (270, True)
+
+
+def test_a_page_is_not_turned_where_that_was_in_vain_before(engine: Slow) -> None:
+    read = read_upright(engine, marked(), number=2, may_turn=False)
+
+    assert engine.corners == [0]
+    assert not read.is_worth_turning
