@@ -1,8 +1,10 @@
 """The number by which its maker knows a document: `FA-2026-0117`, `RE-20171118/506`, `471102`.
 
-It stands behind or under its label, or in the title behind the word for such a document.
+It stands behind or under its label, or in the title behind the word for such a document. A credit
+note names the invoice that it credits as well, and that number is not its own.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,8 @@ MAX_NUMBER_CHARS = 40
 
 # The words for a document of this kind, in plain letters.
 _DOCUMENT = (
-    r"invoice|\binv\b|facture|\bfact\b|rechnung|faktura|\bbeleg|receipt|\brecu\b|\bbill|gutschrift"
+    r"note de credit|credit memo"
+    r"|invoice|\binv\b|facture|\bfact\b|rechnung|faktura|\bbeleg|receipt|\brecu\b|\bbill|gutschrift"
     r"|avoir|credit note|debit note|korrektur|\bdoc(?:ument)?\b|cash ?memo|\bnote\b|quittung"
     r"|\bpiece|fattura|factura|factuur"
 )
@@ -24,13 +27,24 @@ _NO_DOCUMENT = (
     r"customer|client|kunde|order|commande|bestell|account|konto|compte|steuer|\btax\s?(?:id|no)"
     r"|ust|vat\b|tva|\bgst\s?(?:id|no|reg)|siret|siren|phone|tel\b|fax|liefer|deliver|livrais"
     r"|contract|contrat|vertrag|version|reklamation|ursprung|register|regist|\bhrb\b|reg\b|liee"
-    r"|artikel|item|original|purchase|\bpo\b|weitere|referenz\b|mandat|related|gemas|selon|laut"
+    r"|artikel|item|origin|purchase|\bpo\b|weitere|referenz\b|mandat|related|gemas|selon|laut"
     r"|\bour\b|table|member|machine|terminal|\bpos\b|cashier|portal|approval|\bcard|batch|trace"
     r"|\bdue\b|\bdate\b|datum|\baddress|adresse|empfanger|\bto\b|amount|total|betrag|montant"
+    r"|\bcredit(?:ee?|ed)\b|concern|\bannule|\bremplace\b|\bcancels?\b|\breplaces?\b|against"
+)
+# What a credit note is called, and what it credits; a "facture d'avoir" is the former.
+_CREDIT = r"avoir\b|note de credit|credit (?:note|memo)"
+_CREDITED = r"facture(?! d.avoir)|invoice|\binv\b|\bfact\b"
+_CREDIT_OR_CREDITED = re.compile(rf"(?P<credit>{_CREDIT})|(?:{_CREDITED})")
+# The first of both words at the head of a line or column tells which of them the document is.
+_TITLE_LINES = 20
+_HEAD = re.compile(
+    rf"(?:^|{COLUMN})\W*(?:facture )?(?:d.)?"
+    rf"(?:(?P<credit>{_CREDIT})|(?:{_CREDITED})(?!.{{0,6}}orig))"
 )
 _STRONG = re.compile(
     rf"(?:{_DOCUMENT})\w*[\s.:-]{{0,3}}(?:de\s|de la\s)?(?:{_NUMBER_WORD})|"
-    rf"(?:{_NUMBER_WORD})\s*(?:de |der |of )?(?:la |the )?(?:{_DOCUMENT})|"
+    rf"(?:{_NUMBER_WORD})\s*(?:de |d\W|der |of )?(?:la |the )?(?:{_DOCUMENT})|"
     rf"(?:rechnungs|beleg|faktura)-?(?:nummer|nr)"
 )
 _TITLE = re.compile(rf"(?:{_DOCUMENT})")
@@ -72,7 +86,12 @@ class NumberFound:
 
 def find_number(lines: Sequence[Line]) -> tuple[NumberFound, float] | None:
     """Give the document's number and how sure that is, from 0 to 1."""
-    found = [one for index in range(len(lines)) for one in _candidates(lines, index)]
+    is_credit_note = _is_credit_note(lines)
+    found = [
+        one
+        for index in range(len(lines))
+        for one in _candidates(lines, index, is_credit_note=is_credit_note)
+    ]
     if not found:
         return None
     values = [one.value for one in found]
@@ -85,11 +104,21 @@ def find_number(lines: Sequence[Line]) -> tuple[NumberFound, float] | None:
     return best, min(1.0, best.points / _SURE_POINTS)
 
 
-def _candidates(lines: Sequence[Line], index: int) -> Iterator[NumberFound]:
+def _is_credit_note(lines: Sequence[Line]) -> bool:
+    heads = (_HEAD.search(line.plain) for line in lines[:_TITLE_LINES])
+    first = next((head for head in heads if head), None)
+    return first is not None and first["credit"] is not None
+
+
+def _candidates(
+    lines: Sequence[Line], index: int, *, is_credit_note: bool
+) -> Iterator[NumberFound]:
     """Give the numbers that some label of this line announces."""
     line = lines[index]
     depth = _DEPTH_POINTS * index / len(lines)
     for start, end, points in _labels(line):
+        if is_credit_note and _is_of_the_credited(line, end):
+            continue
         behind = _value_behind(line, end)
         if behind is not None:
             value_start, value_end = behind
@@ -98,7 +127,9 @@ def _candidates(lines: Sequence[Line], index: int) -> Iterator[NumberFound]:
             continue
         if _is_end_of_cell(line, end):
             below = _value_below(lines, index, start, end)
-            if below is not None:
+            if below is not None and not (
+                is_credit_note and _is_under_the_credited(lines[index + 1 :], *below[:2])
+            ):
                 yield _number(*below, points + _BELOW_POINTS + depth)
 
 
@@ -114,10 +145,28 @@ def _labels(line: Line) -> Iterator[tuple[int, int, float]]:
             if any(match.start() < end and start < match.end() for start, end in taken):
                 continue
             taken.append(match.span())
-            cell_start = line.plain.rfind(COLUMN, 0, match.start()) + 1
-            words = line.plain[cell_start : match.end()]
+            words = _words_before(line, match.start(), match.end())
             worth = points + (_OTHER_POINTS if re.search(_NO_DOCUMENT, words) else 0.0)
             yield match.start(), match.end(), worth
+
+
+def _words_before(line: Line, start: int, end: int) -> str:
+    """Give a label with the words of its column that stand before it."""
+    return line.plain[line.plain.rfind(COLUMN, 0, start) + 1 : end]
+
+
+def _is_of_the_credited(line: Line, end: int) -> bool:
+    """Whether a label on a credit note is about the invoice that it credits."""
+    named = [word["credit"] for word in _CREDIT_OR_CREDITED.finditer(_words_before(line, end, end))]
+    return bool(named) and named[-1] is None
+
+
+def _is_under_the_credited(below: Sequence[Line], line: Line, start: int) -> bool:
+    """Whether a number below a credit note's label has a label of the credited invoice nearer."""
+    between = itertools.takewhile(lambda one: one is not line, below)
+    return _is_of_the_credited(line, start) or any(
+        _is_of_the_credited(one, len(one.plain)) for one in between
+    )
 
 
 def _value_behind(line: Line, at: int) -> tuple[int, int] | None:

@@ -62,6 +62,55 @@ def test_other_numbers_are_not_the_documents(rows: list[str]) -> None:
     assert number_in(*rows) is None
 
 
+@pytest.mark.parametrize(
+    ("rows", "number"),
+    [
+        (["Avoir n° AV-12", "Facture d'origine F-2024-5"], "AV-12"),
+        (["Avoir n° AV-12", "Facture n° F-2024-5 du 01/03/2024"], "AV-12"),
+        (["Facture d'avoir n° AV-12", "Annule la facture n° F-2024-5"], "AV-12"),
+        (["Avoir n° AV-12 relatif à la facture n° F-2024-5"], "AV-12"),
+        (["Note de crédit n° NC-77", "Facture F-2024-5"], "NC-77"),
+        (["AVOIR", "N° d'avoir        Facture", "AV-2024-12        F-2024-5"], "AV-2024-12"),
+        (["Credit note CN-0012", "Against invoice INV-2024-5"], "CN-0012"),
+        (["CREDIT NOTE", "Credit note number: CN-12", "Invoice number: INV-2024-5"], "CN-12"),
+        (["Credit memo # CM-90", "Applied to invoice # INV-2024-5"], "CM-90"),
+    ],
+)
+def test_a_credit_notes_number_is_its_own_and_not_that_of_what_it_credits(
+    rows: list[str], number: str
+) -> None:
+    assert number_in(*rows) == number
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["Avoir", "Facture d'origine n° F-2024-5"],
+        ["Avoir sur la facture n° F-2024-5 du 01/03/2024"],
+        ["Note de crédit", "Facture F-2024-5"],
+        ["AVOIR", "N° de facture", "F-2024-5"],
+        ["Credit note", "Invoice number: INV-2024-5"],
+        ["Credit note", "Credit for invoice INV-2024-5"],
+    ],
+)
+def test_a_credit_note_that_names_only_what_it_credits_has_no_number(rows: list[str]) -> None:
+    assert number_in(*rows) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "number"),
+    [
+        (["Facture F-2024-9", "Avoir déduit AV-2024-11"], "F-2024-9"),
+        (["Invoice INV-2024-9", "Credit note CN-2024-3 was applied"], "INV-2024-9"),
+        (["Facture n° F-2024-9", "Annule la facture n° F-2024-5"], "F-2024-9"),
+    ],
+)
+def test_an_invoice_that_names_a_credit_note_keeps_its_own_number(
+    rows: list[str], number: str
+) -> None:
+    assert number_in(*rows) == number
+
+
 def test_an_iban_that_proves_itself_is_found_with_blanks_and_among_words() -> None:
     found = find_iban(paper.lines("IBAN : FR76 3000 6000 0112 3456 7890 189 - BIC : AGRIFRPP"))
     assert found is not None
