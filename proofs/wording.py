@@ -70,6 +70,10 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "Le document se dit avoir, devis ou facture pro forma.",
         "Demandez la facture elle-même ; aucun de ceux-là ne dit que quelque chose est dû.",
     ),
+    "SPECIAL_INVOICE": (
+        "Le document est une facture particulière : rectificative, d'acompte, partielle ou autre.",
+        "Demandez ce qu'elle remplace ou solde, pour que rien ne soit payé deux fois.",
+    ),
     "INVOICE_TOTAL_UNREADABLE": (
         "Le total du document n'a pas pu être lu.",
         "Lisez-le sur la page ; un scan plus net ou le PDF d'origine se lit mieux.",

@@ -22,6 +22,7 @@ _FIELD_WORDS: Mapping[str, str] = {
     "tax": "Tax",
     "vat_id": "VAT id",
     "siret": "SIRET",
+    "type_code": "Kind (UNTDID 1001)",
 }
 _CHECK_WORDS: Mapping[str, str] = {
     "amount": "Amount",

@@ -19,6 +19,7 @@ WORDS: Mapping[str, str] = {
     FindingCode.MISSING_EXIF_TIMESTAMP: "no capture time",
     FindingCode.TIMEZONE_UNKNOWN: "time zone unknown",
     FindingCode.NOT_AN_INVOICE: "no invoice",
+    FindingCode.SPECIAL_INVOICE: "special invoice",
     FindingCode.REUSED_INVOICE_NUMBER: "invoice number seen before",
     FindingCode.XML_DIFFERS_FROM_PAGE: "data differs from page",
     FindingCode.HIDDEN_TEXT: "hidden text",

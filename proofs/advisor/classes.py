@@ -156,6 +156,7 @@ TABLE: Mapping[str, Mapping[str, Handling]] = {
         "iban": MASK,
         "vat_id": MASK,
         "siret": MASK,
+        "type_code": SEND,
     },
     "note": {
         "code": SEND,

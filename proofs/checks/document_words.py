@@ -14,6 +14,10 @@ _WORDS: Mapping[FindingCode, tuple[str, str]] = {
         "The document calls itself a credit note, a quotation or a pro forma invoice.",
         "Ask for the invoice itself; none of these says that anything is owed.",
     ),
+    FindingCode.SPECIAL_INVOICE: (
+        "The document is an invoice of a special kind: corrected, prepaid, in part, or the like.",
+        "Ask what it replaces or settles, so that nothing is paid twice.",
+    ),
     FindingCode.INVOICE_TOTAL_UNREADABLE: (
         "The total of the document could not be read.",
         "Read it on the page; a sharper scan, or the original PDF, is read better.",

@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from proofs.checks.document_titles import title_of_no_invoice
+from proofs.checks.document_types import name_of_no_invoice, name_of_special_invoice
 from proofs.checks.document_words import finding
 from proofs.checks.findings import Finding, FindingCode
 from proofs.checks.sameness import same_iban, same_number, same_supplier, valid_iban
@@ -128,9 +129,8 @@ def _about_reading(
         yield finding(FindingCode(code.value), **pages, retry=may_retry)
     if reading.status is not ReadingStatus.READ and not reading.notes:
         yield finding(FindingCode.DOCUMENT_UNREADABLE, **pages, retry=False)
-    title = title_of_no_invoice(reading.text) if case.kind == INVOICE else None
-    if title is not None:
-        yield finding(FindingCode.NOT_AN_INVOICE, actual=title)
+    if case.kind == INVOICE:
+        yield from _about_kind(reading)
     is_about_money = case.kind == INVOICE or "expected_amount" in case.requirements
     if is_about_money and FieldName.TOTAL not in fields:
         yield finding(FindingCode.INVOICE_TOTAL_UNREADABLE)
@@ -140,6 +140,18 @@ def _about_reading(
     if iban is not None and not valid_iban(iban.value):
         yield finding(FindingCode.IBAN_INVALID, field="iban", actual=iban.value)
     yield from _unreadable_claims(case.claims)
+
+
+def _about_kind(reading: Reading) -> Iterator[Finding]:
+    """What is said of a document that is no invoice, by its page or its data, or no plain one."""
+    code = reading.xml_fields.get(FieldName.TYPE_CODE)
+    no_invoice = title_of_no_invoice(reading.text)
+    if no_invoice is None and code is not None:
+        no_invoice = name_of_no_invoice(code.value)
+    if no_invoice is not None:
+        yield finding(FindingCode.NOT_AN_INVOICE, actual=no_invoice)
+    elif code is not None and (special := name_of_special_invoice(code.value)) is not None:
+        yield finding(FindingCode.SPECIAL_INVOICE, actual=special)
 
 
 def _unreadable_claims(claims: Mapping[str, Any]) -> Iterator[Finding]:

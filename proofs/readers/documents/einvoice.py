@@ -22,6 +22,7 @@ _SIRET_SCHEMES = frozenset({"0009", "0002"})
 _VAT_SCHEME = "VA"
 _COUNTRY_AND_MORE = re.compile(r"[A-Z]{2}(?=.*\d)[A-Z0-9+*]{2,13}")
 _MAX_DIGITS = 15
+_UBL_TYPE_CODES = {"Invoice": "380", "CreditNote": "381"}
 
 Found = Iterator[tuple[FieldName, str]]
 
@@ -72,6 +73,7 @@ def _cii(root: Element) -> Found:
     document = root.first("ExchangedDocument") or root.first("HeaderExchangedDocument")
     if document is not None:
         yield FieldName.NUMBER, document.text_at("ID")
+        yield FieldName.TYPE_CODE, document.text_at("TypeCode")
         yield FieldName.DATE, _cii_date(document, "IssueDateTime")
     trade = root.first("SupplyChainTradeTransaction") or root.first(
         "SpecifiedSupplyChainTradeTransaction"
@@ -132,6 +134,9 @@ def _cii_date(element: Element, name: str) -> str:
 def _ubl(root: Element) -> Found:
     """Universal Business Language, an invoice or a credit note."""
     yield FieldName.NUMBER, root.text_at("ID")
+    # A credit note has a root of its own, whatever code it names or leaves out.
+    yield FieldName.TYPE_CODE, root.text_at(f"{root.name}TypeCode")
+    yield FieldName.TYPE_CODE, _UBL_TYPE_CODES[root.name]
     yield FieldName.DATE, root.text_at("IssueDate")
     yield FieldName.DUE_DATE, root.text_at("DueDate")
     yield FieldName.DUE_DATE, root.text_at("PaymentMeans", "PaymentDueDate")
@@ -172,6 +177,8 @@ def _canonical(name: FieldName, raw: str) -> str:
             return _date(text)
         case FieldName.CURRENCY:
             return text if re.fullmatch("[A-Z]{3}", text) else ""
+        case FieldName.TYPE_CODE:
+            return text if re.fullmatch("[0-9]{1,4}", text) else ""
         case FieldName.IBAN | FieldName.VAT_ID | FieldName.SIRET:
             squeezed = re.sub(r"[^A-Z0-9]", "", text.upper())
             is_vat_id = _COUNTRY_AND_MORE.fullmatch(squeezed) is not None

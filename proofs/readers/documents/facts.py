@@ -52,6 +52,7 @@ class FieldName(StrEnum):
 
     Values are canonical texts: amounts plain decimals (`1000.50`, a credit note's may be negative),
     dates ISO (`2026-03-10`), the currency its ISO 4217 code, IBAN, VAT id and SIRET without spaces.
+    The type code (UNTDID 1001) is what an e-invoice says that it is; pages have none.
     """
 
     TOTAL = "total"
@@ -65,6 +66,7 @@ class FieldName(StrEnum):
     IBAN = "iban"
     VAT_ID = "vat_id"
     SIRET = "siret"
+    TYPE_CODE = "type_code"
 
 
 class ReadingStatus(StrEnum):

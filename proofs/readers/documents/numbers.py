@@ -36,11 +36,14 @@ _NO_DOCUMENT = (
 _CREDIT = r"avoir\b|note de credit|credit (?:note|memo)"
 _CREDITED = r"facture(?! d.avoir)|invoice|\binv\b|\bfact\b"
 _CREDIT_OR_CREDITED = re.compile(rf"(?P<credit>{_CREDIT})|(?:{_CREDITED})")
-# The first of both words at the head of a line or column tells which of them the document is.
+# The first of both words at the head of a line or column tells which of them the document is; of
+# a credit note only if it stands alone, or before a number or what is credited: "avoir" is a verb.
 _TITLE_LINES = 20
 _HEAD = re.compile(
     rf"(?:^|{COLUMN})\W*(?:facture )?(?:d.)?"
-    rf"(?:(?P<credit>{_CREDIT})|(?:{_CREDITED})(?!.{{0,6}}orig))"
+    rf"(?:(?P<credit>{_CREDIT})"
+    rf"(?:\W*$|\W*{COLUMN}|\W+(?:{_NUMBER_WORD}|sur\b|relati|for\b|against\b|\w{{0,5}}\W?\d))"
+    rf"|(?:{_CREDITED})(?!.{{0,6}}orig))"
 )
 _STRONG = re.compile(
     rf"(?:{_DOCUMENT})\w*[\s.:-]{{0,3}}(?:de\s|de la\s)?(?:{_NUMBER_WORD})|"

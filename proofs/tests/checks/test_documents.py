@@ -394,6 +394,43 @@ def test_what_calls_itself_something_else_than_an_invoice_is_told(
     assert of_a_contract == ()
 
 
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("380", None),
+        ("388", None),
+        ("381", (FindingCode.NOT_AN_INVOICE, "credit note (381)")),
+        ("261", (FindingCode.NOT_AN_INVOICE, "self-billed credit note (261)")),
+        ("325", (FindingCode.NOT_AN_INVOICE, "pro forma invoice (325)")),
+        ("384", (FindingCode.SPECIAL_INVOICE, "corrected invoice (384)")),
+        ("386", (FindingCode.SPECIAL_INVOICE, "prepayment invoice (386)")),
+        ("389", (FindingCode.SPECIAL_INVOICE, "self-billed invoice (389)")),
+        ("999", (FindingCode.SPECIAL_INVOICE, "unknown kind (999)")),
+    ],
+)
+def test_the_kind_that_an_e_invoice_names_is_told_unless_it_is_a_plain_invoice(
+    code: str, found: tuple[FindingCode, str] | None
+) -> None:
+    xml = {"type_code": code}
+
+    of_an_invoice = compared(xml=xml).findings
+    of_a_contract = compared(xml=xml, kind="CONTRACT").findings
+
+    assert [(one.code, one.data) for one in of_an_invoice] == (
+        [(found[0], {"actual": found[1]})] if found else []
+    )
+    assert {one.severity for one in of_an_invoice} <= {Severity.SOFT}
+    assert of_a_contract == ()
+
+
+def test_a_credit_note_of_page_and_data_is_told_once() -> None:
+    reading = reading_of(xml_fields={"type_code": "381"}, text="AVOIR N° AV-12\nTotal 1200.00 EUR")
+
+    (found,) = check_document(reading, Case(kind="INVOICE", currency="EUR")).findings
+
+    assert (found.code, found.data) == (FindingCode.NOT_AN_INVOICE, {"actual": "avoir"})
+
+
 # --- How the reading went -------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ CII = """\
     xmlns:ram="urn:ram" xmlns:udt="urn:udt">
   <rsm:ExchangedDocument>
     <ram:ID>FA-2026-0117</ram:ID>
+    <ram:TypeCode>380</ram:TypeCode>
     <ram:IssueDateTime>
       <udt:DateTimeString format="102">20260301</udt:DateTimeString>
     </ram:IssueDateTime>
@@ -67,6 +68,7 @@ ALL = {
     "total": "480.00",
     "net": "400.00",
     "tax": "80.00",
+    "type_code": "380",
 }
 # ZUGFeRD 1 has the same parts under other names.
 OLD_NAMES = (
@@ -118,6 +120,23 @@ def test_the_first_zugferd_is_read_likewise() -> None:
 
 def test_a_ubl_invoice_is_read_likewise() -> None:
     assert values(UBL) == ALL
+
+
+@pytest.mark.parametrize(
+    ("xml", "type_code"),
+    [
+        (CII.replace(">380<", ">381<"), "381"),
+        (as_zugferd_1(CII).replace(">380<", "> 384 <"), "384"),
+        (CII.replace(">380<", ">credit<"), None),
+        (UBL.replace("<Invoice ", "<CreditNote ").replace("</Invoice>", "</CreditNote>"), "381"),
+        (
+            UBL.replace("<cbc:Issue", "<cbc:InvoiceTypeCode>386</cbc:InvoiceTypeCode><cbc:Issue"),
+            "386",
+        ),
+    ],
+)
+def test_what_the_data_says_that_it_is_is_read(xml: str, type_code: str | None) -> None:
+    assert values(xml).get("type_code") == type_code
 
 
 def test_bytes_before_the_declaration_and_other_encodings_are_understood() -> None:

@@ -103,6 +103,7 @@ def test_a_credit_note_that_names_only_what_it_credits_has_no_number(rows: list[
         (["Facture F-2024-9", "Avoir déduit AV-2024-11"], "F-2024-9"),
         (["Invoice INV-2024-9", "Credit note CN-2024-3 was applied"], "INV-2024-9"),
         (["Facture n° F-2024-9", "Annule la facture n° F-2024-5"], "F-2024-9"),
+        (["Avoir un toit, association", "Facture n° F-2024-9"], "F-2024-9"),
     ],
 )
 def test_an_invoice_that_names_a_credit_note_keeps_its_own_number(
