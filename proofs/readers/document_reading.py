@@ -32,6 +32,7 @@ from proofs.readers.errors import ReaderRefusal, ReaderUnavailable, document_unr
 from proofs.readers.limits import (
     DERIVATIVE_SIDE_PX,
     OCR_BUDGET_S,
+    OCR_GRACE_S,
     OCR_LEAST_S,
     OCR_LIMITS,
     OCR_SIDE_PX,
@@ -52,8 +53,8 @@ NO_ENGINE = "none"
 class OcrLost(Exception):
     """A page cost the engine its process.
 
-    `may_retry`: the machine may have been at fault. `is_late`: it took all the time that there was,
-    and `is_page`: because there is so much to read, not because something hung.
+    `may_retry`: it took all the time that there was, and the machine may have been at fault.
+    `is_page`: it took all the CPU time, so there is too much on the page, and nothing hung.
     """
 
     def __init__(self, lost: ChildLost) -> None:
@@ -61,7 +62,6 @@ class OcrLost(Exception):
         super().__init__(str(lost))
         self.may_retry = lost.reason == "time"
         self.is_page = lost.reason == "cpu"
-        self.is_late = self.may_retry or self.is_page
 
 
 def _refusal(_lost: ChildLost) -> ReaderRefusal:
@@ -304,7 +304,7 @@ class _Ocr:
                 "read_page",
                 asked,
                 timeout_s=max(OCR_LEAST_S, self.budget.wall_left_s),
-                cpu_s=max(1, math.ceil(self.budget.left_s)),
+                cpu_s=max(1, math.ceil(self.budget.left_s + OCR_GRACE_S)),
             )
         except OcrLost as lost:
             self._note_lost(lost, number)
@@ -314,6 +314,9 @@ class _Ocr:
             return
         self.version = str(answer["version"])[:100]
         self.budget.take(_seconds(answer["took_s"]))
+        if answer.get("is_late"):
+            self._end(number)
+            return
         if "note" in answer:
             self.notes.append(Note.from_json(answer["note"]))
             return
@@ -328,14 +331,18 @@ class _Ocr:
         self.notes.append(Note(code=code, message=message, retry=retry))
 
     def _note_lost(self, lost: OcrLost, number: int) -> None:
-        if lost.is_late:
-            # The next page would most likely go the same way.
-            self.budget.end()
         if lost.is_page:
-            self._note_not_read(number)
+            self._end(number)
             return
+        if lost.may_retry:
+            self.budget.end()
         message = f"The engine was lost over page {number}."
         self.note(NoteCode.OCR_FAILED, message, retry=lost.may_retry)
+
+    def _end(self, number: int) -> None:
+        """Begin no other page: the next one would most likely go the same way."""
+        self.budget.end()
+        self._note_not_read(number)
 
     def _note_not_read(self, number: int) -> None:
         message = f"Page {number} was not read for lack of time."

@@ -32,6 +32,8 @@ OCR_BUDGET_S = 18.0
 # How much longer it may take where others want the core too.
 OCR_WALL_PER_CPU = 3.0
 OCR_WALL_MAX_S = 240.0
+# What an engine gets beyond it before it is killed: it may be in a step that cannot be interrupted.
+OCR_GRACE_S = 2.0
 # With less left no page is begun: an engine that is killed has to load its models again.
 OCR_LEAST_S = 2.0
 # As large as a page at 300 dpi; an engine makes smaller what it takes less of.

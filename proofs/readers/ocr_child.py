@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from proofs.readers.documents.ocr import OcrError, get_engine
-from proofs.readers.documents.ocr.upright import cpu_time_s, read_upright
+from proofs.readers.documents.ocr.upright import OutOfTime, cpu_time_s, read_upright
 from proofs.readers.documents.reading import note_of
 from proofs.readers.serving import serve
 
@@ -36,6 +36,8 @@ def _read_page(arguments: Mapping[str, Any]) -> dict[str, Any]:
             "version": engine.version,
             "took_s": cpu_time_s() - started_s,
         }
+    except OutOfTime:
+        return {"is_late": True, "version": engine.version, "took_s": cpu_time_s() - started_s}
     return {
         "page": read.page.to_json(),
         "is_worth_turning": read.is_worth_turning,

@@ -1,6 +1,7 @@
 """What OCR of one document may cost, and what is told of the pages that nobody got to."""
 
 import functools
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from proofs.readers.document_reading import OcrLost, read_document
 from proofs.readers.documents.facts import NoteCode, Page, Reading, ReadingStatus, Source
 from proofs.readers.documents.ocr import EngineName
 from proofs.readers.documents.ocr import upright as upright_module
-from proofs.readers.documents.ocr.upright import read_upright
+from proofs.readers.documents.ocr.upright import OutOfTime, read_upright
 from proofs.readers.limits import OCR_WALL_PER_CPU
 from proofs.readers.process import ChildLost
 from proofs.tests.readers.documents.paper import page as paper_page
@@ -54,7 +55,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]
             answer = left.pop(0)
             if isinstance(answer, Exception):
                 raise answer
-            return {**answer, "page": {**answer["page"], "number": arguments["number"]}}
+            if "page" in answer:
+                answer["page"]["number"] = arguments["number"]
+            return answer
 
         monkeypatch.setattr(document_reading._engines, "run", run)
         return requests
@@ -91,7 +94,7 @@ def test_no_page_is_begun_for_which_there_would_be_no_time(tmp_path: Path, asked
     first, second = (request["budget_s"] for request in requests)
     assert 17 < first <= 18
     assert first - 8 < second <= first - 7, "drawing a page comes out of it too"
-    assert requests[1]["cpu_s"] == 11
+    assert requests[1]["cpu_s"] == 13
     assert requests[0]["timeout_s"] <= 18 * OCR_WALL_PER_CPU
 
 
@@ -104,11 +107,14 @@ def test_a_scan_of_as_many_pages_as_are_read_gets_through_where_pages_are_quick(
     assert len(requests) == 5
 
 
+@pytest.mark.parametrize(
+    "end", [OcrLost(ChildLost("cpu")), {"is_late": True, "version": "1", "took_s": 17.9}]
+)
 def test_a_page_that_takes_all_the_time_is_the_last_and_no_trouble_of_the_engine(
-    tmp_path: Path, asked: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, asked: Any, monkeypatch: pytest.MonkeyPatch, end: Answer
 ) -> None:
     monkeypatch.setattr(document_reading, "_other_engine", lambda _: "tesseract")
-    requests = asked(OcrLost(ChildLost("cpu")))
+    requests = asked(end)
 
     reading = read(tmp_path, pages=3, second=True)
 
@@ -259,3 +265,51 @@ def test_a_page_is_not_turned_where_that_was_in_vain_before(engine: Slow) -> Non
 
     assert engine.corners == [0]
     assert not read.is_worth_turning
+
+
+class Endless(Slow):
+    """Reads its first pages badly, and computes for ever at the next one."""
+
+    def __init__(self, *, bad: int) -> None:
+        super().__init__()
+        self.bad = bad
+
+    def read(self, picture: Image.Image, *, number: int) -> Page:
+        if len(self.corners) < self.bad:
+            return super().read(picture, number=number)
+        while True:
+            pass
+
+
+def test_a_reading_that_does_not_end_is_interrupted_and_the_one_before_it_kept() -> None:
+    before = signal.getsignal(signal.SIGPROF)
+
+    read = read_upright(Endless(bad=1), marked(), number=1, budget_s=0.2)
+
+    assert read.page.words
+    with pytest.raises(OutOfTime):
+        read_upright(Endless(bad=0), marked(), number=1, budget_s=0.1)
+    assert signal.getsignal(signal.SIGPROF) == before
+    assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("confidence", "tried"), [(0.95, [0, 90]), (0.6, [0, 270, 90])])
+def test_which_way_runs_that_stand_are_turned_first_is_told_by_how_they_were_read(
+    engine: Slow, monkeypatch: pytest.MonkeyPatch, confidence: float, tried: list[int]
+) -> None:
+    engine.well_at = 90
+    lying = engine.read
+
+    def standing(picture: Image.Image, *, number: int) -> Page:
+        page = lying(picture, number=number)
+        if corner_of(picture) != 0:
+            return page
+        words = [
+            replace(word, x1=word.x0 + 0.01, y1=min(1.0, word.y0 + 0.5)) for word in page.words
+        ]
+        return replace(page, words=tuple(words), confidence=confidence)
+
+    monkeypatch.setattr(engine, "read", standing)
+
+    assert read_upright(engine, marked(), number=1).page.turned == 90
+    assert engine.corners == tried
