@@ -1,13 +1,12 @@
 """`docs/capability-coverage.md` names what exists, and leaves out no row of the audit."""
 
-import ast
 import re
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from kobatela.rest.tests.client import Api
+from tests.assertions import names_of_tests, problem_of
 
 PAGE = Path("docs/capability-coverage.md")
 _NAME = re.compile(r"`([^`]+)`")
@@ -35,21 +34,13 @@ def rows(section: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-@cache
-def names_in(path: str) -> frozenset[str]:
-    """The tests of a module, by their names."""
-    tree = ast.parse(Path(path).read_text())
-    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
-    return frozenset(node.name for node in functions if node.name.startswith("test_"))
-
-
 def _all_rows() -> list[list[str]]:
     sections = ("Endpoints", "Functions", "Journeys", "Risks", "Checklists")
     return [row for section in sections for row in rows(section)]
 
 
 @pytest.mark.parametrize("row", _all_rows(), ids=lambda row: " ".join(row[:2])[:60])
-def test_every_file_and_test_that_a_row_names_exists(row: list[str]) -> None:
+def test_every_file_that_a_row_names_exists_and_every_test_could_fail(row: list[str]) -> None:
     *_, place, tests = row
     for name in _NAME.findall(place):
         assert Path(name).is_file(), name
@@ -58,8 +49,46 @@ def test_every_file_and_test_that_a_row_names_exists(row: list[str]) -> None:
     for name in named:
         path, _, test = name.partition("::")
         assert Path(path).is_file(), path
-        found = names_in(path)
-        assert found if test == "*" else test in found, name
+        found = names_of_tests(Path(path)) if test == "*" else [test]
+        assert found, name
+        for one in found:
+            assert problem_of(Path(path), one) is None, (name, one)
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("def test_x() -> None:\n    assert 1", None),
+        ("def test_x() -> None:\n    with pytest.raises(ValueError):\n        pass", None),
+        ("def check() -> None:\n    assert 1\ndef test_x() -> None:\n    check()", None),
+        (
+            "from tests.test_capability_coverage import for_a_test as f\ndef test_x():\n    f()",
+            None,
+        ),
+        ("def test_y() -> None:\n    assert 1", "no such test is collected"),
+        ("if False:\n    def test_x() -> None:\n        assert 1", "no such test is collected"),
+        ("def test_x() -> None:\n    work()", "it asserts nothing"),
+        ("def work():\n    work()\ndef test_x():\n    work()", "it asserts nothing"),
+        (
+            "from payments.ledger.services import post\ndef test_x():\n    post()",
+            "it asserts nothing",
+        ),
+        ("def test_x():\n    assert 1\ndef test_x():\n    pass", "it asserts nothing"),
+        ("@pytest.mark.skip\ndef test_x():\n    assert 1", "it may be left out"),
+        ("@pytest.mark.xfail(reason='x')\ndef test_x():\n    assert 1", "it may be left out"),
+        ("def test_x():\n    pytest.skip('x')\n    assert 1", "it may be left out"),
+        ("pytestmark = [pytest.mark.skip]\ndef test_x():\n    assert 1", "it may be left out"),
+    ],
+)
+def test_what_could_never_fail_is_found(tmp_path: Path, source: str, problem: str | None) -> None:
+    path = tmp_path / "test_something.py"
+    path.write_text(source)
+    assert problem_of(path, "test_x") == problem
+
+
+def for_a_test() -> None:
+    """What a test of another module may call."""
+    assert PAGE.is_file()
 
 
 def test_no_row_of_the_audit_is_missing() -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from audit import selectors as audit_selectors
 from escrow.errors import (
@@ -175,6 +175,25 @@ def test_d32_fence_validator_and_age_are_kept_as_agreed() -> None:
     )
     assert milestone.max_age_minutes is None
     assert milestone.proof_requirements == {"expected_amount": "12.5", "colour": "red"}
+
+
+def test_r1_no_column_is_a_float_and_a_fence_keeps_its_digits() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name, column_name FROM information_schema.columns"
+            " WHERE table_schema = current_schema() AND data_type IN ('real', 'double precision')"
+        )
+        assert cursor.fetchall() == []
+        cursor.execute(
+            "SELECT column_name, numeric_precision, numeric_scale FROM information_schema.columns"
+            " WHERE table_schema = current_schema() AND table_name = 'escrow_milestone'"
+            " AND column_name LIKE 'geofence%' ORDER BY 1"
+        )
+        assert cursor.fetchall() == [
+            ("geofence_lat", 9, 6),
+            ("geofence_lng", 9, 6),
+            ("geofence_radius_m", 9, 2),
+        ]
 
 
 # --- adding milestones --------------------------------------------------------------------------
