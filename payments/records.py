@@ -93,17 +93,12 @@ def _fundings(rows: "QuerySet[Funding, Any]") -> Iterator[Record]:
             subject=funding.reference,
             key=funding.psp_key,
             psp_ref=funding.psp_ref or "",
-            money=funding.money if funding.received_minor is None else _received(funding),
+            money=funding.money if funding.received_minor is None else funding.received,
             state=_FUNDING_STATES[FundingStatus(funding.status)],
             began_at=funding.created_at,
             changed_at=changed_at,
             was_accepted=funding.psp_ref is not None,
         )
-
-
-def _received(funding: Funding) -> Money:
-    assert funding.received_minor is not None, "only what came in is asked for"
-    return Money(funding.received_minor, funding.received_currency)
 
 
 # --- Runs and differences -------------------------------------------------------------------------

@@ -27,6 +27,7 @@ class Funding(models.Model):
     client_secret: what the payer's device needs to pay; empty until the PSP has answered.
     next_look_at: when the PSP's own record is looked at, should its report be lost.
     received_minor, received_currency: what the PSP reported, which is what was booked.
+    received_ref: how it named what was paid, where it told a name.
     fee_minor: what it charged for that, in the same currency; None while it has not said.
     """
 
@@ -53,6 +54,7 @@ class Funding(models.Model):
     reason = models.CharField(max_length=40, default="", blank=True)
     received_minor = models.BigIntegerField(null=True)
     received_currency = models.CharField(max_length=3, default="", blank=True)
+    received_ref = models.CharField(max_length=128, default="", db_default="", blank=True)
     fee_minor = models.BigIntegerField(null=True)
     next_look_at = models.DateTimeField()
     created_by = models.CharField(max_length=80)
@@ -103,6 +105,12 @@ class Funding(models.Model):
     def money(self) -> Money:
         """What was asked of the payer."""
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def received(self) -> Money:
+        """What came in, of a session that has succeeded."""
+        assert self.received_minor is not None, "the session has brought its money"
+        return Money(self.received_minor, self.received_currency)
 
     def transition_to(self, target: FundingStatus) -> None:
         """Move to `target`; raises InvalidState when the table does not allow it."""

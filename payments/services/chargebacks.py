@@ -73,7 +73,7 @@ def record_chargeback(
         return named
     case = cases.lock_chargeback(funding.psp, psp_ref)
     if case is None:
-        case = _open(funding, psp_ref, money or _received(funding), actor)
+        case = _open(funding, psp_ref, money or funding.received, actor)
     elif money is not None and money != case.money:
         _alert_contradiction(case, reported_minor=money.amount_minor, currency=money.currency)
         return case
@@ -133,11 +133,6 @@ def write_off(*, chargeback_id: int, caller: Caller) -> WriteOff:
     return WriteOff(case, state)
 
 
-def _received(funding: Funding) -> Money:
-    assert funding.received_minor is not None, "the funding has brought its money"
-    return Money(funding.received_minor, funding.received_currency)
-
-
 def _open(funding: Funding, psp_ref: str, money: Money, actor: str) -> Chargeback:
     _check_possible(funding, money)
     now = clock.now()
@@ -171,7 +166,7 @@ def _open(funding: Funding, psp_ref: str, money: Money, actor: str) -> Chargebac
 
 
 def _check_possible(funding: Funding, money: Money) -> None:
-    received = _received(funding)
+    received = funding.received
     # What was won is back at the PSP, and may be taken again under another case.
     others = Chargeback.objects.filter(funding=funding).exclude(status=ChargebackStatus.WON)
     taken_minor = others.aggregate(sum=Sum("amount_minor"))["sum"] or 0
@@ -281,7 +276,7 @@ def _book_fee(case: Chargeback, fee_minor: int, actor: str) -> None:
     change_minor = fee_minor - case.fee_minor
     fee_told = Money(fee_minor, case.currency)
     # A case costs the same however little the bank took back, so the charge is the measure.
-    charged_for = _received(case.funding)
+    charged_for = case.funding.received
     if not (change_minor and is_credible(fee_told, charged_for, subject=case.reference)):
         return
     fee, psp = chart.dispute_fee(), chart.psp(case.psp)

@@ -1,13 +1,11 @@
 """Having a PSP collect a deposit from the sender."""
 
 import secrets
-from contextlib import suppress
 from datetime import timedelta
 
 from django.db import transaction
 
 from audit.actions import Action
-from audit.services import entries
 from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
@@ -15,12 +13,18 @@ from kobatela.kernel.crashpoints import crashpoint
 from kobatela.kernel.money import Money
 from payments import hooks, selectors
 from payments.errors import PspNotConfigured, PspRefused, PspUnavailable
-from payments.ledger.errors import AlreadyPosted
-from payments.models import Funding, FundingStatus, Hold
+from payments.models import Funding, FundingStatus
 from payments.psp import registry
 from payments.psp.base import OrderState, PspDown, PspSaysNo
 from payments.services.fees import book_fee
-from payments.services.receipts import book_surplus
+from payments.services.second_amounts import (
+    alert_told_again,
+    book_other_amount,
+    book_other_charge,
+    is_another_charge,
+    save_funding,
+    tell_of_funding,
+)
 
 SUPERSEDED = "SUPERSEDED"
 EXPIRED = "EXPIRED"
@@ -96,7 +100,7 @@ def create_funding(
         created_at=now,
         updated_at=now,
     )
-    _tell(funding, Action.FUNDING_CREATED, actor, on_behalf_of=on_behalf_of)
+    tell_of_funding(funding, Action.FUNDING_CREATED, actor, on_behalf_of=on_behalf_of)
     return funding
 
 
@@ -121,7 +125,7 @@ def open_at_psp(*, funding_id: int) -> Funding:
         if not funding.client_secret:
             funding.client_secret = opened.client_secret
             funding.psp_ref = opened.psp_ref
-            _save(funding, "client_secret", "psp_ref")
+            save_funding(funding, "client_secret", "psp_ref")
         crashpoint("funding.secret_written")
     crashpoint("funding.secret_kept")
     return funding
@@ -215,97 +219,63 @@ def succeed_funding(
     psp_ref: str,
     actor: str,
     fee: Money | None = None,
+    charge: str = "",
+    is_told_again: bool = False,
 ) -> Funding:
     """Book what the PSP reports as collected; `money` is its figure, ours when it gives none.
 
     Reported money is booked whatever was asked for; a difference raises an alert. Again: no
-    effect, but for a fee that was not told before, and for an amount that was not: what it is more
-    than what came in before is booked too, and its refund waits for staff.
+    effect, but for a fee that was not told before, and for what is no repeat (second_amounts).
+    charge: how the PSP names what was paid, "" where it names the session only. is_told_again:
+    whether another report has said the same before.
     """
     funding = _locked(funding_id)
     if funding.status != FundingStatus.SUCCEEDED:
-        _succeed(funding, money or funding.money, psp_ref, actor)
-    elif money is not None and money != _received(funding):
-        _book_other_amount(funding, money, actor)
+        _succeed(funding, money or funding.money, psp_ref, actor, charge)
+    elif is_another_charge(funding, charge):
+        # What was charged for it is not the session's one fee.
+        book_other_charge(funding, charge, money or funding.money, actor)
+        fee = None
+    elif money is not None and money != funding.received:
+        book_other_amount(funding, money, actor)
+    elif is_told_again:
+        alert_told_again(funding)
     if fee is not None and funding.fee_minor is None and fee.currency == funding.received_currency:
         is_taken = book_fee(
             subject=funding.reference,
             escrow_id=funding.escrow_id,
             psp=funding.psp,
             fee=fee,
-            charged_for=_received(funding),
+            charged_for=funding.received,
             actor=actor,
         )
         if is_taken:
             funding.fee_minor = fee.amount_minor
-            _save(funding, "fee_minor")
+            save_funding(funding, "fee_minor")
     crashpoint("funding.booked")
     return funding
 
 
-def _succeed(funding: Funding, received: Money, psp_ref: str, actor: str) -> None:
+def _succeed(funding: Funding, received: Money, psp_ref: str, actor: str, charge: str) -> None:
     funding.transition_to(FundingStatus.SUCCEEDED)
     funding.psp_ref = funding.psp_ref or psp_ref
+    funding.received_ref = charge
     funding.reason = ""
     funding.received_minor = received.amount_minor
     funding.received_currency = received.currency
-    _save(funding, "status", "psp_ref", "reason", "received_minor", "received_currency")
-    _tell(funding, Action.FUNDING_SUCCEEDED, actor, event="funding.succeeded")
+    save_funding(
+        funding,
+        "status",
+        "psp_ref",
+        "reason",
+        "received_ref",
+        "received_minor",
+        "received_currency",
+    )
+    tell_of_funding(funding, Action.FUNDING_SUCCEEDED, actor, event="funding.succeeded")
     if received != funding.money:
         _alert_difference(funding)
     hooks.funding_handler().succeeded(funding, received, funding.psp)
-
-
-def _received(funding: Funding) -> Money:
-    assert funding.received_minor is not None, "the session has brought its money"
-    return Money(funding.received_minor, funding.received_currency)
-
-
-def _book_other_amount(funding: Funding, money: Money, actor: str) -> None:
-    """The PSP says another amount of a session than it said first: no money that it reports is
-    left out of the books, and none that was booked is taken from anybody by a report alone. Nor
-    is any sent: its refund waits for staff."""
-    before = _received(funding)
-    _alert_other_amount(funding, money)
-    if money.currency != before.currency:
-        more, name = money, f"{money.currency}:{money.amount_minor}"
-    elif money.amount_minor > before.amount_minor:
-        more, name = money - before, str(money.amount_minor)
-        funding.received_minor = money.amount_minor
-        _save(funding, "received_minor")
-    else:
-        return
-    with suppress(AlreadyPosted):
-        book_surplus(
-            escrow_id=funding.escrow_id,
-            client_id=funding.payer_id,
-            source=f"psp:{funding.psp}",
-            charge_ref=funding.psp_ref,
-            money=more,
-            business_key=f"{funding.reference}:more:{name}",
-            actor=actor,
-            hold=Hold.CONTRADICTION,
-        )
-    _tell(funding, Action.FUNDING_CORRECTED, actor)
-
-
-def _alert_other_amount(funding: Funding, money: Money) -> None:
-    raise_alert(
-        type=AlertType.RECONCILIATION_MISMATCH,
-        severity=Severity.CRITICAL,
-        subject=funding.reference,
-        message=(
-            "The PSP reports a second amount for a session that was paid already. What it is more "
-            "is booked; its refund is on hold until staff has looked at the PSP's record."
-        ),
-        payload={
-            "escrow": funding.escrow_id,
-            "received_minor": funding.received_minor,
-            "received_currency": funding.received_currency,
-            "reported_minor": money.amount_minor,
-            "reported_currency": money.currency,
-        },
-    )
 
 
 @transaction.atomic
@@ -327,8 +297,8 @@ def _fail(funding: Funding, reason: str, actor: str) -> None:
     funding.transition_to(FundingStatus.FAILED)
     funding.reason = reason
     funding.next_look_at = clock.now() + LOOK_EVERY
-    _save(funding, "status", "reason", "next_look_at")
-    _tell(funding, Action.FUNDING_FAILED, actor, event="funding.failed")
+    save_funding(funding, "status", "reason", "next_look_at")
+    tell_of_funding(funding, Action.FUNDING_FAILED, actor, event="funding.failed")
     hooks.funding_handler().failed(funding)
 
 
@@ -345,36 +315,4 @@ def _alert_difference(funding: Funding) -> None:
             "received_minor": funding.received_minor,
             "received_currency": funding.received_currency,
         },
-    )
-
-
-def _save(funding: Funding, *fields: str) -> None:
-    funding.updated_at = clock.now()
-    funding.save(update_fields=[*fields, "updated_at"])
-
-
-def _tell(
-    funding: Funding,
-    action: Action,
-    actor: str,
-    *,
-    event: str | None = None,
-    on_behalf_of: int | None = None,
-) -> None:
-    entries.record(
-        actor=actor,
-        action=action,
-        subject=funding.reference,
-        stream=f"escrow:{funding.escrow_id}",
-        body={
-            "status": str(funding.status),
-            "amount_minor": funding.amount_minor,
-            "currency": funding.currency,
-            "received_minor": funding.received_minor,
-            "received_currency": funding.received_currency,
-            "reason": funding.reason,
-        },
-        on_behalf_of=on_behalf_of,
-        event=event,
-        audience=[funding.payer_id],
     )

@@ -21,6 +21,7 @@ from payments.services.chargebacks import record_chargeback
 from payments.services.fundings import fail_funding, succeed_funding
 from payments.services.outcomes import record_outcome
 from payments.services.rows import lock_owner
+from payments.services.second_amounts import was_told_before
 from payments.webhooks.body import STRIPE, UNREADABLE, Report
 
 _UNKNOWN_OBJECT = "UNKNOWN_OBJECT"
@@ -156,18 +157,23 @@ def _reference_of_psp(report: Report, attempt: Attempt) -> str | None:
 
 
 def _funding_succeeded(report: Report, target: Target, actor: str) -> Verdict:
-    funding = target.funding
-    assert funding is not None, "funding reports have a funding"
+    assert target.funding is not None, "funding reports have a funding"
+    funding = selectors.lock_funding(target.funding.pk)
     psp_ref = funding.psp_ref or report.psp_ref
     if not psp_ref:
         # Without the charge nothing could ever go back; our own call is about to bring it.
         return Verdict(EventStatus.WAITING, "CHARGE_UNKNOWN")
+    # Once money has come in, an amount without a currency is in that money's.
+    own_currency = funding.received_currency or funding.currency
     succeed_funding(
         funding_id=funding.pk,
-        money=report.money(funding.currency),
+        money=report.money(own_currency),
         psp_ref=psp_ref,
         actor=actor,
-        fee=report.fee_money(funding.currency),
+        fee=report.fee_money(own_currency),
+        charge=report.psp_ref,
+        is_told_again=funding.status == FundingStatus.SUCCEEDED
+        and was_told_before(funding, report.provider, report.event_id),
     )
     return Verdict(EventStatus.PROCESSED)
 
