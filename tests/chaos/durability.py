@@ -129,11 +129,15 @@ def _confirmed(world: _World, answer: "Acknowledged", told: Any, number: int) ->
 
 
 def _approved(world: _World, _answer: "Acknowledged", told: Any, number: int) -> str:
-    """The first approval is kept, and the second one moved the batch."""
+    """The first approval is kept, and the second one moved the batch. Only whoever cancels the
+    batch takes a first approval back."""
+    batch = world.rows["batches"].get(number)
+    is_cancelled = batch is not None and batch["status"] == "CANCELLED"
+    kept = {"PENDING", "GRANTED", *(("WITHDRAWN",) if is_cancelled else ())}
     given = [
         row
         for row in world.found.approvals
-        if row["subject"] == f"batch:{number}" and row["status"] in {"PENDING", "GRANTED"}
+        if row["subject"] == f"batch:{number}" and row["status"] in kept
     ]
     if not given:
         return f"the approval of batch {number} is gone"

@@ -192,6 +192,11 @@ FLAWS: Mapping[str, tuple[Callable[[World], None], frozenset[str]]] = {
     ),
     "a proof of another file": (_set("proofs", file_sha256="f2"), DURABLE),
     "an acknowledged approval that is gone": (_drop("approvals", 0), DURABLE),
+    "an approval that was withdrawn while its batch goes on": (
+        _set("approvals", status="WITHDRAWN"),
+        DURABLE,
+    ),
+    "an approval of a cancelled batch that is gone": (_drop("approvals", 1), DURABLE),
     "an acknowledged statement that is gone": (
         _set("statements", sha256="other"),
         DURABLE,
@@ -225,7 +230,7 @@ FLAWS: Mapping[str, tuple[Callable[[World], None], frozenset[str]]] = {
         frozenset({"liveness", "audit"}),
     ),
     "an approval that waits": (
-        _add("approvals", id=2, subject="batch:2", status="PENDING"),
+        _add("approvals", id=3, subject="batch:3", status="PENDING"),
         LIVENESS,
     ),
     "the lock of a job whose process is gone": (

@@ -1,7 +1,8 @@
 """A small world that is right: a snapshot, a PSP's books and what clients were told, to be flawed.
 
 One escrow is funded over the PSP and paid out once, after its milestone was proven; of a second one
-the bank took the charge back, and lost it again; a third one pays by phone, and by a purchase.
+the bank took the charge back, and lost it again; a third one pays by phone, and by a purchase. Its
+payment was in a batch before, which one person approved and another one cancelled.
 """
 
 import hashlib
@@ -46,9 +47,13 @@ class World:
         self.fundings = _fundings()
         self.chargebacks = _chargebacks()
         self.batches = [
-            {"id": 1, "status": "CLOSED", "file_sha256": hashlib.sha256(FILE).hexdigest()}
+            {"id": 1, "status": "CLOSED", "file_sha256": hashlib.sha256(FILE).hexdigest()},
+            {"id": 2, "status": "CANCELLED", "file_sha256": ""},
         ]
-        self.lines = [{"id": 1, "code": "KB1-1-A", "payment_id": 2, "status": "SETTLED"}]
+        self.lines = [
+            {"id": 1, "code": "KB1-1-A", "payment_id": 2, "status": "SETTLED"},
+            {"id": 2, "code": "KB2-1-B", "payment_id": 2, "status": "DROPPED"},
+        ]
         self.statements = [{"batch_id": 1, "sha256": _SHA}]
         self.destinations = [{"id": 1, "created_at": 1}]
         self.events = [{"id": 1, "type": "payment.settled", "status": "PROCESSED", "reason": ""}]
@@ -61,7 +66,10 @@ class World:
         self.readings = [{"id": 1, "proof_id": 1}]
         self.mandates = [{"id": 1, "status": "CONSUMED"}]
         self.purchases = [{"id": 1, "status": "COMPLETED", "escrow_id": 3}]
-        self.approvals = [{"id": 1, "subject": "batch:1", "status": "GRANTED"}]
+        self.approvals = [
+            {"id": 1, "subject": "batch:1", "status": "GRANTED"},
+            {"id": 2, "subject": "batch:2", "status": "WITHDRAWN"},
+        ]
         self.transfers = _transfers()
         self.entries = _entries()
         self.outbox = [
@@ -243,6 +251,7 @@ _TOLD: Mapping[str, str] = {
         batch.collected:batch:1 batch.approved:batch:1 batch.exported:batch:1
         batch.closed:batch:1 batch.statement_taken:batch:1
     """,
+    "batch:2": "batch.collected:batch:2 batch.cancelled:batch:2",
     "job:payment_sweep": "job.lock_acquired:job:payment_sweep job.lock_released:job:payment_sweep",
 }
 
@@ -320,6 +329,8 @@ def _acknowledged() -> list[Acknowledged]:
         answer("/payments/execute/1", {"id": 1, "status": "PENDING", "attempt": 1}),
         answer("/payments/3/confirm", {"id": 3, "status": "SETTLED", "attempt": 1}),
         answer("/payments/batches/1/approve", {"id": 1, "status": "DRAFT"}),
+        answer("/payments/batches/2/approve", {"id": 2, "status": "DRAFT"}),
+        answer("/payments/batches/2/cancel", {"id": 2, "status": "CANCELLED"}),
         answer("/payments/batches/1/file", FILE),
         answer("/payments/batches/1/statement", {"settled": 1}, file=STATEMENT),
         answer("/users/7/destinations", {"id": 1}),
