@@ -24,15 +24,6 @@ _KEY_WITH_USER = RowStatement(
         "party.is_active",
         "party.public_tag",
         "EXISTS (SELECT FROM accounts_user AS managed WHERE managed.managed_by_id = party.id)",
-        # The roles are called as the scopes that they carry; an admin's carries both.
-        f"""
-        accounts_apikey.scope NOT IN ('{Scope.SUPPORT}', '{Scope.ADMIN}')
-        OR party.id IS NULL OR party.is_superuser
-        OR EXISTS (SELECT FROM accounts_user_groups AS membership
-                     JOIN auth_group AS role ON role.id = membership.group_id
-                    WHERE membership.user_id = party.id
-                      AND role.name IN ('{Scope.ADMIN}', accounts_apikey.scope))
-        """,
     ),
 )
 _LOCK_KEY = RowStatement(ApiKey, "FROM accounts_apikey WHERE id = %s FOR NO KEY UPDATE")
@@ -162,22 +153,30 @@ def get_api_key(key_id: int) -> ApiKey:
     return key
 
 
-def key_by_public_id(public_id: str) -> tuple[ApiKey, bool, bool] | None:
-    """A key with its user in one query, whether that user manages anyone, and whether the user's
-    role carries the scope; None if unknown.
+def key_by_public_id(public_id: str) -> tuple[ApiKey, bool] | None:
+    """A key with its user in one query, and whether that user manages anyone; None if unknown.
 
     Of the user only what the gates ask is loaded; the rest is fetched when it is first read.
     """
     found = _KEY_WITH_USER.first_with_more(public_id)
     if found is None:
         return None
-    key, (is_staff, is_active, public_tag, manages, is_carried) = found
+    key, (is_staff, is_active, public_tag, manages) = found
     if key.user_id is not None:
         # In the order in which the model has its fields.
         names = ["id", "is_staff", "is_active", "public_tag"]
         gate = [key.user_id, is_staff, is_active, public_tag]
         key.user = User.from_db(DEFAULT_DB_ALIAS, names, gate)
-    return key, manages, is_carried
+    return key, manages
+
+
+def has_role_for(user_id: int, scope: str) -> bool:
+    """Whether a member of staff has the role that a key of this scope needs.
+
+    The roles are called as the scopes that they carry; an admin's carries both.
+    """
+    is_carried = Q(is_superuser=True) | Q(groups__name__in=[Scope.ADMIN, scope])
+    return User.objects.filter(is_carried, pk=user_id, is_staff=True).exists()
 
 
 def lock_key(key_id: int) -> ApiKey:
