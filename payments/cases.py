@@ -32,15 +32,15 @@ def has_open_chargeback(escrow_id: int) -> bool:
 
 def owes_after_chargeback(escrow_id: int) -> bool:
     """Whether the payer of an escrow got money back from their bank that had been paid on, and
-    has neither paid it back nor been freed of it."""
+    has neither paid it back nor was it written off."""
     return _in_debt(chargebacks_of(escrow_id)).exists()
 
 
 def lock_debts(escrow_id: int, payer_id: int, currency: str) -> list[Chargeback]:
-    """The cases of an escrow that left its payer owing, locked, oldest first. The escrow is locked
-    first."""
+    """The cases of an escrow that left its payer owing, or us with the loss of that, locked, oldest
+    first. The escrow is locked first."""
     locked = chargebacks_of(escrow_id).select_for_update(of=("self",), no_key=True)
-    return list(_in_debt(locked.filter(payer=payer_id, currency=currency)).order_by("pk"))
+    return list(_not_made_good(locked.filter(payer=payer_id, currency=currency)).order_by("pk"))
 
 
 def lock_debt(chargeback_id: int) -> Chargeback | None:
@@ -51,21 +51,24 @@ def lock_debt(chargeback_id: int) -> Chargeback | None:
 
 def made_good_minor(escrow_id: int) -> int:
     """What of the debts that lost cases of an escrow left its payer has paid with money of their
-    own, or was freed of by two people. What was kept from them for it is not in this."""
-    cases = list(chargebacks_of(escrow_id).filter(status=ChargebackStatus.LOST))
-    if not cases:
+    own. What was kept from them for it is not in this, nor what was written off: that is our loss
+    and no gift."""
+    lost = chargebacks_of(escrow_id).filter(status=ChargebackStatus.LOST)
+    numbers = "|".join(str(number) for number in lost.values_list("pk", flat=True))
+    if not numbers:
         return 0
-    numbers = "|".join(str(case.pk) for case in cases)
     moves = FundsMove.objects.filter(
         source__regex=rf"^chargeback:0*({numbers})$", status=FundsMoveStatus.BOOKED
     )
-    paid_minor = moves.aggregate(total=Sum("amount_minor"))["total"] or 0
-    freed = (case.owed_minor - case.recovered_minor for case in cases if case.written_off_at)
-    return int(paid_minor) + sum(freed)
+    return int(moves.aggregate(total=Sum("amount_minor"))["total"] or 0)
 
 
 def _in_debt(rows: QuerySet[Chargeback]) -> QuerySet[Chargeback]:
-    lost = rows.filter(status=ChargebackStatus.LOST, written_off_at=None)
+    return _not_made_good(rows.filter(written_off_at=None))
+
+
+def _not_made_good(rows: QuerySet[Chargeback]) -> QuerySet[Chargeback]:
+    lost = rows.filter(status=ChargebackStatus.LOST)
     return lost.filter(owed_minor__gt=F("recovered_minor"))
 
 

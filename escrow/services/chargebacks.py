@@ -74,7 +74,8 @@ class EscrowChargebacks:
 
 
 def parts_to_set_off(escrow: Escrow, money: Money) -> list[SetOff]:
-    """How `money` that was spent and comes back pays what the client owes for lost chargebacks.
+    """How `money` that was spent and comes back pays what the client owes for lost chargebacks, or
+    makes our loss good where that was written off.
 
     A charge that the bank took back lowers `funded` by no more than it brought; what the debt is
     above that was given back before, and is not this money's to pay. Changes nothing; the escrow
@@ -89,7 +90,7 @@ def parts_to_set_off(escrow: Escrow, money: Money) -> list[SetOff]:
             continue
         lost_minor = deposit.disputed_minor - deposit.charged_back_minor
         room_minor = room.setdefault(deposit.pk, lost_minor)
-        part_minor = min(left_minor, case.open_debt_minor, room_minor)
+        part_minor = min(left_minor, case.missing_minor, room_minor)
         if part_minor > 0:
             parts.append(SetOff(case, part_minor))
             room[deposit.pk] -= part_minor

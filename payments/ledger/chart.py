@@ -208,8 +208,10 @@ def _template(debit: set[AccountKind], credit: set[AccountKind]) -> Template:
 _SOURCES = {AccountKind.PSP, AccountKind.COLLECTOR}
 _OWED = {AccountKind.USER_PAYABLE, AccountKind.USER_FUNDS, AccountKind.PARTY_PAYABLE}
 _SPENT = {AccountKind.USER_PAYABLE, AccountKind.PARTY_PAYABLE}
-# A payer who owes for a lost chargeback is given back what is above that.
-_BACK = {AccountKind.ESCROW_HELD, AccountKind.RECEIVABLE}
+# What payers owe for lost chargebacks, and what we lost of it.
+_DEBTS = {AccountKind.RECEIVABLE, AccountKind.CHARGEBACK_LOSS}
+# Only what is above that comes back to who left it.
+_BACK = {AccountKind.ESCROW_HELD, *_DEBTS}
 
 TEMPLATES: Mapping[PostingCode, Template] = {
     PostingCode.DEPOSIT: _template(_SOURCES, {AccountKind.ESCROW_HELD}),
@@ -245,12 +247,10 @@ TEMPLATES: Mapping[PostingCode, Template] = {
     ),
     PostingCode.DISPUTE_FEE: _template({AccountKind.DISPUTE_FEE}, {AccountKind.PSP}),
     PostingCode.DISPUTE_FEE_RETURNED: _template({AccountKind.PSP}, {AccountKind.DISPUTE_FEE}),
-    PostingCode.DEBT_SET_OFF: _template({AccountKind.USER_FUNDS}, {AccountKind.RECEIVABLE}),
+    PostingCode.DEBT_SET_OFF: _template({AccountKind.USER_FUNDS}, _DEBTS),
     # What a refund had paid of a debt, which had been paid to the payer all the same; a loss where
     # two people have said that nobody will pay the rest either.
-    PostingCode.DEBT_OWED_AGAIN: _template(
-        {AccountKind.RECEIVABLE, AccountKind.CHARGEBACK_LOSS}, {AccountKind.USER_FUNDS}
-    ),
+    PostingCode.DEBT_OWED_AGAIN: _template(_DEBTS, {AccountKind.USER_FUNDS}),
     PostingCode.FUNDS_MOVED: _template(
         _SOURCES,
         {AccountKind.COLLECTOR, AccountKind.PSP, AccountKind.RECEIVABLE, AccountKind.OPERATOR},

@@ -30,7 +30,8 @@ class Chargeback(models.Model):
     frozen_minor: what of that the escrow still held.
     returned_minor: of a lost case, what refunds that had not been sent were good for.
     owed_minor: of a lost case, what the payer owes, because it had already been paid on.
-    recovered_minor: of that, what the payer has paid back, or what was kept from them for it.
+    recovered_minor: of that, what the payer has paid back, or what was kept from them for it, also
+    after the debt was written off: then it makes our loss good.
     fee_minor: what the PSP takes for the case. fee_changes: how often that was another figure.
     """
 
@@ -119,9 +120,14 @@ class Chargeback(models.Model):
         return Money(self.amount_minor, self.currency)
 
     @property
+    def missing_minor(self) -> int:
+        """What of it nobody has made good: the payer owes it, or we have lost it."""
+        return self.owed_minor - self.recovered_minor
+
+    @property
     def open_debt_minor(self) -> int:
         """What the payer still owes for it; nothing once the debt was written off."""
-        return 0 if self.written_off_at else self.owed_minor - self.recovered_minor
+        return 0 if self.written_off_at else self.missing_minor
 
     def transition_to(self, target: ChargebackStatus) -> None:
         """Move to `target`; raises InvalidState when the table does not allow it."""

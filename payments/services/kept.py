@@ -1,6 +1,8 @@
 """Refunds that are kept for ever because the payer's bank gave the payer the same money, and what
 happens when such a refund turns out to have been paid all the same."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from audit.actions import Action
@@ -9,7 +11,7 @@ from kobatela.kernel import clock
 from kobatela.kernel.errors import InvalidState
 from payments import selectors
 from payments.ledger import chart
-from payments.ledger.chart import PostingCode
+from payments.ledger.chart import AccountRef, PostingCode
 from payments.ledger.services import credit, debit, post
 from payments.models import Chargeback, Hold, KeptRefund, Payment, PaymentStatus
 from payments.services import books
@@ -35,6 +37,17 @@ def keep(payment: Payment, case: Chargeback, amount_minor: int, *, paid_a_debt: 
         paid_a_debt=paid_a_debt,
         created_at=clock.now(),
     )
+
+
+def where_debts_stand(parts: Iterable[tuple[Chargeback, int]]) -> dict[AccountRef, int]:
+    """The accounts on which so much of each case stands, with their sums: the payer's debt, or our
+    loss once two people have written that off."""
+    sums: dict[AccountRef, int] = defaultdict(int)
+    for case, amount_minor in parts:
+        is_lost = case.written_off_at is not None
+        account = chart.chargeback_loss() if is_lost else chart.receivable(case.payer_id)
+        sums[account] += amount_minor
+    return sums
 
 
 def hold_of_rest(payment: Payment) -> Hold:
@@ -104,13 +117,10 @@ def _give_up(payment: Payment, actor: str) -> None:
     if not parts:
         return
     assert payment.payee_id is not None, "a refund goes to a user"
-    owed_minor = {chart.receivable(payment.payee_id): 0, chart.chargeback_loss(): 0}
     for part in parts:
         _stands_open(part, actor)
-        is_lost = part.case.written_off_at is not None
-        account = chart.chargeback_loss() if is_lost else chart.receivable(part.case.payer_id)
-        owed_minor[account] += part.amount_minor
-    legs = [debit(account, minor) for account, minor in owed_minor.items() if minor]
+    owed_minor = where_debts_stand((part.case, part.amount_minor) for part in parts)
+    legs = [debit(account, minor) for account, minor in owed_minor.items()]
     post(
         business_key=f"{payment.reference}:{payment.attempt}:{books.next_step(payment, 'owed')}",
         code=PostingCode.DEBT_OWED_AGAIN,

@@ -34,17 +34,18 @@ SELECT currency, code, coalesce(frozen.amount_minor, 0), coalesce(kept.amount_mi
 """
 
 
-DEBT_DISAGREES = "what payers owe is not what lost chargebacks left owing"
+DEBT_DISAGREES = "what payers owe, or we lost of it, is not what lost chargebacks left owing"
 DEBT_STATEMENT = """
 SELECT currency, code, coalesce(owed.amount_minor, 0), coalesce(kept.amount_minor, 0)
-  FROM (SELECT 'user:' || payer_id || ':receivable' AS code, currency,
-               sum(owed_minor - recovered_minor)::bigint AS amount_minor
-          FROM payments_chargeback WHERE status = 'LOST' AND written_off_at IS NULL
-         GROUP BY payer_id, currency) AS owed
+  FROM (SELECT CASE WHEN written_off_at IS NULL THEN 'user:' || payer_id || ':receivable'
+                    ELSE 'expense:chargeback_loss' END AS code,
+               currency, sum(owed_minor - recovered_minor)::bigint AS amount_minor
+          FROM payments_chargeback WHERE status = 'LOST'
+         GROUP BY 1, 2) AS owed
   FULL JOIN (SELECT account.code, account.currency, sum(balance.balance_minor) AS amount_minor
                FROM ledger_account account
                JOIN ledger_balance balance ON balance.account_id = account.id
-              WHERE account.kind = 'receivable'
+              WHERE account.kind IN ('receivable', 'chargeback_loss')
               GROUP BY account.code, account.currency) AS kept USING (code, currency)
  WHERE coalesce(owed.amount_minor, 0) <> coalesce(kept.amount_minor, 0)
 """

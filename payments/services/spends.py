@@ -19,7 +19,7 @@ from payments.models import Hold, Payment, PaymentKind, PaymentMethod, PaymentSt
 from payments.psp import registry
 from payments.psp.base import Reason
 from payments.schedule import SWEEP_EVERY_S
-from payments.services.debts import SetOff, recover_all
+from payments.services.debts import SetOff, credits_of, recover_all
 from payments.services.payouts import WAITING
 from payments.services.routes import set_route
 from payments.services.rows import add_payment, save, tell
@@ -100,8 +100,8 @@ def take_back(
     An order that was not sent, or that the PSP refused, is cancelled. Money that has arrived
     counts as back only when somebody who may say so says that it was given back
     (`is_given_back`); it is then with us outside the PSP, as a deposit that support confirms.
-    set_off: the parts of it that pay what the payer owes for lost chargebacks, and do not come
-    into the escrow; their cases are locked.
+    set_off: the parts of it that pay what the payer owes for lost chargebacks, or make our loss of
+    that good, and do not come into the escrow; their cases are locked.
 
     Raises PaymentNotFound, PaymentInTransit while the outcome is open, and for three days after the
     PSP was said never to have got the order, with when to ask again where that is known,
@@ -163,8 +163,7 @@ def _put_back(
 ) -> None:
     legs = [debit(taken_from, payment.amount_minor)]
     kept_minor = sum(part.amount_minor for part in set_off)
-    if kept_minor:
-        legs.append(credit(chart.receivable(set_off[0].case.payer_id), kept_minor))
+    legs += credits_of(set_off)
     if kept_minor < payment.amount_minor:
         rest_minor = payment.amount_minor - kept_minor
         legs.append(credit(chart.escrow_held(payment.escrow_id), rest_minor))

@@ -18,7 +18,7 @@ from kobatela.kernel.money import Money
 from payments.errors import PaymentOnHold
 from payments.ledger import chart
 from payments.ledger import selectors as ledger
-from payments.models import Chargeback, Funding, Payment
+from payments.models import Chargeback, Funding, FundsMove, Payment
 from payments.services.chargebacks import write_off
 from payments.services.funds import approve_move, propose_move
 from payments.services.sending import send_payment
@@ -46,13 +46,9 @@ def tell(what: str, funding: Funding, **fields: str) -> None:
     take_event(f"chargeback.{what}", psp_ref="cb_1", payment_reference=funding.psp_ref, **fields)
 
 
-def make_good(case: Chargeback, how: str) -> None:
-    """The payer pays the debt with money of their own, or two people free them of it."""
+def make_good(case: Chargeback) -> None:
+    """The payer pays the debt with money of their own."""
     first, second = make_staff_caller("admin"), make_staff_caller("admin")
-    if how == "written off":
-        for caller in (first, second):
-            write_off(chargeback_id=case.pk, caller=caller)
-        return
     move = propose_move(
         caller=first,
         source=f"chargeback:{case.pk}",
@@ -130,31 +126,37 @@ def test_the_senders_word_alone_pays_no_debt(psp: StubPsp) -> None:
     assert_in_order()
 
 
-def test_once_the_debt_is_written_off_the_purchase_can_be_taken_back(psp: StubPsp) -> None:
+@pytest.mark.parametrize(
+    ("amount", "lost", "free"), [("100.00", 6_000, 0), ("70.00", 3_000, 3_000)]
+)
+def test_what_is_taken_back_makes_a_written_off_debt_good_first(
+    psp: StubPsp, amount: str, lost: int, free: int
+) -> None:
     purchase, funding, escrow = failed_purchase(psp)
-    tell("lost", funding)
+    tell("lost", funding, amount=amount)
     case = Chargeback.objects.get()
-    assert case.owed_minor == 6_000
+    assert case.owed_minor == lost
     for _ in range(2):
         write_off(chargeback_id=case.pk, caller=make_staff_caller("admin"))
 
     refund_purchase(caller=as_sender(purchase.mandate), purchase_id=purchase.pk)
 
     escrow.refresh_from_db()
-    assert escrow.released_minor == 0
+    assert (escrow.released_minor, escrow.available_minor) == (0, free)
+    assert escrow.funded_minor == 10_000 - 4_000 - lost
+    assert ledger.balance_minor(chart.chargeback_loss(), "EUR") == 0
     assert_in_order()
 
 
-@pytest.mark.parametrize("how", ["paid", "written off"])
 @pytest.mark.parametrize("ends", ["at its deadline", "before"])
 def test_what_comes_back_after_the_debt_was_made_good_goes_back_by_hand(
-    psp: StubPsp, how: str, ends: str
+    psp: StubPsp, ends: str
 ) -> None:
     purchase, funding, escrow = failed_purchase(psp)
     if ends == "before":
         approve_escrow(caller=as_client(escrow), escrow_id=escrow.pk, said=Said())
     tell("lost", funding)
-    make_good(Chargeback.objects.get(), how)
+    make_good(Chargeback.objects.get())
     refund_purchase(caller=as_sender(purchase.mandate), purchase_id=purchase.pk)
     with clock.frozen(escrow.deadline_at + timedelta(hours=1)):
         apply_due(escrow_id=escrow.pk)
@@ -170,10 +172,10 @@ def test_what_comes_back_after_the_debt_was_made_good_goes_back_by_hand(
 def test_a_deadline_that_can_give_nothing_back_asks_people(psp: StubPsp) -> None:
     purchase, funding, escrow = failed_purchase(psp)
     tell("lost", funding)
-    make_good(Chargeback.objects.get(), "written off")
+    make_good(Chargeback.objects.get())
     refund_purchase(caller=as_sender(purchase.mandate), purchase_id=purchase.pk)
     # Nobody knows any more what made it good.
-    Chargeback.objects.update(written_off_at=None)
+    FundsMove.objects.update(source="operator")
     with clock.frozen(escrow.deadline_at + timedelta(hours=1)):
         assert apply_due(escrow_id=escrow.pk)
         assert not apply_due(escrow_id=escrow.pk)
