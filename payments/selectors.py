@@ -1,4 +1,4 @@
-"""Reading payments, fundings, PSP events, destinations and batches; and rows under their lock."""
+"""Reading payments, fundings, PSP events and destinations; and rows under their lock."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,14 +10,12 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from kobatela.accounts.visible import visible_to
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
-from payments.errors import BatchNotFound, DestinationNotFound, EventNotFound, PaymentNotFound
+from payments.errors import DestinationNotFound, EventNotFound, PaymentNotFound
 from payments.ledger import selectors as ledger_selectors
 from payments.models import (
     Attempt,
-    Batch,
     BatchLine,
     BatchLineStatus,
-    BatchStatus,
     Destination,
     EventStatus,
     Funding,
@@ -346,45 +344,6 @@ def was_taken_back(user_id: int, account: str) -> bool:
     """Whether the user once named this account and then said that it is not to be paid."""
     named = Destination.objects.filter(user=user_id, account=account)
     return named.filter(deactivated_at__isnull=False).exists()
-
-
-def visible_batches(caller: Caller) -> QuerySet[Batch]:
-    """All batches for staff, none for anybody else."""
-    return Batch.objects.all() if caller.is_staff else Batch.objects.none()
-
-
-def get_batch(caller: Caller, batch_id: int) -> Batch:
-    """One batch. Raises BatchNotFound."""
-    batch = visible_batches(caller).filter(pk=batch_id).first()
-    if batch is None:
-        raise BatchNotFound
-    return batch
-
-
-def lock_batch(batch_id: int) -> Batch:
-    """One batch, locked before everything that its lines belong to. Raises BatchNotFound."""
-    locked = Batch.objects.select_for_update(of=("self",), no_key=True)
-    batch = locked.filter(pk=batch_id).order_by().first()
-    if batch is None:
-        raise BatchNotFound
-    return batch
-
-
-def lines_of(batch_id: int) -> QuerySet[BatchLine]:
-    """The lines of a batch in the order of its file, with their payments and destinations."""
-    lines = BatchLine.objects.filter(batch=batch_id).select_related("payment", "destination")
-    return lines.defer("destination__account").order_by("number")
-
-
-def find_line(code: str) -> BatchLine | None:
-    """The line that a statement means, of whatever batch."""
-    return BatchLine.objects.select_related("attempt").filter(code=code).first()
-
-
-def overdue_batches(before: datetime) -> list[Batch]:
-    """Batches whose file went out `before` and of which no end of every line was reported."""
-    open_ones = [BatchStatus.EXPORTED, BatchStatus.IMPORTED]
-    return list(Batch.objects.filter(status__in=open_ones, exported_at__lte=before))
 
 
 def overdue_external(before: datetime, limit: int) -> list[Payment]:

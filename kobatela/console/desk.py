@@ -15,6 +15,7 @@ from escrow import selectors as escrow_selectors
 from kobatela.accounts import selectors as account_selectors
 from payments import records as reconciliation
 from payments import selectors as payment_selectors
+from payments.batches import batches_for_staff
 from proofs import selectors as proof_selectors
 
 # Nobody works through more than this in a day, and counting on would cost more with each row.
@@ -109,6 +110,13 @@ def _piles_of_decisions() -> list[_Pile]:
             account_selectors.pending_approvals,
             "created_at",
             reverse("admin:accounts_approval_changelist") + "?status=PENDING",
+        ),
+        _Pile(
+            "Batches to pay",
+            "Payments that people make from a file: to be approved by two, then released.",
+            batches_for_staff,
+            "created_at",
+            reverse("admin:payments_batch_changelist") + "?status__in=DRAFT,APPROVED",
         ),
     ]
 

@@ -30,10 +30,11 @@ from payments.api.payout_serializers import (
     StatementIn,
     StatementOut,
 )
+from payments.batches import get_batch, lines_of, visible_batches
+from payments.downloads import file_response
 from payments.models import Batch
 from payments.psp.manual import MAX_STATEMENT_BYTES
 from payments.services import batch_files, batches, destinations, statements
-from payments.services.batch_files import BatchFile
 from payments.services.batches import APPROVE_COMMAND
 from payments.services.statements import StatementResult
 
@@ -101,7 +102,7 @@ class BatchViewSet(KobatelaViewSet):
         """A statement is taken row by row, each in a transaction of its own."""
         if self.action != "statement":
             return
-        selectors.get_batch(self.caller, kwargs["batch_id"])
+        get_batch(self.caller, kwargs["batch_id"])
         file = self.valid(StatementIn)["file"]
         try:
             self.taken = statements.import_statement(
@@ -116,7 +117,7 @@ class BatchViewSet(KobatelaViewSet):
     @extend_schema(parameters=[BatchFilter], responses=BatchOut(many=True))
     def list(self, request: Request) -> Response:
         """The batches, newest first."""
-        found = selectors.visible_batches(self.caller).filter(**self.filters(BatchFilter))
+        found = visible_batches(self.caller).filter(**self.filters(BatchFilter))
         query = request.query_params
         page = keyset_page(
             found, order_by="-id", limit=query.get("limit"), cursor=query.get("cursor")
@@ -134,8 +135,8 @@ class BatchViewSet(KobatelaViewSet):
     @extend_schema(responses=BatchDetailOut)
     def retrieve(self, request: Request, batch_id: int) -> Response:
         """One batch with its lines."""
-        batch = selectors.get_batch(self.caller, batch_id)
-        context = {**self._context(batch), "lines": selectors.lines_of(batch.pk)}
+        batch = get_batch(self.caller, batch_id)
+        context = {**self._context(batch), "lines": lines_of(batch.pk)}
         return Response(BatchDetailOut(batch, context=context).data)
 
     @extend_schema(request=None, responses=BatchOut)
@@ -173,11 +174,3 @@ class BatchViewSet(KobatelaViewSet):
         states = approval_states([batch.reference for batch in shown], APPROVE_COMMAND)
         given = {reference: state.given for reference, state in states.items()}
         return {**self.get_serializer_context(), "given": given}
-
-
-def file_response(released: BatchFile) -> HttpResponse:
-    """The file, to be saved and never shown in the browser."""
-    response = HttpResponse(released.content, content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{released.name}"'
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response

@@ -7,6 +7,7 @@ from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import InvalidState
 from kobatela.rest.errors import InsufficientScope
 from payments import selectors
+from payments.batches import lock_batch
 from payments.models import Attempt, BatchLine, BatchLineStatus, Hold, Payment
 from payments.psp.base import OrderState, Outcome
 from payments.services.batches import end_line
@@ -69,7 +70,7 @@ def _lock_line(attempt: Attempt | None) -> BatchLine | None:
     """The line of a file by which people made the try; its batch is locked before the payment."""
     line = BatchLine.objects.filter(attempt=attempt).first() if attempt is not None else None
     if line is not None:
-        selectors.lock_batch(line.batch_id)
+        lock_batch(line.batch_id)
         line.refresh_from_db(fields=["status"])
     return line
 

@@ -13,6 +13,7 @@ from kobatela.kernel.canonical import canonical_json, sha256_hex
 from kobatela.kernel.errors import InvalidState
 from kobatela.kernel.money import Money
 from payments import selectors
+from payments.batches import get_batch, lines_of, lock_batch
 from payments.errors import BatchFileChanged, NothingToExport, PayoutsPaused
 from payments.models import (
     Attempt,
@@ -54,7 +55,7 @@ def release_file(*, caller: Caller, batch_id: int) -> BatchFile:
     Raises BatchNotFound, InvalidState before two people have approved and for a cancelled batch,
     PayoutsPaused, NothingToExport, and BatchFileChanged, which alerts staff.
     """
-    selectors.get_batch(caller, batch_id)
+    get_batch(caller, batch_id)
     batch, released = _release(batch_id, caller)
     if released.sha256 != batch.file_sha256:
         raise_alert(
@@ -70,7 +71,7 @@ def release_file(*, caller: Caller, batch_id: int) -> BatchFile:
 
 @transaction.atomic
 def _release(batch_id: int, caller: Caller) -> tuple[Batch, BatchFile]:
-    batch = selectors.lock_batch(batch_id)
+    batch = lock_batch(batch_id)
     is_first = batch.status not in _RELEASED
     if is_first:
         _export(batch, caller)
@@ -121,7 +122,7 @@ def _locked_lines(batch: Batch) -> list[BatchLine]:
     asks for a balance, so this one must not hold a balance when it asks for an owner. Balances
     are taken in the order of the payees, those of senders last, as escrows that end take them.
     """
-    lines = list(selectors.lines_of(batch.pk))
+    lines = list(lines_of(batch.pk))
     by_owner = sorted(
         (line.payment for line in lines), key=lambda row: (row.escrow_id, row.milestone_id or 0)
     )
@@ -175,9 +176,7 @@ def _order(line: BatchLine) -> str:
 
 
 def _content(batch: Batch) -> bytes:
-    lines = [
-        line for line in selectors.lines_of(batch.pk) if line.status != BatchLineStatus.DROPPED
-    ]
+    lines = [line for line in lines_of(batch.pk) if line.status != BatchLineStatus.DROPPED]
     accounts = selectors.accounts_of([line.destination_id for line in lines])
     return batch_file(
         [

@@ -18,6 +18,7 @@ from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import InvalidState
 from kobatela.kernel.money import total
 from payments import selectors
+from payments.batches import get_batch, lines_of, lock_batch
 from payments.errors import NothingToCollect, OwnBatchForbidden
 from payments.models import (
     Batch,
@@ -135,7 +136,7 @@ def cancel_batch(*, caller: Caller, batch_id: int, note: str) -> Batch:
     save_batch(batch, "status", "note", "closed_at")
     withdraw(actor=caller.actor, subject=batch.reference, note=note)
     _free_reason(batch)
-    for line in selectors.lines_of(batch.pk):
+    for line in lines_of(batch.pk):
         end_line(line, BatchLineStatus.DROPPED)
     tell(batch, Action.BATCH_CANCELLED, caller.actor)
     return batch
@@ -185,8 +186,8 @@ def tell(batch: Batch, action: Action, actor: str, **told: Any) -> None:
 
 
 def _locked(caller: Caller, batch_id: int) -> Batch:
-    selectors.get_batch(caller, batch_id)
-    return selectors.lock_batch(batch_id)
+    get_batch(caller, batch_id)
+    return lock_batch(batch_id)
 
 
 def _waiting(currency: str, kind: DestinationKind) -> list[tuple[Payment, Destination]]:

@@ -11,7 +11,7 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.canonical import sha256_hex
 from kobatela.kernel.errors import InvalidState
-from payments import selectors
+from payments.batches import find_line, get_batch, lines_of, lock_batch
 from payments.models import Batch, BatchLine, BatchLineStatus, BatchStatement, BatchStatus
 from payments.psp.base import OrderState, Outcome, Reason
 from payments.psp.manual import Problem, StatementRow, read_statement
@@ -67,7 +67,7 @@ def import_statement(*, caller: Caller, batch_id: int, content: bytes) -> Statem
     Raises BatchNotFound, InvalidState before the file was released, OwnBatchForbidden for who has
     a stake in one of its payments, StatementInvalid and StatementTooLarge.
     """
-    batch = selectors.get_batch(caller, batch_id)
+    batch = get_batch(caller, batch_id)
     if batch.status not in _TAKES_STATEMENTS:
         raise InvalidState(f"The file of a {batch.status} batch is not out.")
     require_no_stake(batch, caller)
@@ -94,8 +94,8 @@ def _take(
     may_contradict: whether a row against what is known is told to the payment, which then waits
     for a person; said once for each statement.
     """
-    batch = selectors.lock_batch(batch_id)
-    line = selectors.find_line(row.code)
+    batch = lock_batch(batch_id)
+    line = find_line(row.code)
     problem = _misfit(batch, line, row)
     if problem or line is None:
         return Problem(row.row, problem, line.code if line is not None else "")
@@ -139,7 +139,7 @@ def _record(line: BatchLine, row: StatementRow, actor: str) -> bool:
 
 
 def _move_on(batch: Batch, actor: str) -> None:
-    has_open = selectors.lines_of(batch.pk).filter(status=BatchLineStatus.OPEN).exists()
+    has_open = lines_of(batch.pk).filter(status=BatchLineStatus.OPEN).exists()
     if not has_open and batch.status != BatchStatus.CLOSED:
         batch.transition_to(BatchStatus.CLOSED)
         batch.closed_at = clock.now()
@@ -156,7 +156,7 @@ def _finish(
     batch_id: int, caller: Caller, sha256: str, moved: "Counter[str]", problems: list[Problem]
 ) -> StatementResult:
     """Remember the statement, and alert staff of what it could not do; once for each file."""
-    batch = selectors.lock_batch(batch_id)
+    batch = lock_batch(batch_id)
     result = StatementResult(
         batch=batch,
         settled=moved[BatchLineStatus.SETTLED],

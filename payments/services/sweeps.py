@@ -12,6 +12,7 @@ from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import crashpoint
 from payments import selectors, sessions
+from payments.batches import overdue_batches
 from payments.psp import registry
 from payments.services.cover import payments_to_sort, sort_payment
 from payments.services.events import postpone_event, process_event
@@ -134,7 +135,7 @@ def _alert_unknown() -> int:
 
 
 def _alert_overdue() -> int:
-    overdue = selectors.overdue_batches(clock.now() - STATEMENT_WITHIN)
+    overdue = overdue_batches(clock.now() - STATEMENT_WITHIN)
     for batch in overdue:
         raise_alert(
             type=AlertType.BATCH_OVERDUE,

@@ -14,7 +14,7 @@ from kobatela.accounts.tests.factories import make_caller, make_staff, make_staf
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
 from kobatela.kernel.errors import InvalidState
-from payments import selectors
+from payments.batches import visible_batches
 from payments.errors import (
     BatchFileChanged,
     BatchNotFound,
@@ -226,7 +226,7 @@ def test_parties_do_not_know_of_batches(psp: StubPsp, scope: Scope) -> None:
     party = make_caller(scope, payee_of(lines(batch)[0]))
     admin_for_party = make_caller(Scope.ADMIN, make_user(), on_behalf_of=party.user_id)
     for caller in (party, admin_for_party):
-        assert not selectors.visible_batches(caller).exists()
+        assert not visible_batches(caller).exists()
         for command in (
             lambda who: approve_batch(caller=who, batch_id=batch.pk),
             lambda who: cancel_batch(caller=who, batch_id=batch.pk, note="no"),
