@@ -64,7 +64,10 @@ class Deal:
 class Town:
     """Where travellers go: the addresses, the support desk, and everybody's books.
 
-    make_staff: what the console does with a user who is to be staff.
+    make_staff: what the console does with a user who is to be staff; they sign in there with
+    staff_password.
+    collectors: the users who collect money themselves. booked_moves: the references of the moves of
+    funds that two people were told to be booked.
     paid_lines: the book of who pays from files, as `paid_by_people` wants it.
     deck: journeys that nobody has made in this round, whoever travels; so a short run has each.
     """
@@ -76,8 +79,11 @@ class Town:
     journal: Journal
     patience_s: float
     make_staff: Callable[[int], None]
+    staff_password: str
     deals: list[Deal] = field(default_factory=list)
     paid_lines: set[str] = field(default_factory=set)
+    collectors: list[int] = field(default_factory=list)
+    booked_moves: set[str] = field(default_factory=set)
     deck: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -116,6 +122,7 @@ class Traveller:
         self._chance = random.Random(seed)  # noqa: S311 - what to do is no secret
         self._admin = town.client(town.admin_key, self._chance)
         self._sender_id, sender_key = settle_in(self._admin, "sender", may_confirm_deposits=True)
+        town.collectors.append(self._sender_id)
         self._provider_id, provider_key = settle_in(self._admin, "provider")
         self._sender = town.client(sender_key, self._chance)
         self._provider = town.client(provider_key, self._chance)

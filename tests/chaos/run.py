@@ -19,6 +19,7 @@ from tests.chaos import checkers
 from tests.chaos.batch_desk import BatchDesk
 from tests.chaos.deal_books import deals
 from tests.chaos.durability import durable
+from tests.chaos.funds_desk import FundsDesk, booked_from, unbooked
 from tests.chaos.installation import Installation, running
 from tests.chaos.journal import Acknowledged, Journal
 from tests.chaos.journeys import SupportDesk, Town, Traveller
@@ -120,7 +121,9 @@ class _People:
         self._desk_is_over = threading.Event()
         seeds = [chance.randrange(2**32) for _ in range(plan.travellers)]
         everybody = [Wanderer(town, seed, plan.journeys) for seed in seeds]
-        desks = [desk(town, chance.randrange(2**32)) for desk in (SupportDesk, BatchDesk)]
+        desks = [
+            desk(town, chance.randrange(2**32)) for desk in (SupportDesk, BatchDesk, FundsDesk)
+        ]
         self._travellers = [
             threading.Thread(target=one.travel, args=(self._is_over.is_set,), daemon=True)
             for one in everybody
@@ -171,6 +174,7 @@ def _judge(
     problems["deals"] = deals(found, town.deals)
     problems["paid_once"] = checkers.paid_once(found, books)
     problems["paid_by_people"] = checkers.paid_by_people(found, town.paid_lines)
+    problems["moves"] = unbooked(found, town.booked_moves)
     problems["psp_books"] = checkers.psp_books(found, books)
     problems["one_payout"] = checkers.one_payout(found)
     problems["audit"] = audit(found)
@@ -238,11 +242,15 @@ def _is_same(answer: Acknowledged, content: bytes) -> bool:
 
 
 def _town(installation: Installation, journal: Journal, patience_s: float) -> Town:
-    keys = installation.credentials["keys"]
+    keys, admin = installation.credentials["keys"], installation.credentials["admin"]
 
     def make_staff(user_id: int) -> None:
         with psycopg.connect(installation.owner_url) as connection:
-            connection.execute("UPDATE accounts_user SET is_staff = true WHERE id = %s", [user_id])
+            connection.execute(
+                "UPDATE accounts_user SET is_staff = true, password ="
+                " (SELECT password FROM accounts_user WHERE username = %s) WHERE id = %s",
+                [admin["username"], user_id],
+            )
             connection.execute(
                 "INSERT INTO accounts_user_groups (user_id, group_id)"
                 " SELECT %s, id FROM auth_group WHERE name = 'support'",
@@ -257,6 +265,7 @@ def _town(installation: Installation, journal: Journal, patience_s: float) -> To
         journal=journal,
         patience_s=patience_s,
         make_staff=make_staff,
+        staff_password=admin["password"],
     )
 
 
@@ -271,6 +280,7 @@ def _count(report: Report, found: Snapshot, books: Mapping[str, Any]) -> None:
         "batches": dict(Counter(row["status"] for row in found.batches)),
         "lines paid by people": dict(Counter(row["status"] for row in found.lines)),
         "documents read": len(found.readings),
+        "moves of funds from": dict(Counter(booked_from(found))),
         "purchases": dict(Counter(row["status"] for row in found.purchases)),
         "audit entries": len(found.entries),
         "alerts": dict(Counter(row["type"] for row in found.alerts)),

@@ -286,6 +286,14 @@ FLAWS: Mapping[str, tuple[Callable[[World], None], frozenset[str]]] = {
         _set("chargebacks", owed_minor=9, recovered_minor=9),
         AUDIT,
     ),
+    "a debt that stands again and nobody told of": (
+        _add("transfers", business_key="payment:1:1:owed_again", code="debt.owed_again"),
+        AUDIT,
+    ),
+    "a move of funds that is not booked as it was told": (
+        lambda world: world.booked_moves.add("REF1"),
+        frozenset({"moves"}),
+    ),
     "a move of funds that nobody told of": (
         _add("transfers", business_key="funds:REF1:moved", code="funds.moved"),
         AUDIT,

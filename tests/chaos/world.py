@@ -14,6 +14,7 @@ from typing import Any
 from tests.chaos import checkers
 from tests.chaos.deal_books import deals
 from tests.chaos.durability import durable
+from tests.chaos.funds_desk import unbooked
 from tests.chaos.journal import Acknowledged, Asked
 from tests.chaos.journeys import Deal
 from tests.chaos.machines import MACHINES, NOTHING
@@ -84,6 +85,7 @@ class World:
         self.deals = _deals()
         self.acknowledged = _acknowledged()
         self.paid_lines = {"KB1-1-A"}
+        self.booked_moves: set[str] = set()
 
     def judged(self) -> Mapping[str, list[str]]:
         """What each checker says."""
@@ -96,6 +98,7 @@ class World:
             "durable": durable(found, self.acknowledged),
             "paid_once": checkers.paid_once(found, self.books),
             "paid_by_people": checkers.paid_by_people(found, self.paid_lines),
+            "moves": unbooked(found, self.booked_moves),
             "psp_books": checkers.psp_books(found, self.books),
             "one_payout": checkers.one_payout(found),
             "audit": audit(found),
