@@ -1,9 +1,9 @@
 """How often a picture that was sent before is known again, and how often another is taken for it.
 
 Pictures are drawn (`sample_scene`), so that what is true of each pair is known. A copy is cut,
-saved anew, made smaller, brighter or darker; another picture shows another site, or the same one
-from nearly the same place, as honest photos of a wall that grows do. Hashes come from the children
-that read uploads, and are compared as proofs are.
+mirrored or turned, saved anew, made smaller, brighter or darker; another picture shows another
+site, or the same one from nearly the same place, as honest photos of a wall that grows do. Hashes
+come from the children that read uploads, and are compared as proofs are.
 """
 
 import io
@@ -19,12 +19,24 @@ from PIL import Image, ImageDraw, ImageEnhance
 
 from bench.figures import Bound, Figure, Options, Report
 from kobatela.embedded.sample_scene import draw_building_site
-from proofs.checks.duplicates import NEAR_DUPLICATE_BITS, hamming_distance
+from proofs.checks.duplicates import (
+    NEAR_DUPLICATE_BITS,
+    TURNED_DUPLICATE_BITS,
+    KnownImage,
+    check_reuse,
+)
 from proofs.readers import pool
 
 _WIDTH, _HEIGHT = 1200, 900
 _SITES, _QUICK_SITES = 40, 8
 _SEED = 20_261_126
+_WAYS = {
+    "mirrored": Image.Transpose.FLIP_LEFT_RIGHT,
+    "upside down": Image.Transpose.FLIP_TOP_BOTTOM,
+    "turned by 90": Image.Transpose.ROTATE_90,
+    "turned by 180": Image.Transpose.ROTATE_180,
+    "turned by 270": Image.Transpose.ROTATE_270,
+}
 _CROPS_PERCENT = (2, 5, 10, 20, 30, 40)
 # How far a second photo is from the first: shift in parts of the width, degrees, slant likewise.
 _STANDS = {
@@ -64,6 +76,10 @@ def run(options: Options) -> Report:
             figures.append(
                 Figure(f"false: {stand}", found(partial(_taken_again, random, how)), "%")
             )
+        # Last, so that the others are drawn as they were before there were these.
+        for name, way in _WAYS.items():
+            rate = found(partial(_laid, random, way))
+            figures.append(Figure(f"copies {name}", rate, "%", required=99))
     pairs = sites * (sites - 1) // 2
     return Report(
         "duplicates",
@@ -71,6 +87,7 @@ def run(options: Options) -> Report:
         notes=[
             f"{sites} drawn sites, {pairs} pairs of different ones, seed {_SEED}",
             f"near: at most {NEAR_DUPLICATE_BITS} of 256 bits; a cut takes its share of both sides",
+            f"mirrored or turned: at most {TURNED_DUPLICATE_BITS} bits from what follows by sign",
         ],
     )
 
@@ -90,8 +107,11 @@ def _hasher(folder: Path) -> Callable[[Image.Image, int], Hash]:
 def _share(pairs: Iterable[tuple[Hash, Hash]]) -> float:
     near = [
         one is not None
-        and other is not None
-        and hamming_distance(one, other) <= NEAR_DUPLICATE_BITS
+        and check_reuse(
+            perceptual_hash=other,
+            known_images=[KnownImage(reference=1, perceptual_hash=one)],
+        )
+        != []
         for one, other in pairs
     ]
     return 100 * sum(near) / max(1, len(near))
@@ -106,6 +126,10 @@ def _resent(random: np.random.Generator, picture: Image.Image) -> Image.Image:
     lit = ImageEnhance.Brightness(picture).enhance(float(random.uniform(0.8, 1.2)))
     width = int(random.uniform(0.4, 1.2) * picture.width)
     return lit.resize((width, round(width * picture.height / picture.width)))
+
+
+def _laid(random: np.random.Generator, way: Image.Transpose, picture: Image.Image) -> Image.Image:
+    return _resent(random, picture.transpose(way))
 
 
 def _cut(random: np.random.Generator, share: float, picture: Image.Image) -> Image.Image:

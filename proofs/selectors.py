@@ -34,10 +34,17 @@ DAY = timedelta(hours=24)
 MAX_MATCHES = 20
 QUEUE_COUNTED_TO = 1_000
 
+OWN_IMAGES = 500
+
 _NEAR = """
-SELECT proof_id, bits::text FROM proofs_imagehash
+(SELECT proof_id, bits::text FROM proofs_imagehash
 WHERE bit_count(bits # %s::bit(256)) <= %s AND NOT proof_id = ANY(%s)
-ORDER BY bit_count(bits # %s::bit(256)), proof_id LIMIT %s
+ORDER BY bit_count(bits # %s::bit(256)), proof_id LIMIT %s)
+UNION
+(SELECT image.proof_id, image.bits::text FROM proofs_proof proof
+JOIN proofs_imagehash image ON image.proof_id = proof.id
+WHERE proof.provider_id = %s AND NOT proof.id = ANY(%s)
+ORDER BY proof.id DESC LIMIT %s)
 """
 
 
@@ -153,14 +160,18 @@ def same_file(file_sha256: str) -> list[SameFile]:
     ]
 
 
-def near_images(perceptual_hash: str, *, but: Collection[int] = ()) -> list[KnownImage]:
-    """The nearest pictures of other proofs within the distance of a near duplicate, at most 20.
+def images_to_compare(
+    perceptual_hash: str, *, provider_id: int, but: Collection[int] = ()
+) -> list[KnownImage]:
+    """The nearest pictures of other proofs within the distance of a near duplicate, at most 20,
+    and the provider's own newest 500, however far, which may be mirrored or turned.
 
     Every hash is compared, in the database: at 100,000 that takes some tens of milliseconds.
     """
-    bits = to_bits(perceptual_hash)
+    bits, excluded = to_bits(perceptual_hash), list(but)
+    near = (bits, NEAR_DUPLICATE_BITS, excluded, bits, MAX_MATCHES)
     with connection.cursor() as cursor:
-        cursor.execute(_NEAR, [bits, NEAR_DUPLICATE_BITS, list(but), bits, MAX_MATCHES])
+        cursor.execute(_NEAR, (*near, provider_id, excluded, OWN_IMAGES))
         rows = cursor.fetchall()
     return [
         KnownImage(reference=proof_id, perceptual_hash=_from_bits(found))
@@ -180,7 +191,7 @@ def photos_taken_around(*, provider_id: int, at: datetime) -> list[KnownPhoto]:
         *after.order_by("captured_at").values_list("pk", "captured_at", "facts")[:MAX_MATCHES],
     ]
     return [
-        KnownPhoto(reference=proof_id, taken=taken)
+        KnownPhoto(reference=proof_id, taken=taken, facts=facts or {})
         for proof_id, captured_at, facts in rows
         if (taken := taken_where(captured_at, facts)) is not None
     ]

@@ -38,6 +38,10 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "Une image presque identique a déjà été envoyée.",
         "Comparez les deux preuves avant de décider.",
     ),
+    "REUSED_SHOT": (
+        "Une autre photo dit avoir été prise à la même seconde au même endroit.",
+        "Comparez les deux : l'une peut être une partie de l'autre, ou une copie retouchée.",
+    ),
     "IMPOSSIBLE_TRAVEL": (
         "Personne ne va si vite du lieu d'une autre photo au lieu de celle-ci.",
         "Comparez les deux photos : lieu ou heure changés, ou deux personnes différentes.",

@@ -12,6 +12,7 @@ WORDS: Mapping[str, str] = {
     ReviewReason.NO_FILE: "no file",
     ReviewReason.REUSED_FILE: "file of other parties",
     FindingCode.REUSED_IMAGE: "picture seen before",
+    FindingCode.REUSED_SHOT: "photo seen before",
     FindingCode.IMPOSSIBLE_TRAVEL: "impossible travel",
     ReviewReason.RESUBMITTED_FILE: "rejected file again",
     FindingCode.MISSING_GPS: "no position",
@@ -61,6 +62,7 @@ _LOUD = frozenset(
     {ReviewReason.REUSED_FILE, ReviewReason.RESUBMITTED_FILE, ReviewReason.NO_FILE}
 ) | {
     FindingCode.REUSED_IMAGE,
+    FindingCode.REUSED_SHOT,
     FindingCode.IMPOSSIBLE_TRAVEL,
     FindingCode.REUSED_INVOICE_NUMBER,
     FindingCode.XML_DIFFERS_FROM_PAGE,

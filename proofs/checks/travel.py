@@ -12,9 +12,10 @@ less than 27 km apart are never in doubt. Only photos whose instant is known are
 its time zone one can be from any moment of 26 hours, in which a plane comes to any place on earth.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from geographiclib.geodesic import Geodesic
 
@@ -42,10 +43,11 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownPhoto:
-    """A photo of an earlier proof: what refers to it, and where and when it was taken."""
+    """A photo of an earlier proof: what refers to it, where and when it was taken, its facts."""
 
     reference: int | str
     taken: Taken
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def reach_m(elapsed: timedelta) -> float:

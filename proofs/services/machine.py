@@ -22,7 +22,7 @@ from proofs.models import Proof
 from proofs.selectors import machine_approved_minor, taken_where
 from proofs.services import outcome
 from proofs.services.evidence import Evidence
-from proofs.services.reuse import Reuse, look_for_picture, look_for_travel
+from proofs.services.reuse import Reuse, look_around, look_for_picture
 from proofs.states import MACHINE_ACTOR, ProofType, ReviewReason
 
 if TYPE_CHECKING:
@@ -60,10 +60,13 @@ def judge(
     findings = list(evidence.findings)
     if milestone.proof_kind == ProofType.PHOTO and evidence.facts is not None:
         findings += look_for_picture(
-            perceptual_hash=evidence.facts.perceptual_hash, but=reuse.proof_ids
+            perceptual_hash=evidence.facts.perceptual_hash,
+            provider_id=escrow.provider_id,
+            but=reuse.proof_ids,
         )
-        taken = taken_where(evidence.captured_at, evidence.facts.to_json())
-        findings += look_for_travel(provider_id=escrow.provider_id, taken=taken)
+        facts = evidence.facts.to_json()
+        taken = taken_where(evidence.captured_at, facts)
+        findings += look_around(provider_id=escrow.provider_id, taken=taken, facts=facts)
     case = replace(case, worst_severity=worst_severity(findings))
     soft = [finding.code.value for finding in findings if finding.severity is Severity.SOFT]
     reasons = [*soft, *case.reuse_reasons] or list(reasons_to_hold(case))

@@ -1,5 +1,6 @@
 """Whether other proofs speak against one: the same file or picture, or photos from far away."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +9,13 @@ from django.db import connection
 from kobatela.kernel.caller import Caller
 from proofs.checks.duplicates import check_reuse
 from proofs.checks.findings import Finding, Severity
+from proofs.checks.same_shot import check_same_shot
 from proofs.checks.travel import Taken, check_travel
 from proofs.errors import DuplicateProof
 from proofs.selectors import (
     MAX_MATCHES,
     SameFile,
-    near_images,
+    images_to_compare,
     photos_taken_around,
     same_file,
 )
@@ -59,21 +61,32 @@ def look_for_file(*, caller: Caller, file_sha256: str) -> Reuse:
     return Reuse(tuple(proof.proof_id for proof in earlier), tuple(reasons), tuple(findings))
 
 
-def look_for_picture(*, perceptual_hash: str | None, but: tuple[int, ...]) -> list[Finding]:
-    """Look for nearly the same picture in other proofs than `but`: at most one finding."""
+def look_for_picture(
+    *, perceptual_hash: str | None, provider_id: int, but: tuple[int, ...]
+) -> list[Finding]:
+    """Look for nearly the same picture in other proofs than `but`: at most one finding.
+
+    Mirrored and turned ones are looked for among the provider's own.
+    """
     if perceptual_hash is None:
         return []
-    return check_reuse(
-        perceptual_hash=perceptual_hash, known_images=near_images(perceptual_hash, but=but)
-    )
+    known_images = images_to_compare(perceptual_hash, provider_id=provider_id, but=but)
+    return check_reuse(perceptual_hash=perceptual_hash, known_images=known_images)
 
 
-def look_for_travel(*, provider_id: int, taken: Taken | None) -> list[Finding]:
-    """Look for photos of the provider that this one contradicts: at most one finding."""
+def look_around(
+    *, provider_id: int, taken: Taken | None, facts: Mapping[str, Any]
+) -> list[Finding]:
+    """Look for photos of the provider that contradict this one, or say that they are this one:
+    at most one finding of each kind.
+    """
     if taken is None:
         return []
     around = photos_taken_around(provider_id=provider_id, at=taken.at)
-    return check_travel(taken=taken, known_photos=around)
+    return [
+        *check_travel(taken=taken, known_photos=around),
+        *check_same_shot(taken=taken, facts=facts, known_photos=around),
+    ]
 
 
 _MESSAGES = {

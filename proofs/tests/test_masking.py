@@ -75,6 +75,7 @@ def test_a_sender_who_submitted_the_proof_does_not_hear_of_reuse() -> None:
     [
         "REUSED_FILE",
         "REUSED_IMAGE",
+        "REUSED_SHOT",
         "IMPOSSIBLE_TRAVEL",
         "DEVICE_POSITION_DIFFERS",
         "AI_UNAVAILABLE",

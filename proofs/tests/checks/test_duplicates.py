@@ -1,10 +1,17 @@
 """Near-duplicates by perceptual hash."""
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proofs.checks.duplicates import KnownImage, check_reuse, hamming_distance
+from proofs.checks.duplicates import (
+    KnownImage,
+    check_reuse,
+    hamming_distance,
+    least_distance,
+)
 from proofs.checks.findings import FindingCode, Severity
 
 HASH = "a5" * 32
@@ -43,6 +50,43 @@ def test_all_matches_are_in_one_finding_nearest_first() -> None:
     ]
     (finding,) = check_reuse(perceptual_hash=HASH, known_images=known)
     assert [match["reference"] for match in finding.data["matches"]] == [3, 1, 4]
+
+
+def laid(perceptual_hash: str, *, mirrored: bool, quarters: int) -> str:
+    """Give the hash of a picture that is mirrored, then turned, by what that does to a frequency.
+
+    Each of the 16 by 16 has its row and column; what is odd in x changes its sign when mirrored.
+    """
+    text = f"{int(perceptual_hash, 16):0256b}"
+    grid = [[text[16 * row + column] == "1" for column in range(16)] for row in range(16)]
+    if mirrored:
+        grid = [[bit != (column % 2 == 1) for column, bit in enumerate(row)] for row in grid]
+    for _ in range(quarters):
+        swapped = [list(row) for row in zip(*grid, strict=True)]
+        grid = [[bit != (index % 2 == 1) for bit in row] for index, row in enumerate(swapped)]
+    return f"{int(''.join('01'[bit] for row in grid for bit in row), 2):064x}"
+
+
+WAYS = [(mirrored, quarters) for mirrored in (False, True) for quarters in range(4)][1:]
+# No pattern of its own that mirroring leaves as it was.
+UNLIKE_ITSELF = hashlib.sha256(b"a picture").hexdigest()
+
+
+@pytest.mark.parametrize(("mirrored", "quarters"), WAYS)
+def test_a_picture_that_is_mirrored_or_turned_is_known_again(
+    *, mirrored: bool, quarters: int
+) -> None:
+    copy = flipped(laid(UNLIKE_ITSELF, mirrored=mirrored, quarters=quarters), 48)
+    further = flipped(laid(UNLIKE_ITSELF, mirrored=mirrored, quarters=quarters), 49)
+    known = [
+        KnownImage(reference=7, perceptual_hash=copy),
+        KnownImage(reference=8, perceptual_hash=further),
+    ]
+
+    (finding,) = check_reuse(perceptual_hash=UNLIKE_ITSELF, known_images=known)
+
+    assert finding.data["matches"] == [{"reference": 7, "distance_bits": 48, "turned": True}]
+    assert least_distance(UNLIKE_ITSELF, copy) == least_distance(copy, UNLIKE_ITSELF) == 48
 
 
 def test_a_picture_without_structure_matches_nothing() -> None:
