@@ -36,9 +36,9 @@ class DifferenceKind(StrEnum):
 class Record:
     """What we know of one movement.
 
-    subject: `payment:7` or `funding:3`. psp_ref: "" while the PSP has told none. state: ACCEPTED
-    while its end is open. changed_at: when it came to that state. was_accepted: whether the PSP
-    has said that it has it.
+    subject: `payment:7`, `funding:3` or `chargeback:4`. psp_ref: "" while the PSP has told none.
+    state: ACCEPTED while its end is open. changed_at: when it came to that state. was_accepted:
+    whether the PSP has said that it has it.
     """
 
     kind: MovementKind
@@ -56,16 +56,19 @@ class Record:
 class Span:
     """What a run looks at: movements from `since` up to `until`, listed at `read_at`.
 
-    The time between `until` and `read_at` is the grace.
+    The time between `until` and `read_at` is the grace. cases_since: from when on chargebacks are,
+    because banks decide them after months.
     """
 
     since: datetime
     until: datetime
     read_at: datetime
+    cases_since: datetime
 
-    def holds(self, moment: datetime) -> bool:
+    def holds(self, kind: MovementKind, moment: datetime) -> bool:
         """Whether a movement of this moment is judged."""
-        return self.since <= moment <= self.until
+        since = self.cases_since if kind is MovementKind.CHARGEBACK else self.since
+        return since <= moment <= self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def compare(
     for record in records:
         _judge(result, record, groups.get(record.key, ()), span)
     for movement in unknown:
-        if _is_money(movement) and span.holds(movement.created_at):
+        if _is_money(movement) and span.holds(movement.kind, movement.created_at):
             result.found.append(_unknown(movement, psp))
     return result
 
@@ -171,7 +174,7 @@ def _is_in_flight(record: Record, own: Movement | None, span: Span) -> bool:
 
 def _differences(record: Record, own: Movement | None, span: Span) -> Iterator[DifferenceKind]:
     if own is None:
-        if span.holds(record.began_at) and _must_be_listed(record, span):
+        if span.holds(record.kind, record.began_at) and _must_be_listed(record, span):
             yield DifferenceKind.MISSING_THERE
         return
     if not _agree(record, own):

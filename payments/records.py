@@ -12,6 +12,8 @@ from payments.comparison import Record, Span
 from payments.errors import DifferenceNotFound
 from payments.models import (
     Attempt,
+    Chargeback,
+    ChargebackStatus,
     Difference,
     DifferenceStatus,
     Funding,
@@ -29,6 +31,11 @@ _FUNDING_STATES = {
     FundingStatus.SUCCEEDED: OrderState.SETTLED,
     FundingStatus.FAILED: OrderState.FAILED,
 }
+_CASE_STATES = {
+    ChargebackStatus.OPEN: OrderState.ACCEPTED,
+    ChargebackStatus.WON: OrderState.RETURNED,
+    ChargebackStatus.LOST: OrderState.SETTLED,
+}
 
 
 def records_for(psp: str, span: Span, movements: Sequence[Movement]) -> list[Record]:
@@ -44,10 +51,13 @@ def _all(psp: str, span: Span, movements: Sequence[Movement]) -> Iterator[Record
     fundings = Funding.objects.filter(psp=psp)
     yield from _attempts(attempts.filter(started_at__range=(span.since, span.until)))
     yield from _fundings(fundings.filter(created_at__range=(span.since, span.until)))
+    cases = Chargeback.objects.filter(psp=psp)
+    yield from _cases(cases.filter(created_at__range=(span.cases_since, span.until)))
     for first in range(0, len(movements), _LOOKED_UP_AT_ONCE):
         some = movements[first : first + _LOOKED_UP_AT_ONCE]
         yield from _attempts(attempts.filter(_named(some)))
         yield from _fundings(fundings.filter(_named(some)))
+        yield from _cases(cases.filter(psp_ref__in=[movement.psp_ref for movement in some]))
 
 
 def _named(movements: Sequence[Movement]) -> Q:
@@ -101,6 +111,22 @@ def _fundings(rows: "QuerySet[Funding, Any]") -> Iterator[Record]:
         )
 
 
+def _cases(rows: "QuerySet[Chargeback, Any]") -> Iterator[Record]:
+    for case in rows:
+        yield Record(
+            kind=MovementKind.CHARGEBACK,
+            subject=case.reference,
+            # We order no chargeback: the PSP has no key of ours for it.
+            key=case.reference,
+            psp_ref=case.psp_ref,
+            money=case.money,
+            state=_CASE_STATES[ChargebackStatus(case.status)],
+            began_at=case.created_at,
+            changed_at=case.closed_at or case.created_at,
+            was_accepted=True,
+        )
+
+
 # --- Runs and differences -------------------------------------------------------------------------
 
 
@@ -121,12 +147,28 @@ def unread_since(psp: str) -> datetime | None:
 
 
 def oldest_live_difference(psp: str) -> datetime | None:
-    """When the movement of the oldest difference was made that a run is to look at again."""
-    live = Difference.objects.filter(
-        psp=psp, status__in=[DifferenceStatus.WATCHED, DifferenceStatus.OPEN]
-    )
+    """When the movement of the oldest difference was made that a run is to look at again; those of
+    chargebacks apart."""
+    live = _live(psp).exclude(movement=MovementKind.CHARGEBACK)
     oldest: datetime | None = live.aggregate(first=Min("occurred_at"))["first"]
     return oldest
+
+
+def oldest_case(psp: str) -> datetime | None:
+    """When the oldest chargeback was opened that a run is to look at: one that is not decided, or
+    that the PSP does not tell as we do."""
+    open_cases = Chargeback.objects.filter(psp=psp, status=ChargebackStatus.OPEN)
+    live = _live(psp).filter(movement=MovementKind.CHARGEBACK)
+    moments = (
+        open_cases.aggregate(first=Min("created_at"))["first"],
+        live.aggregate(first=Min("occurred_at"))["first"],
+    )
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _live(psp: str) -> QuerySet[Difference]:
+    watched = [DifferenceStatus.WATCHED, DifferenceStatus.OPEN]
+    return Difference.objects.filter(psp=psp, status__in=watched)
 
 
 def lock_live_differences(psp: str) -> QuerySet[Difference]:

@@ -112,11 +112,12 @@ class FundingFound:
 
 
 class MovementKind(StrEnum):
-    """What a line of a PSP's list is about."""
+    """What a line of a PSP's list is about. chargeback: a charge that a payer's bank took back."""
 
     TRANSFER = "transfer"
     REFUND = "refund"
     FUNDING = "funding"
+    CHARGEBACK = "chargeback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,9 @@ class Movement:
     """One line of a PSP's own list of what it did, or is to do, with our money.
 
     key: our key, as far as the PSP kept it; "" for what was never ordered by us. state: ACCEPTED,
-    SETTLED, FAILED or RETURNED. changed_at: when it came to that state; None when the PSP does
-    not tell.
+    SETTLED, FAILED or RETURNED; of a chargeback: open, lost, only asked about, or won. changed_at:
+    when it came to that state; None when the PSP does not tell. charge_ref: the charge of a
+    chargeback.
     """
 
     kind: MovementKind
@@ -135,6 +137,7 @@ class Movement:
     state: OrderState
     created_at: datetime
     changed_at: datetime | None = None
+    charge_ref: str = ""
 
 
 class PspDown(Exception):
@@ -151,11 +154,15 @@ class Books(Protocol):
     name: str
 
     def list_movements(self, since: datetime, until: datetime) -> list[Movement]:
-        """Everything that was created at the PSP from `since` up to before `until`, whole or not
-        at all, oldest first.
+        """Everything but chargebacks that was created at the PSP from `since` up to before
+        `until`, whole or not at all, oldest first.
 
         Raises PspDown, also for a list that cannot be read to its end.
         """
+
+    def list_chargebacks(self, since: datetime, until: datetime) -> list[Movement]:
+        """The chargebacks that were opened at the PSP in that time, as `list_movements`. They are
+        apart because banks decide them after months, so that this list goes back farther."""
 
     def balances(self) -> Mapping[str, int] | None:
         """What the PSP says that it holds for us, in minor units by currency, whether or not it

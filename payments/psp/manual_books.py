@@ -33,6 +33,10 @@ class ManualBooks:
         )
         return [_movement(line) for line in lines.select_related("batch", "payment").order_by("pk")]
 
+    def list_chargebacks(self, since: datetime, until: datetime) -> list[Movement]:
+        """See Books: no bank takes back what was put on the account by hand."""
+        return []
+
     def balances(self) -> Mapping[str, int] | None:
         """See Books: no statement tells what is on the account."""
         return None

@@ -13,8 +13,9 @@ from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from payments import records
-from payments.comparison import Comparison, DifferenceKind, Found
+from payments.comparison import Comparison, DifferenceKind, Found, Span
 from payments.models import Difference, DifferenceStatus, ReconciliationRun
+from payments.psp.base import MovementKind
 
 # Who does not look today is told again tomorrow, in the same alert as long as it is open.
 ALERT_EVERY = timedelta(days=1)
@@ -33,7 +34,9 @@ _FIGURES = (
 
 
 @transaction.atomic
-def keep_run(run: ReconciliationRun, comparison: Comparison, *, grace: timedelta) -> None:
+def keep_run(
+    run: ReconciliationRun, comparison: Comparison, span: Span, *, grace: timedelta
+) -> None:
     """Store a run with what it found, and close what it looked at and did not find again.
 
     What is not sure is watched, and opened when it is still there after the grace.
@@ -50,7 +53,7 @@ def keep_run(run: ReconciliationRun, comparison: Comparison, *, grace: timedelta
             alerted += 1
             _alert(row, run, is_summary=alerted > ALERTS_AT_MOST)
     for row in known.values():
-        is_judged = run.since <= row.occurred_at <= run.until
+        is_judged = span.holds(MovementKind(row.movement), row.occurred_at)
         if is_judged and row.key not in comparison.in_flight:
             _close(row, run)
     run.save(update_fields=["opened", "closed"])
@@ -156,13 +159,24 @@ def _alert(row: Difference, run: ReconciliationRun, *, is_summary: bool) -> None
             type=AlertType.RECONCILIATION_MISMATCH,
             severity=severity,
             subject=row.subject,
-            message=_MESSAGES[DifferenceKind(row.kind)],
+            message=_message(row),
             payload={"difference": row.pk, "psp": row.psp, "kind": row.kind, **_shown(row)},
         )
     row.alerted_at = run.started_at
     _save(row, "alerted_at")
 
 
+def _message(row: Difference) -> str:
+    is_case = row.movement == MovementKind.CHARGEBACK
+    if is_case and row.kind == DifferenceKind.MISSING_HERE:
+        return _CASE_UNHEARD
+    return _MESSAGES[DifferenceKind(row.kind)]
+
+
+_CASE_UNHEARD = (
+    "A payer's bank took a charge back and no report of it came: nothing is frozen. Have the PSP "
+    "send its report again."
+)
 _MESSAGES: Mapping[DifferenceKind, str] = {
     DifferenceKind.MISSING_THERE: "The PSP does not list a movement that we have booked or given.",
     DifferenceKind.MISSING_HERE: "The PSP lists a movement of our money that we never ordered.",

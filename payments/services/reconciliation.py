@@ -13,7 +13,7 @@ from payments import funds, records
 from payments.comparison import Span, compare
 from payments.models import Reach, ReconciliationRun, RunStatus
 from payments.psp import registry
-from payments.psp.base import PspDown
+from payments.psp.base import Movement, PspDown
 from payments.services.differences import keep_run, keep_unread
 
 # A report that got lost is made up for by the sweeper, which looks every ten minutes.
@@ -31,6 +31,9 @@ _EVERY = (
     ([Reach.WEEKLY], timedelta(days=7)),
     ([Reach.NIGHTLY, Reach.WEEKLY], timedelta(days=1)),
 )
+# A bank decides within months; and a report of a case may have come days after it was opened.
+CASES_BACK = timedelta(days=400)
+CASE_SLACK = timedelta(days=14)
 UNREAD_TOO_LONG = timedelta(hours=3)
 _REASON_LENGTH = 200
 
@@ -64,10 +67,17 @@ def due_reach(psp: str) -> Reach:
 def reconcile(*, psp: str, reach: Reach) -> ReconciliationRun:
     """Compare with one PSP once. Called outside any transaction: the PSP is asked.
 
-    Open differences are looked at again however old they are, up to the farthest reach.
+    Open differences are looked at again however old they are, up to the farthest reach, and
+    chargebacks for as long as they are not decided.
     """
     read_at = clock.now()
-    span = Span(since=_since(psp, reach, read_at), until=read_at - GRACE, read_at=read_at)
+    since = _since(psp, reach, read_at)
+    span = Span(
+        since=since,
+        until=read_at - GRACE,
+        read_at=read_at,
+        cases_since=_cases_since(psp, since, read_at),
+    )
     run = ReconciliationRun(
         psp=psp,
         reach=reach,
@@ -77,7 +87,7 @@ def reconcile(*, psp: str, reach: Reach) -> ReconciliationRun:
         started_at=read_at,
     )
     try:
-        movements = registry.get_books(psp).list_movements(span.since - SLACK, read_at + SLACK)
+        movements = _listed(psp, span)
     except PspDown as error:
         run.status, run.reason = RunStatus.UNREAD, str(error)[:_REASON_LENGTH]
         keep_unread(run)
@@ -88,14 +98,25 @@ def reconcile(*, psp: str, reach: Reach) -> ReconciliationRun:
     run.listed, run.ours = len(movements), len(ours)
     run.agreed, run.in_flight = comparison.agreed, len(comparison.in_flight)
     run.moved = funds.moved_at(psp, span.since, span.until)
-    keep_run(run, comparison, grace=GRACE)
+    keep_run(run, comparison, span, grace=GRACE)
     return run
+
+
+def _listed(psp: str, span: Span) -> list[Movement]:
+    books, until = registry.get_books(psp), span.read_at + SLACK
+    movements = books.list_movements(span.since - SLACK, until)
+    return movements + books.list_chargebacks(span.cases_since - CASE_SLACK, until)
 
 
 def _since(psp: str, reach: Reach, now: datetime) -> datetime:
     oldest = records.oldest_live_difference(psp)
     since = now - BACK[reach]
     return since if oldest is None else max(min(since, oldest), now - BACK[Reach.WEEKLY])
+
+
+def _cases_since(psp: str, since: datetime, now: datetime) -> datetime:
+    oldest = records.oldest_case(psp)
+    return since if oldest is None else max(min(since, oldest), now - CASES_BACK)
 
 
 def _alert_unread(run: ReconciliationRun) -> None:

@@ -14,7 +14,7 @@ from random import Random
 
 from escrow.tests.factories import make_escrow
 from kobatela.kernel.money import Money
-from payments.models import Attempt, Funding, Payment
+from payments.models import Attempt, Chargeback, Funding, Payment
 from payments.psp.base import Movement, MovementKind, OrderState
 
 CURRENCIES = ("EUR", "USD", "GBP", "XOF", "XAF")
@@ -27,6 +27,8 @@ SETTLED, FAILED, RETURNED, ACCEPTED = (
 _STATUS = {SETTLED: "SETTLED", FAILED: "ERROR", RETURNED: "REFUNDED", ACCEPTED: "SENT"}
 _RESULT = {SETTLED: "settled", FAILED: "failed", RETURNED: "returned", ACCEPTED: ""}
 _FUNDING = {SETTLED: "SUCCEEDED", FAILED: "FAILED", ACCEPTED: "CREATED"}
+_CASE = {SETTLED: "LOST", RETURNED: "WON", ACCEPTED: "OPEN"}
+_ORDERS = (MovementKind.TRANSFER, MovementKind.REFUND)
 _MINUTE = timedelta(minutes=1)
 
 
@@ -90,7 +92,7 @@ class World:
         return self._pair(FAILED, FAILED)
 
     def _came_back(self) -> Pair:
-        return self._pair(RETURNED, RETURNED, kind=self._order_kind())
+        return self._pair(RETURNED, RETURNED, kind=self._any_kind(RETURNED))
 
     def _refused_at_once(self) -> Pair:
         pair = self._pair(FAILED, FAILED, kind=self._order_kind())
@@ -182,7 +184,9 @@ class World:
         return self._lie("DUPLICATE", pair)
 
     def _done_twice(self) -> Pair:
-        pair = self._arrived()
+        # A second case of one charge may well be another one.
+        kind = self.random.choice([*_ORDERS, MovementKind.FUNDING])
+        pair = self._arrived(kind)
         again = replace(pair.line, psp_ref=self._ref(), created_at=pair.began_at + 5 * _MINUTE)
         pair.theirs.append(again)
         return self._lie("DUPLICATE", pair)
@@ -210,7 +214,7 @@ class World:
     def _outcome_never_told(self) -> Pair:
         age = timedelta(hours=self.random.uniform(4, 40))
         theirs = self.random.choice([SETTLED, FAILED, RETURNED])
-        pair = self._pair(ACCEPTED, theirs, kind=self._order_kind(), age=age)
+        pair = self._pair(ACCEPTED, theirs, kind=self._any_kind(theirs), age=age)
         return self._lie("STATUS", pair)
 
     def _wrong_status(self) -> Pair:
@@ -225,7 +229,8 @@ class World:
             ]
         )
         age = timedelta(hours=self.random.uniform(4, 40))
-        return self._lie("STATUS", self._pair(ours, theirs, kind=self._order_kind(), age=age))
+        kind = self._any_kind(ours, theirs)
+        return self._lie("STATUS", self._pair(ours, theirs, kind=kind, age=age))
 
     def _late(self) -> Pair:
         age = timedelta(hours=self.random.uniform(49, 70))
@@ -242,7 +247,7 @@ class World:
     ) -> Pair:
         age = age or timedelta(hours=self.random.uniform(3, 71))
         if kind is None:
-            kind = self.random.choice(list(MovementKind))
+            kind = self._any_kind(ours, theirs, MovementKind.FUNDING)
         began_at = self.now - age
         money = Money(self.random.randrange(500, 5_000_000), self.random.choice(CURRENCIES))
         created_at = began_at + timedelta(seconds=self.random.uniform(-20, 90))
@@ -269,7 +274,13 @@ class World:
         )
 
     def _order_kind(self) -> MovementKind:
-        return self.random.choice([MovementKind.TRANSFER, MovementKind.REFUND])
+        return self.random.choice(_ORDERS)
+
+    def _any_kind(self, *states: OrderState | MovementKind) -> MovementKind:
+        """An order or, where no state says that it failed, a chargeback; or what else is named."""
+        more = [kind for kind in states if isinstance(kind, MovementKind)]
+        cases = [] if FAILED in states else [MovementKind.CHARGEBACK]
+        return self.random.choice([*_ORDERS, *cases, *more])
 
     def _ref(self) -> str:
         return f"ref_{self.random.getrandbits(64):016x}"
@@ -285,9 +296,14 @@ class World:
     def store(self) -> None:
         """Write our side, as the services would have left it, and note what is to be found."""
         ours = [pair for pair in self.pairs if pair.ours is not None]
-        orders = [pair for pair in ours if pair.kind is not MovementKind.FUNDING]
+        orders = [pair for pair in ours if pair.kind in _ORDERS]
         sessions = [pair for pair in ours if pair.kind is MovementKind.FUNDING]
-        for pair, subject in (*self._store_orders(orders), *self._store_sessions(sessions)):
+        cases = [pair for pair in ours if pair.kind is MovementKind.CHARGEBACK]
+        for pair, subject in (
+            *self._store_orders(orders),
+            *self._store_sessions(sessions),
+            *self._store_cases(cases),
+        ):
             if pair.lie:
                 self.expected.add((pair.lie, subject))
         for pair in self.pairs:
@@ -353,3 +369,40 @@ class World:
             for pair in pairs
         )
         return ((pair, row.reference) for row, pair in zip(fundings, pairs, strict=True))
+
+    def _store_cases(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, str]]:
+        escrow = make_escrow("DRAFT")
+        charge = Funding.objects.create(
+            escrow=escrow,
+            payer_id=escrow.client_id,
+            amount_minor=1,
+            currency="EUR",
+            status="SUCCEEDED",
+            psp="fake",
+            psp_key="kobf_disputed",
+            received_minor=1,
+            received_currency="EUR",
+            next_look_at=self.now,
+            created_by="system:tests",
+            # Of before the days that are compared.
+            created_at=self.now - timedelta(days=90),
+            updated_at=self.now - timedelta(days=90),
+        )
+        cases = Chargeback.objects.bulk_create(
+            Chargeback(
+                funding=charge,
+                escrow=escrow,
+                payer_id=escrow.client_id,
+                psp="fake",
+                psp_ref=pair.known_ref,
+                amount_minor=pair.money.amount_minor,
+                currency=pair.money.currency,
+                status=_CASE[pair.ours or ACCEPTED],
+                owed_minor=pair.money.amount_minor if pair.ours is SETTLED else 0,
+                closed_at=None if pair.ours is ACCEPTED else pair.changed_at,
+                created_at=pair.began_at,
+                updated_at=pair.changed_at,
+            )
+            for pair in pairs
+        )
+        return ((pair, row.reference) for row, pair in zip(cases, pairs, strict=True))

@@ -12,6 +12,7 @@ from payments.psp.base import (
     FundingFound,
     FundingOpened,
     Movement,
+    MovementKind,
     Order,
     OrderKind,
     OrderState,
@@ -102,12 +103,20 @@ class StubPsp:
 
     def list_movements(self, since: datetime, until: datetime) -> list[Movement]:
         """See Books."""
+        found = self._listed(since, until, is_case=False)
+        self.while_listing()
+        return found
+
+    def list_chargebacks(self, since: datetime, until: datetime) -> list[Movement]:
+        """See Books."""
+        return self._listed(since, until, is_case=True)
+
+    def _listed(self, since: datetime, until: datetime, *, is_case: bool) -> list[Movement]:
         self.in_transaction.append(connection.in_atomic_block)
         if self.listing_error is not None:
             raise self.listing_error
-        found = [row for row in self.movements if since <= row.created_at < until]
-        self.while_listing()
-        return found
+        rows = [row for row in self.movements if (row.kind == MovementKind.CHARGEBACK) == is_case]
+        return [row for row in rows if since <= row.created_at < until]
 
     def balances(self) -> Mapping[str, int] | None:
         """See Books."""

@@ -10,7 +10,8 @@ from conftest import Scaled
 from kobatela.kernel import clock
 from payments.comparison import DifferenceKind
 from payments.ledger.models import Transfer
-from payments.models import Attempt, Difference, Funding, Payment, Reach
+from payments.models import Attempt, Chargeback, Difference, Funding, Payment, Reach
+from payments.psp.base import MovementKind
 from payments.services.reconciliation import reconcile
 from payments.tests.planted import World
 from payments.tests.stub_psp import StubPsp
@@ -30,7 +31,7 @@ def ours() -> list[object]:
     """Everything of ours that a reconciler could be tempted to repair."""
     return [
         list(model.objects.order_by("pk").values_list())
-        for model in (Payment, Attempt, Funding, Transfer)
+        for model in (Payment, Attempt, Funding, Chargeback, Transfer)
     ]
 
 
@@ -52,6 +53,7 @@ def test_the_reconciler_finds_every_planted_discrepancy_and_no_other(
     kinds = Counter(kind for kind, _ in world.expected)
     assert len(world.expected) == planted
     assert set(kinds) == set(DifferenceKind)
+    assert set(Difference.objects.values_list("movement", flat=True)) == set(MovementKind)
     assert found() - world.expected == set(), "false ones"
     assert world.expected - found() == set(), "not found"
     assert run.found == kinds
@@ -78,6 +80,8 @@ def test_when_the_lies_stop_the_next_run_closes_every_difference(psp: StubPsp) -
     psp.movements = [line for pair in world.pairs if pair.key not in liars for line in pair.theirs]
     Attempt.objects.filter(psp_key__in=liars).update(started_at=NOW - timedelta(days=90))
     Funding.objects.filter(psp_key__in=liars).update(created_at=NOW - timedelta(days=90))
+    refs = [pair.known_ref for pair in world.pairs if pair.lie]
+    Chargeback.objects.filter(psp_ref__in=refs).delete()
     with clock.frozen(NOW + timedelta(minutes=1)):
         run = reconcile(psp="fake", reach=Reach.NIGHTLY)
 

@@ -42,7 +42,8 @@ _FUNDING_STATES = {
     "succeeded": OrderState.SETTLED,
     "failed": OrderState.FAILED,
 }
-_MOVEMENT_STATES = {**_STATES, **_FUNDING_STATES}
+_CASE_STATES = {"won": OrderState.RETURNED, "lost": OrderState.SETTLED}
+_MOVEMENT_STATES = {**_STATES, **_FUNDING_STATES, **_CASE_STATES}
 # A list that goes on for longer than this is not read.
 _PAGES_AT_MOST = 2_000
 _REFUSED = frozenset({400, 402, 404, 422})
@@ -126,11 +127,18 @@ class FakePsp:
 
     def list_movements(self, since: datetime, until: datetime) -> list[Movement]:
         """See Psp."""
+        return self._list("/movements", since, until)
+
+    def list_chargebacks(self, since: datetime, until: datetime) -> list[Movement]:
+        """See Psp."""
+        return self._list("/chargebacks", since, until)
+
+    def _list(self, path: str, since: datetime, until: datetime) -> list[Movement]:
         span = {"since": repr(since.timestamp()), "until": repr(until.timestamp())}
         found: list[Movement] = []
         after = ""
         for _ in range(_PAGES_AT_MOST):
-            page = self._page("/movements", {**span, "after": after} if after else span)
+            page = self._page(path, {**span, "after": after} if after else span)
             items, following = page.get("items"), page.get("next")
             if not isinstance(items, list):
                 raise PspDown("The answer is not a list.")
@@ -254,10 +262,13 @@ def _movement(item: object) -> Movement:
         or not _is_text(line.get("id"))
     ):
         raise PspDown("A line of the list cannot be read.")
+    key = str(line["key"]) if _is_text(line.get("key")) else ""
+    is_case = kind == MovementKind.CHARGEBACK
     return Movement(
         kind=MovementKind(kind),
         psp_ref=str(line["id"]),
-        key=str(line["key"]) if _is_text(line.get("key")) else "",
+        key="" if is_case else key,
+        charge_ref=key if is_case else "",
         money=money,
         state=state,
         created_at=created_at,

@@ -41,8 +41,11 @@ def script(store: Store, fields: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"scripted": fields}
 
 
-def page(store: Store, query: Mapping[str, list[str]]) -> Mapping[str, Any]:
-    """One page: `since` and `until` in seconds, `after` as the page before said in `next`."""
+def page(
+    store: Store, query: Mapping[str, list[str]], *, of_cases: bool = False
+) -> Mapping[str, Any]:
+    """One page of movements, or of chargebacks: `since` and `until` in seconds, `after` as the page
+    before said in `next`."""
     try:
         since, until = float(query["since"][0]), float(query["until"][0])
         moment, _, last_id = query.get("after", [""])[0].partition(":")
@@ -50,7 +53,8 @@ def page(store: Store, query: Mapping[str, list[str]]) -> Mapping[str, Any]:
         limit = min(max(int(query.get("limit", ["100"])[0]), 1), _LONGEST_PAGE)
     except (KeyError, ValueError) as error:
         raise Refusal(422, "span_invalid", "Give since and until in seconds.") from error
-    rows = store.movements(since, until, after, limit + 1)
+    read = store.cases if of_cases else store.movements
+    rows = read(since, until, after, limit + 1)
     shown = rows[:limit]
     last = shown[-1] if len(rows) > limit else None
     lies = store.lies()

@@ -2,8 +2,8 @@
 
 POST /transfers, /refunds, /fundings (each with Idempotency-Key) · GET the same with ?key= ·
 POST /fundings/{id}/complete · POST /orders/{id}/settle|fail|return · POST /chargebacks ·
-POST /chargebacks/{id}/win|lose · POST, DELETE /scenario, /lies · GET /, /movements, /balances,
-/books, /health
+POST /chargebacks/{id}/win|lose · POST, DELETE /scenario, /lies · GET /, /movements, /chargebacks,
+/balances, /books, /health
 
 `scenarios` tells what can be scripted; GET / shows the books to people.
 """
@@ -110,6 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/refunds": lambda: bank.find_order("refund", key),
             "/fundings": lambda: bank.find_funding(key),
             "/movements": lambda: listing.page(bank.store, query),
+            "/chargebacks": lambda: listing.page(bank.store, query, of_cases=True),
             "/balances": lambda: listing.balances(bank),
             "/books": bank.books,
             "/": lambda: {"html": page.of(bank)},

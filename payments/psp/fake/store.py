@@ -174,6 +174,22 @@ class Store(Database):
             limit,
         )
 
+    def cases(
+        self, since: float, until: float, after: tuple[float, str], limit: int
+    ) -> Sequence[Row]:
+        """Chargebacks opened in a span, in the same way; their key is their charge."""
+        return self.all(
+            "SELECT chargeback.id, 'chargeback' AS kind, charge AS key, amount, currency, status,"
+            " created_at, moved.at AS changed_at FROM chargeback"
+            " LEFT JOIN moved ON moved.id = chargeback.id"
+            " WHERE created_at >= ? AND created_at < ? AND (created_at, chargeback.id) > (?, ?)"
+            " ORDER BY created_at, chargeback.id LIMIT ?",
+            since,
+            until,
+            *after,
+            limit,
+        )
+
     def add_lie(self, row_id: str, what: str, value: str) -> None:
         """From now on the list says something else of a movement than what happened."""
         self.run("INSERT OR REPLACE INTO lie VALUES (?, ?, ?)", row_id, what, value)
@@ -216,6 +232,7 @@ class Store(Database):
 
     def end_chargeback(self, case_id: str, status: str) -> Row:
         """Decide a case."""
+        self._moved(case_id)
         self.run("UPDATE chargeback SET status = ? WHERE id = ?", status, case_id)
         return self.chargeback(case_id)
 

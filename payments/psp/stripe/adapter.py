@@ -1,7 +1,7 @@
 """The adapter for Stripe."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -148,9 +148,19 @@ class StripePsp:
 
     def list_movements(self, since: datetime, until: datetime) -> list[Movement]:
         """See Psp: transfers, refunds and PaymentIntents. Stripe counts in whole seconds."""
+        kinds = [kind for kind in MovementKind if kind is not MovementKind.CHARGEBACK]
+        return self._list(kinds, since, until)
+
+    def list_chargebacks(self, since: datetime, until: datetime) -> list[Movement]:
+        """See Psp: disputes."""
+        return self._list([MovementKind.CHARGEBACK], since, until)
+
+    def _list(
+        self, kinds: Sequence[MovementKind], since: datetime, until: datetime
+    ) -> list[Movement]:
         created = {"gte": int(since.timestamp()), "lt": int(until.timestamp()) + 1}
         found: list[Movement] = []
-        for kind in MovementKind:
+        for kind in kinds:
             found += [_movement(kind, data) for data in self._listed(kind, created)]
         return sorted(found, key=lambda row: (row.created_at, row.psp_ref))
 
@@ -191,6 +201,8 @@ def _all_of(v1: V1Services, kind: MovementKind, params: Any) -> Pages:
             return v1.refunds.list(params)
         case MovementKind.FUNDING:
             return v1.payment_intents.list(params)
+        case MovementKind.CHARGEBACK:
+            return v1.disputes.list(params)
 
 
 def _movement(kind: MovementKind, data: Mapping[str, Any]) -> Movement:

@@ -42,6 +42,16 @@ _INTENT_STATES = {
     "succeeded": OrderState.SETTLED,
     "canceled": OrderState.FAILED,
 }
+_DISPUTE_STATES = {
+    "needs_response": OrderState.ACCEPTED,
+    "under_review": OrderState.ACCEPTED,
+    "won": OrderState.RETURNED,
+    "lost": OrderState.SETTLED,
+    "prevented": OrderState.FAILED,
+    "warning_needs_response": OrderState.FAILED,
+    "warning_under_review": OrderState.FAILED,
+    "warning_closed": OrderState.FAILED,
+}
 
 
 def read_order(kind: OrderKind, data: Mapping[str, Any]) -> Outcome | None:
@@ -126,8 +136,21 @@ def fees_of(data: Mapping[str, Any], currency: str) -> int | None:
     return max(0, total_minor)
 
 
+def read_dispute(data: Mapping[str, Any]) -> Movement | None:
+    """A dispute. Of one about which a bank only asks no money has moved."""
+    state = _DISPUTE_STATES.get(str(data.get("status")))
+    psp_ref, money, created_at = text(data, "id"), amount_of(data), _moment(data.get("created"))
+    charge_ref = text(data, "payment_intent") or text(data, "charge")
+    if state is None or not psp_ref or money is None or created_at is None:
+        return None
+    kind = MovementKind.CHARGEBACK
+    return Movement(kind, psp_ref, "", money, state, created_at, charge_ref=charge_ref)
+
+
 def read_movement(kind: MovementKind, data: Mapping[str, Any]) -> Movement | None:
     """A line of one of Stripe's lists. When it came to its state is not in it."""
+    if kind is MovementKind.CHARGEBACK:
+        return read_dispute(data)
     created_at = _moment(data.get("created"))
     if kind is MovementKind.FUNDING:
         intent = read_intent(data)

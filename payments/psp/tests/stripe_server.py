@@ -130,9 +130,12 @@ class StripeServer:
         intent = self.objects[intent_id]
         taken = {"amount": -intent["amount_received"], "fee": fee, "currency": intent["currency"]}
         given = {"amount": intent["amount_received"], "fee": 0, "currency": intent["currency"]}
-        return {
-            "id": f"du_{intent_id}",
+        name = f"du_{intent_id}"
+        known = self.objects.get(name, {"created": self.now()})
+        self.objects[name] = {
+            "id": name,
             "object": "dispute",
+            "created": known["created"],
             "amount": intent["amount_received"],
             "currency": intent["currency"],
             "charge": intent["latest_charge"],
@@ -140,6 +143,7 @@ class StripeServer:
             "status": status,
             "balance_transactions": [taken, given] if status == "won" else [taken],
         }
+        return self.objects[name]
 
     def event(self, kind: str, told: Mapping[str, Any], **fields: Any) -> Object:
         """An event about an object as it is now."""
@@ -198,6 +202,7 @@ class StripeServer:
             ("GET", "/v1/transfers"): lambda params: self._list("transfer", params),
             ("POST", "/v1/refunds"): self.make_refund,
             ("GET", "/v1/refunds"): lambda params: self._list("refund", params),
+            ("GET", "/v1/disputes"): lambda params: self._list("dispute", params),
             ("POST", "/v1/accounts"): self._connect,
             ("POST", "/v1/account_links"): self._link,
         }

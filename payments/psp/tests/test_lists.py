@@ -268,3 +268,29 @@ def test_the_sandbox_has_no_books_in_production(settings: Settings) -> None:
     assert registry.with_books() == ("fake", "manual")
     settings.KOBATELA_ENV, settings.STRIPE_ENABLED = "production", True
     assert registry.with_books() == ("stripe", "manual")
+
+
+def test_the_local_psp_lists_its_chargebacks_apart(running: Running) -> None:
+    begun_at = clock.now()
+    opened = running.adapter.open_funding(
+        "kobf_1", running.adapter.funding_body(Money(5_000, "EUR"), {"escrow": "1"})
+    )
+    httpx.post(f"{running.url}/fundings/{opened.psp_ref}/complete", json={})
+    cases = [
+        httpx.post(
+            f"{running.url}/chargebacks", json={"charge": opened.psp_ref, "amount": "20.00"}
+        ).json()["id"]
+        for _ in range(2)
+    ]
+    httpx.post(f"{running.url}/chargebacks/{cases[0]}/lose")
+
+    found = running.adapter.list_chargebacks(begun_at, clock.now() + timedelta(seconds=1))
+
+    assert [(row.kind, row.psp_ref, row.state) for row in found] == [
+        (MovementKind.CHARGEBACK, cases[0], OrderState.SETTLED),
+        (MovementKind.CHARGEBACK, cases[1], OrderState.ACCEPTED),
+    ]
+    assert {(row.key, row.charge_ref, row.money) for row in found} == {
+        ("", opened.psp_ref, Money(2_000, "EUR"))
+    }
+    assert [row.kind for row in listed(running.adapter)] == [MovementKind.FUNDING]
