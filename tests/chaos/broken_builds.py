@@ -1,7 +1,9 @@
-"""Three builds that lose or double money, made by patching a running one; the harness must notice.
+"""Builds that lose, double or misdirect money, made by patching a running one; the harness must
+notice.
 
 They are what systems like this one are found to be: no key at the PSP, a key that is made for each
-call and kept nowhere, and no lock on what several requests change at once.
+call and kept nowhere, no lock on what several requests change at once, and money that goes to
+somebody else with every figure right.
 """
 
 import secrets
@@ -65,8 +67,22 @@ def _no_lock() -> None:
     payments.lock_payment = payment
 
 
+def _wrong_payee() -> None:
+    """Whoever is paid online gets what goes to the payer's account."""
+    from payments.models import Payment
+    from payments.services import routes
+
+    find = routes._route_of_user
+
+    def of_payer(payment: Payment, user_id: int) -> routes.Route | None:
+        return find(payment, payment.payer_id or user_id)
+
+    routes._route_of_user = of_payer
+
+
 BUILDS: Mapping[str, Callable[[], None]] = {
     "no_psp_key": _no_psp_key,
     "key_per_attempt": _key_per_attempt,
     "no_lock": _no_lock,
+    "wrong_payee": _wrong_payee,
 }

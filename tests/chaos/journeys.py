@@ -4,6 +4,7 @@ import random
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -70,6 +71,7 @@ class Town:
     funds that two people were told to be booked.
     paid_lines: the book of who pays from files, as `paid_by_people` wants it.
     deck: journeys that nobody has made in this round, whoever travels; so a short run has each.
+    begun, ended: how often each journey was set out on, and came to its end.
     """
 
     base_url: str
@@ -85,6 +87,8 @@ class Town:
     collectors: list[int] = field(default_factory=list)
     booked_moves: set[str] = field(default_factory=set)
     deck: list[str] = field(default_factory=list)
+    begun: "Counter[str]" = field(default_factory=Counter)
+    ended: "Counter[str]" = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def draw(self, journeys: Sequence[str], chance: random.Random) -> str:
@@ -92,7 +96,14 @@ class Town:
         with self.lock:
             if not self.deck:
                 self.deck = chance.sample(journeys, k=len(journeys))
-            return self.deck.pop()
+            journey = self.deck.pop()
+            self.begun[journey] += 1
+            return journey
+
+    def arrive(self, journey: str) -> None:
+        """Somebody has come to the end of a journey."""
+        with self.lock:
+            self.ended[journey] += 1
 
     def client(self, key: str, chance: random.Random) -> Client:
         """A client with this key."""
@@ -136,6 +147,8 @@ class Traveller:
                 getattr(self, journey)()
             except Unanswered as problem:
                 self._town.journal.complain(f"{journey}: {problem}")
+            else:
+                self._town.arrive(journey)
 
     # --- Journeys -------------------------------------------------------------------------------
     def prove_the_work(self) -> None:

@@ -56,6 +56,11 @@ class Quota:
     database_kills: int
     wipes: int
 
+    @property
+    def total(self) -> int:
+        """All of them together."""
+        return self.kills + self.database_kills + self.wipes
+
 
 class Nemesis:
     """Does what a quota says to an installation, in an order drawn from `chance`."""

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,16 @@ import psycopg
 
 from tests.chaos import checkers
 from tests.chaos.batch_desk import BatchDesk
+from tests.chaos.crew import Hand
 from tests.chaos.deal_books import deals
 from tests.chaos.durability import durable
+from tests.chaos.enough import Done, too_little
 from tests.chaos.funds_desk import FundsDesk, booked_from, unbooked
 from tests.chaos.installation import Installation, running
 from tests.chaos.journal import Acknowledged, Journal
 from tests.chaos.journeys import SupportDesk, Town, Traveller
 from tests.chaos.nemesis import Nemesis, Quota
+from tests.chaos.payees import payees
 from tests.chaos.snapshot import BankReader, Snapshot, take_snapshot
 from tests.chaos.trail import audit
 from tests.chaos.wider_journeys import Wanderer
@@ -93,27 +97,37 @@ def run_chaos(plan: Plan, say: Say = lambda _line: None) -> Report:
         reader = BankReader(installation.owner_url, checkers.bank)
         reader.start()
         town = _town(installation, journal, plan.patience_s)
-        people = _People(town, chance, plan)
+        people = People(town, chance, plan)
         nemesis = Nemesis(installation, chance, plan.quota, lambda: journal.count)
         started = time.monotonic()
         nemesis.rage(say)
         raged_s = time.monotonic() - started
         say("healing")
         installation.heal()
-        _judge(plan, report, installation, town, people)
+        found = _judge(plan, report, installation, town, people)
         reader.stop()
         journal.close()
         report.problems["bank"] = reader.problems
+        answers = journal.count - people.settled_in_with
+        done = Done(plan.quota.total, answers, reader.count, town.begun, town.ended)
+        report.problems["enough"] = too_little(done, plan.journeys, found)
         _fill_in(report, installation, journal, nemesis)
-        report.figures |= {"rage_s": round(raged_s, 1), "bank snapshots": reader.count}
+        report.figures |= {
+            "journeys": dict(town.ended),
+            "rage_s": round(raged_s, 1),
+            "bank snapshots": reader.count,
+        }
         if not report.is_clean:
             # Whoever looks into it needs the logs.
             report.figures["kept in"] = _keep(installation)
     return report
 
 
-class _People:
-    """Everybody's threads."""
+class People:
+    """Everybody's threads.
+
+    settled_in_with: how many answers there were before the first journey.
+    """
 
     def __init__(self, town: Town, chance: random.Random, plan: Plan) -> None:
         self._patience_s = town.patience_s
@@ -124,35 +138,36 @@ class _People:
         desks = [
             desk(town, chance.randrange(2**32)) for desk in (SupportDesk, BatchDesk, FundsDesk)
         ]
+        self.settled_in_with = town.journal.count
+        complain = town.journal.complain
         self._travellers = [
-            threading.Thread(target=one.travel, args=(self._is_over.is_set,), daemon=True)
-            for one in everybody
+            Hand(f"traveller {number}", partial(one.travel, self._is_over.is_set), complain)
+            for number, one in enumerate(everybody, start=1)
         ]
         self._desks = [
-            threading.Thread(target=desk.work, args=(self._desk_is_over.is_set,), daemon=True)
+            Hand(type(desk).__name__, partial(desk.work, self._desk_is_over.is_set), complain)
             for desk in desks
         ]
-        for thread in (*self._travellers, *self._desks):
-            thread.start()
+        for hand in (*self._travellers, *self._desks):
+            hand.start()
 
     def come_home(self) -> bool:
         """Let everybody end the journey under way; whether they did in time."""
         self._is_over.set()
         give_up_at = time.monotonic() + self._patience_s
-        for thread in self._travellers:
-            thread.join(max(0.0, give_up_at - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._travellers)
+        are_home = [hand.ends_within(give_up_at - time.monotonic()) for hand in self._travellers]
+        return all(are_home)
 
     def close_the_desks(self) -> None:
         """Nothing is left to be tried again."""
         self._desk_is_over.set()
         for desk in self._desks:
-            desk.join(timeout=60)
+            desk.ends_within(60)
 
 
 def _judge(
-    plan: Plan, report: Report, installation: Installation, town: Town, people: _People
-) -> None:
+    plan: Plan, report: Report, installation: Installation, town: Town, people: People
+) -> Snapshot:
     healed_at = time.monotonic()
     problems = report.problems
     came_home = people.come_home()
@@ -173,6 +188,7 @@ def _judge(
     problems["durable"] = durable(found, journal.acknowledged)
     problems["deals"] = deals(found, town.deals)
     problems["paid_once"] = checkers.paid_once(found, books)
+    problems["payees"] = payees(found, books)
     problems["paid_by_people"] = checkers.paid_by_people(found, town.paid_lines)
     problems["moves"] = unbooked(found, town.booked_moves)
     problems["psp_books"] = checkers.psp_books(found, books)
@@ -181,6 +197,7 @@ def _judge(
     problems["ledger"] = [*checkers.bank(found), *_ledger_check(installation)]
     problems["replay"] = _replay(plan, town, random.Random(plan.seed))  # noqa: S311 - likewise
     _count(report, found, books)
+    return found
 
 
 def _wait_until_quiet(installation: Installation, give_up_at: float) -> list[str]:

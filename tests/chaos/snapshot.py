@@ -9,6 +9,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from tests.chaos.crew import Hand
+
 Row = Mapping[str, Any]
 
 _BOOKS = """
@@ -30,7 +32,7 @@ _TABLES = {
     "batches": "SELECT * FROM payments_batch ORDER BY id",
     "lines": "SELECT * FROM payments_batchline ORDER BY id",
     "statements": "SELECT * FROM payments_batchstatement ORDER BY id",
-    "destinations": "SELECT id, created_at FROM payments_destination ORDER BY id",
+    "destinations": "SELECT id, created_at, user_id, party FROM payments_destination ORDER BY id",
     "events": "SELECT id, type, status, reason, tries FROM payments_pspevent ORDER BY id",
     "proofs": "SELECT * FROM proofs_proof ORDER BY id",
     "readings": "SELECT id, proof_id FROM proofs_documentreading ORDER BY id",
@@ -117,16 +119,16 @@ class BankReader:
         self._url = url
         self._check = check
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="bank-reader", daemon=True)
+        self._hand = Hand("the bank reader", self._run, self.problems.append)
 
     def start(self) -> None:
         """Begin to read."""
-        self._thread.start()
+        self._hand.start()
 
     def stop(self) -> None:
         """End after the snapshot under way."""
         self._stopping.set()
-        self._thread.join(timeout=30)
+        self._hand.ends_within(30)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

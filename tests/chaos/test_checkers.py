@@ -79,6 +79,14 @@ def _told(path: str, content: bytes, **body: str) -> Callable[[World], None]:
     return lambda world: world.acknowledged.append(answer)
 
 
+def _at(name: str, index: int, **values: Any) -> Callable[[World], None]:
+    return lambda world: getattr(world, name)[index].update(values)
+
+
+def _at_psp(name: str, index: int, **values: Any) -> Callable[[World], None]:
+    return lambda world: world.books[name][index].update(values)
+
+
 def _add(name: str, **row: Any) -> Callable[[World], None]:
     return lambda world: getattr(world, name).append(row)
 
@@ -116,16 +124,25 @@ def _never_decide(world: World) -> None:
 
 
 def _pay_twice(world: World) -> None:
-    again = {"id": 4, "method": "external", "business_key": "again", "kind": "spend"}
+    again = {"id": 9, "method": "external", "business_key": "again", "kind": "spend"}
     world.payments.append(world.payments[0] | again)
+
+
+def _spend_elsewhere(world: World) -> None:
+    """The purchase is a payment to a payee instead, and still goes where it went."""
+    world.spendings = [{"id": 1, "payee_id": 4}]
+    spending = {"origin": "spending:1", "party": "payee:4", "business_key": "spending:1:pay"}
+    world.payments[2].update(spending)
+    world.transfers[5]["business_key"] = "spending:1:pay"
 
 
 AUDIT = frozenset({"audit"})
 LIVENESS = frozenset({"liveness"})
 DURABLE = frozenset({"durable"})
+PAYEES = frozenset({"payees"})
 ORPHAN = {
     "id": 9, "status": "DRAFT", "currency": "EUR", "funded_minor": 0, "released_minor": 0,
-    "refunded_minor": 0, "frozen_minor": 0,
+    "refunded_minor": 0, "frozen_minor": 0, "client_id": 7, "provider_id": 8,
 }  # fmt: skip
 
 FLAWS: Mapping[str, tuple[Callable[[World], None], frozenset[str]]] = {
@@ -215,7 +232,7 @@ FLAWS: Mapping[str, tuple[Callable[[World], None], frozenset[str]]] = {
         DURABLE,
     ),
     "an acknowledged spending that is gone": (
-        _forget("/spend", content=b'{"payment_id": 4, "status": "PENDING"}'),
+        _forget("/spend", content=b'{"payment_id": 9, "status": "PENDING"}'),
         DURABLE,
     ),
     "an answer that no judge knows": (_told("/elsewhere", b"{}"), DURABLE),
@@ -243,6 +260,40 @@ FLAWS: Mapping[str, tuple[Callable[[World], None], frozenset[str]]] = {
     "a payment that the PSP never made": (
         lambda world: world.books["transfers"].clear(),
         frozenset({"paid_once"}),
+    ),
+    "a payout that went to the payer": (_at_psp("transfers", 0, destination="fake:7"), PAYEES),
+    "a payout that is another's in the words of its payment too": (
+        _all(_at("payments", 0, payee_id=7), _at_psp("transfers", 0, destination="fake:7")),
+        PAYEES,
+    ),
+    "a payment that names another user": (_at("payments", 0, payee_id=7), PAYEES),
+    "a purchase that names another merchant": (_at("payments", 2, party="merchant:5"), PAYEES),
+    "a purchase that went to another merchant": (
+        _at_psp("transfers", 1, destination="fake:merchant:5"),
+        PAYEES,
+    ),
+    "a purchase that went to a payee": (
+        _at_psp("transfers", 1, destination="fake:payee:4"),
+        PAYEES,
+    ),
+    "a payment to a payee that went to a merchant": (_spend_elsewhere, AUDIT | PAYEES),
+    "a refund through another charge": (_at_psp("refunds", 0, charge="ch_1"), PAYEES),
+    "a refund through a charge of another escrow, which its payment names": (
+        _all(_at("payments", 3, charge_ref="ch_1"), _at_psp("refunds", 0, charge="ch_1")),
+        PAYEES,
+    ),
+    "a refund that names somebody else": (_at("payments", 3, payee_id=8), PAYEES),
+    "a line to an account of somebody else": (_at("destinations", 0, user_id=7), PAYEES),
+    "a line to an account of a merchant": (
+        _at("destinations", 0, user_id=None, party="merchant:4"),
+        PAYEES,
+    ),
+    "a line that was paid to another account than its payment": (
+        _all(
+            _add("destinations", id=2, created_at=1, user_id=8, party=""),
+            _at("lines", 0, destination_id=2),
+        ),
+        PAYEES,
     ),
     "a line that was paid and whose payment waits": (
         lambda world: world.payments[1].update(status="ERROR"),

@@ -1,8 +1,9 @@
 """A small world that is right: a snapshot, a PSP's books and what clients were told, to be flawed.
 
 One escrow is funded over the PSP and paid out once, after its milestone was proven; of a second one
-the bank took the charge back, and lost it again; a third one pays by phone, and by a purchase. Its
-payment was in a batch before, which one person approved and another one cancelled.
+the bank took the charge back, and lost it again, and a part of it was given back; a third one pays
+by phone, and by a purchase. Its payment was in a batch before, which one person approved and
+another one cancelled.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from tests.chaos.funds_desk import unbooked
 from tests.chaos.journal import Acknowledged, Asked
 from tests.chaos.journeys import Deal
 from tests.chaos.machines import MACHINES, NOTHING
+from tests.chaos.payees import payees
 from tests.chaos.snapshot import Snapshot
 from tests.chaos.trail import audit
 
@@ -38,7 +40,7 @@ class World:
         self.accounts = _accounts()
         self.escrows = [
             _escrow(1, 900, "RELEASED"),
-            _escrow(2, 500, "FUNDED"),
+            _escrow(2, 500, "FUNDED") | {"refunded_minor": 100},
             _escrow(3, 900, "RELEASED"),
         ]
         self.milestones = [{"id": 1, "escrow_id": 1, "status": "PAID"}]
@@ -52,11 +54,11 @@ class World:
             {"id": 2, "status": "CANCELLED", "file_sha256": ""},
         ]
         self.lines = [
-            {"id": 1, "code": "KB1-1-A", "payment_id": 2, "status": "SETTLED"},
-            {"id": 2, "code": "KB2-1-B", "payment_id": 2, "status": "DROPPED"},
+            _line(1, "KB1-1-A", "SETTLED"),
+            _line(2, "KB2-1-B", "DROPPED"),
         ]
         self.statements = [{"batch_id": 1, "sha256": _SHA}]
-        self.destinations = [{"id": 1, "created_at": 1}]
+        self.destinations = [{"id": 1, "created_at": 1, "user_id": 8, "party": ""}]
         self.events = [{"id": 1, "type": "payment.settled", "status": "PROCESSED", "reason": ""}]
         self.proofs = [
             {
@@ -66,7 +68,7 @@ class World:
         ]  # fmt: skip
         self.readings = [{"id": 1, "proof_id": 1}]
         self.mandates = [{"id": 1, "status": "CONSUMED"}]
-        self.purchases = [{"id": 1, "status": "COMPLETED", "escrow_id": 3}]
+        self.purchases = [{"id": 1, "status": "COMPLETED", "escrow_id": 3, "merchant_id": 4}]
         self.approvals = [
             {"id": 1, "subject": "batch:1", "status": "GRANTED"},
             {"id": 2, "subject": "batch:2", "status": "WITHDRAWN"},
@@ -97,6 +99,7 @@ class World:
             "deals": deals(found, self.deals),
             "durable": durable(found, self.acknowledged),
             "paid_once": checkers.paid_once(found, self.books),
+            "payees": payees(found, self.books),
             "paid_by_people": checkers.paid_by_people(found, self.paid_lines),
             "moves": unbooked(found, self.booked_moves),
             "psp_books": checkers.psp_books(found, self.books),
@@ -119,11 +122,11 @@ def account(code: str, balance_minor: int, *, side: str = "credit", guarded: boo
 def _accounts() -> list[Row]:
     debit: dict[str, Any] = {"side": "debit", "guarded": False}
     return [
-        account("psp:fake", 300, **debit),
+        account("psp:fake", 200, **debit),
         account("psp:manual", -700, **debit),
         account("collector:7", 900, **debit),
         account("escrow:1:held", 0),
-        account("escrow:2:held", 500),
+        account("escrow:2:held", 400),
         account("escrow:3:held", 0),
         account("payment:1:in_transit", 0),
         account("chargeback:1:pending", 0, side="debit"),
@@ -135,8 +138,15 @@ def _escrow(number: int, funded_minor: int, status: str) -> Row:
     released = funded_minor if status == "RELEASED" else 0
     return {
         "id": number, "status": status, "currency": "EUR", "funded_minor": funded_minor,
-        "released_minor": released, "refunded_minor": 0, "frozen_minor": 0,
+        "released_minor": released, "refunded_minor": 0, "frozen_minor": 0, "client_id": 7,
+        "provider_id": 8,
     }  # fmt: skip
+
+
+def _line(number: int, code: str, status: str) -> Row:
+    """A line of a batch that pays the third escrow's rest."""
+    line = {"id": number, "code": code, "payment_id": 2, "destination_id": 1}
+    return line | {"status": status}
 
 
 def _deposit(number: int, amount_minor: int, charge_ref: str) -> Row:
@@ -150,7 +160,7 @@ def _payments() -> list[Row]:
     common = {
         "milestone_id": None, "kind": "payout", "method": "psp", "psp": "fake", "attempt": 1,
         "status": "SETTLED", "settled_at": 5, "created_at": 2, "reason": "", "hold_reason": "",
-        "origin": "", "destination": "",
+        "origin": "", "destination": "", "payee_id": 8, "party": "", "charge_ref": "",
     }  # fmt: skip
     return [
         common | {
@@ -163,7 +173,12 @@ def _payments() -> list[Row]:
         },
         common | {
             "id": 3, "escrow_id": 3, "amount_minor": 200, "kind": "purchase",
-            "origin": "purchase:1", "business_key": "purchase:1:pay",
+            "origin": "purchase:1", "business_key": "purchase:1:pay", "payee_id": None,
+            "party": "merchant:4",
+        },
+        common | {
+            "id": 4, "escrow_id": 2, "amount_minor": 100, "kind": "refund", "payee_id": 7,
+            "business_key": "escrow:2:refund:1:1", "charge_ref": "ch_2",
         },
     ]  # fmt: skip
 
@@ -173,6 +188,7 @@ def _attempts() -> list[Row]:
         {"payment_id": 1, "psp_key": "koba_1", "result": "settled"},
         {"payment_id": 2, "psp_key": "KB1-1-A", "result": "settled"},
         {"payment_id": 3, "psp_key": "koba_3", "result": "settled"},
+        {"payment_id": 4, "psp_key": "koba_4", "result": "settled"},
     ]
 
 
@@ -213,13 +229,14 @@ def _transfers() -> list[Row]:
         ("proof:1:release", "release"),
         ("escrow:3:close:rest", "release"),
         ("purchase:1:pay", "spend"),
+        ("escrow:2:refund:1", "refund"),
         ("chargeback:1:opened", "chargeback.opened"),
         ("chargeback:1:frozen", "chargeback.frozen"),
         ("chargeback:1:unfrozen", "chargeback.unfrozen"),
         ("chargeback:1:won", "chargeback.won"),
         *(
             (f"payment:{number}:1:{step}", f"payment.{step}")
-            for number in (1, 2, 3)
+            for number in (1, 2, 3, 4)
             for step in ("sent", "settled")
         ),
     )
@@ -240,6 +257,8 @@ _TOLD: Mapping[str, str] = {
         escrow.created:escrow:2 funding.created:funding:2 funding.succeeded:funding:2
         deposit.confirmed:deposit:2 escrow.funded:escrow:2 escrow.money_frozen:escrow:2
         chargeback.opened:chargeback:1 escrow.money_freed:escrow:2 chargeback.won:chargeback:1
+        payment.requested:payment:4 escrow.partly_refunded:escrow:2 payment.sent:payment:4
+        payment.settled:payment:4
     """,
     "escrow:3": """
         escrow.created:escrow:3 deposit.confirmed:deposit:3 escrow.funded:escrow:3
@@ -285,10 +304,11 @@ def _entries() -> list[Row]:
 
 
 def _books() -> dict[str, Any]:
-    def transfer(number: int, amount: str) -> Row:
+    def order(number: int, amount: str, destination: str, charge: str = "") -> Row:
         return {
             "id": f"tr_{number}", "key": f"koba_{number}", "amount": amount, "currency": "EUR",
-            "status": "settled", "metadata": {"payment": str(number)},
+            "status": "settled", "metadata": {"payment": str(number)}, "destination": destination,
+            "charge": charge,
         }  # fmt: skip
 
     def session(number: int, amount: str) -> Row:
@@ -298,11 +318,11 @@ def _books() -> dict[str, Any]:
         }  # fmt: skip
 
     return {
-        "transfers": [transfer(1, "9.00"), transfer(3, "2.00")],
-        "refunds": [],
+        "transfers": [order(1, "9.00", "fake:8"), order(3, "2.00", "fake:merchant:4")],
+        "refunds": [order(4, "1.00", "", "ch_2")],
         "fundings": [session(1, "9.00"), session(2, "5.00")],
         "chargebacks": [{"id": "cb_1", "amount": "5.00", "currency": "EUR", "status": "won"}],
-        "totals": {"EUR": {"collected": "14.00", "paid_out": "11.00", "given_back": "0"}},
+        "totals": {"EUR": {"collected": "14.00", "paid_out": "11.00", "given_back": "1.00"}},
         "open_deliveries": 0,
     }
 
@@ -311,7 +331,7 @@ def _deals() -> list[Deal]:
     released: dict[str, Any] = {"released_minor": 900, "status": "RELEASED", "is_sure": True}
     return [
         Deal(1, "EUR", [900], 0, [900], "psp", **released),
-        Deal(2, "EUR", [500], 0, [500], "psp", status="FUNDED", is_sure=True),
+        Deal(2, "EUR", [500], 0, [500], "psp", refunded_minor=100, status="FUNDED", is_sure=True),
         Deal(3, "EUR", [], 900, [900], "collector", **released),
     ]
 
