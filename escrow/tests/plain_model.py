@@ -32,7 +32,7 @@ class Part:
         return self.status in {"WAITING", "PENDING_REVIEW", "REJECTED"}
 
 
-@dataclass
+@dataclass(eq=False)
 class Payout:
     """Money on its way out. part: the milestone that it pays, None for a rest or anything else.
 
@@ -152,9 +152,9 @@ class PlainEscrow:
         return any(case.status == "OPEN" for case in self.cases)
 
     @property
-    def payouts(self) -> list[Payout]:
-        """What goes to the provider."""
-        return [payment for payment in self.payments if payment.kind == "payout"]
+    def orders(self) -> list[Payout]:
+        """What a PSP pays; a refund without a charge is its collector's."""
+        return [one for one in self.payments if one.kind != "refund" or one.charge is not None]
 
     # --- What people do -------------------------------------------------------------------------
     def deposit(self, amount: int) -> None:
@@ -249,12 +249,15 @@ class PlainEscrow:
         self.purchases.append(self._spend(amount, "purchase"))
 
     def bring_back(self, number: int) -> None:
-        """The sender asks a purchase back that nobody has paid yet."""
+        """The sender asks a purchase back that nobody has paid yet. Of one that was paid support
+        only hears."""
         if not self.purchases or self.status == "DISPUTED":
             raise Refused
         purchase = self.purchases[number % len(self.purchases)]
-        if purchase.status == "CANCELLED" or self.is_contested:
+        if purchase.status in {"CANCELLED", "SENT"} or self.is_contested:
             raise Refused
+        if purchase.status == "SETTLED":
+            return
         parts = list(self._kept_for_debts(purchase.amount))
         rest = purchase.amount - sum(part for _, part in parts)
         if self.is_over and self._refundable() < rest:
@@ -324,36 +327,42 @@ class PlainEscrow:
                 payment.hold = "" if payment.hold == "chargeback" else payment.hold
 
     def send(self, number: int) -> None:
-        """A worker hands a payout to the PSP."""
-        payout = self._payout(number, "PENDING")
+        """A worker hands a payment to the PSP."""
+        payout = self._order_at(number, "PENDING")
         if payout.hold:
             raise Refused
         self._move(payout, "SENT", "PAYING")
 
     def settle(self, number: int) -> None:
         """The PSP says that it arrived."""
-        self._move(self._payout(number, "SENT"), "SETTLED", "PAID")
+        self._move(self._order_at(number, "SENT"), "SETTLED", "PAID")
 
     def fail(self, number: int) -> None:
         """The PSP says that it never will."""
-        self._move(self._payout(number, "SENT"), "ERROR", "APPROVED")
+        payment = self._order_at(number, "SENT")
+        self._move(payment, "ERROR", "APPROVED")
+        self._keep_if_owed(payment)
 
     def come_back(self, number: int) -> None:
         """The PSP says that it came back: a new one waits for somebody's word."""
-        payout = self._payout(number, "SETTLED")
-        self._move(payout, "REFUNDED", "APPROVED")
-        self.payments.append(Payout(payout.amount, payout.part, hold="returned"))
+        gone = self._order_at(number, "SETTLED")
+        self._move(gone, "REFUNDED", "APPROVED")
+        again = Payout(gone.amount, gone.part, gone.kind, hold="returned", charge=gone.charge)
+        self.payments.append(again)
+        if gone in self.purchases:
+            self.purchases[self.purchases.index(gone)] = again
+        self._keep_if_owed(again)
 
     def execute(self, number: int) -> None:
-        """Somebody tries a failed payout again, or lets a new one go."""
-        payout = self.payouts[number % len(self.payouts)] if self.payouts else None
-        if payout is None or payout.status == "REFUNDED":
+        """Somebody tries a failed payment again, or lets a new one go."""
+        payment = self.orders[number % len(self.orders)] if self.orders else None
+        if payment is None or payment.status in {"REFUNDED", "CANCELLED"}:
             raise Refused
-        if payout.status not in {"PENDING", "ERROR"}:
+        if payment.status not in {"PENDING", "ERROR"}:
             return
-        if payout.hold == "chargeback" or self.is_contested:
+        if payment.hold not in {"", "returned"} or self.is_contested:
             raise Refused
-        payout.hold, payout.status = "", "PENDING"
+        payment.hold, payment.status = "", "PENDING"
 
     # --- Time -----------------------------------------------------------------------------------
     def wait(self, hours: int) -> None:
@@ -409,7 +418,7 @@ class PlainEscrow:
         is_external = payment.kind == "refund" and payment.charge is None
         if is_external:
             payment.status = "SENT"
-        elif self.is_contested:
+        elif self.is_contested and not payment.hold:
             payment.hold = "chargeback"
         self.payments.append(payment)
         return payment
@@ -465,16 +474,37 @@ class PlainEscrow:
                 break
             part = min(left, payment.amount)
             left -= part
-            payment.hold = "charged_back"
-            if part < payment.amount:
-                rest = Payout(payment.amount - part, kind="refund", charge=payment.charge)
-                self._order(rest)
+            self._keep(payment, part)
         return needed - left
 
-    def _payout(self, number: int, status: str) -> Payout:
-        if not self.payouts or self.payouts[number % len(self.payouts)].status != status:
+    def _keep_if_owed(self, payment: Payout) -> None:
+        """A refund that is not with the payer after all pays what their bank left them owing."""
+        if payment.kind != "refund":
+            return
+        left = payment.amount
+        for case in self.cases:
+            part = min(left, case.owed - case.recovered) if case.status == "LOST" else 0
+            case.recovered += part
+            left -= part
+        if left < payment.amount:
+            self._keep(payment, payment.amount - left)
+
+    def _keep(self, payment: Payout, amount: int) -> None:
+        """So much of a refund is kept for ever; what is left of it waits as the whole did, and
+        after a failure for somebody's word."""
+        hold = payment.hold
+        if hold in {"", "chargeback"}:
+            hold = "returned" if payment.status == "ERROR" else ""
+        payment.hold = "charged_back"
+        rest = Payout(payment.amount - amount, kind="refund", charge=payment.charge, hold=hold)
+        if rest.amount:
+            self._order(rest)
+
+    def _order_at(self, number: int, status: str) -> Payout:
+        """One of the payments of the PSP; it acts on those in one state only."""
+        if not self.orders or self.orders[number % len(self.orders)].status != status:
             raise Refused
-        return self.payouts[number % len(self.payouts)]
+        return self.orders[number % len(self.orders)]
 
     def _end_if_decided(self) -> None:
         """The last part was accepted, and nothing of the money waits for a bank."""

@@ -160,23 +160,23 @@ class RealEscrow:
         self._told("won" if is_won else "lost", psp_ref=cases[number % len(cases)].psp_ref)
 
     def send(self, number: int) -> None:
-        payout = self._payout(number, "PENDING")
-        send_payment(payment_id=payout.pk)
-        payout.refresh_from_db()
-        if payout.status != "SENT":
+        payment = self._order_at(number, "PENDING")
+        send_payment(payment_id=payment.pk)
+        payment.refresh_from_db()
+        if payment.status != "SENT":
             raise Refused
 
     def settle(self, number: int) -> None:
-        report(self._payout(number, "SENT"), OrderState.SETTLED)
+        report(self._order_at(number, "SENT"), OrderState.SETTLED)
 
     def fail(self, number: int) -> None:
-        report(self._payout(number, "SENT"), OrderState.FAILED)
+        report(self._order_at(number, "SENT"), OrderState.FAILED)
 
     def come_back(self, number: int) -> None:
-        report(self._payout(number, "SETTLED"), OrderState.RETURNED)
+        report(self._order_at(number, "SETTLED"), OrderState.RETURNED)
 
     def execute(self, number: int) -> None:
-        execute_payment(payment_id=self._payout(number).pk, caller=self.client)
+        execute_payment(payment_id=self._order_at(number).pk, caller=self.client)
 
     # --- Time -----------------------------------------------------------------------------------
     def wait(self, hours: int) -> None:
@@ -189,13 +189,13 @@ class RealEscrow:
         if take_event(f"chargeback.{what}", **fields).status != "PROCESSED":
             raise Refused
 
-    def _payout(self, number: int, status: str | None = None) -> Payment:
-        """One of the payouts; a worker or an honest PSP acts on those in one state only."""
-        found = list(payments_of(self.escrow.pk).filter(kind="payout").order_by("pk"))
-        payout = found[number % len(found)] if found else None
-        if payout is None or status not in {None, payout.status}:
+    def _order_at(self, number: int, status: str | None = None) -> Payment:
+        """One of the payments that a PSP makes; it acts on those in one state only."""
+        found = list(payments_of(self.escrow.pk).filter(method="psp").order_by("pk"))
+        payment = found[number % len(found)] if found else None
+        if payment is None or status not in {None, payment.status}:
             raise Refused
-        return payout
+        return payment
 
     def _current_index(self) -> int:
         undecided = self.escrow.milestones.filter(

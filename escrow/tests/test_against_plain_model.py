@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from conftest import SCALE
@@ -29,7 +29,7 @@ numbers = st.integers(0, 9)
 HOURS = [DAY + 1, DAY + 1, DAY + 1, 4 * DAY, 8 * DAY, 31 * DAY, 61 * DAY]
 # What ends an escrow, or freezes it, is drawn together: alone each would end most of them early.
 ENDERS = ["approve", "turn_down", "give_back", "deliver", "dispute"]
-PAYOUT_MOVES = ["send", "send", "settle", "settle", "fail", "come_back", "execute"]
+PSP_MOVES = ["send", "send", "settle", "settle", "fail", "come_back", "execute"]
 
 STEPS = st.one_of(
     st.tuples(st.sampled_from(["deposit", "report"]), amounts),
@@ -45,8 +45,8 @@ STEPS = st.one_of(
     st.tuples(st.just("contest"), numbers, amounts),
     st.tuples(st.just("judge"), numbers, st.booleans()),
     st.tuples(st.just("wait"), st.sampled_from(HOURS)),
-    st.tuples(st.sampled_from(PAYOUT_MOVES), numbers),
-    st.tuples(st.sampled_from(PAYOUT_MOVES), numbers),
+    st.tuples(st.sampled_from(PSP_MOVES), numbers),
+    st.tuples(st.sampled_from(PSP_MOVES), numbers),
 )
 
 # Most drawn steps leave an escrow open; each example ends in one of these ways.
@@ -58,6 +58,34 @@ ENDINGS = st.one_of(
     st.just([("wait", 31 * DAY)]),
     st.integers(0, 110).map(lambda release: [("dispute",), ("resolve", release)]),
 )
+# What few drawn sequences come to: refunds and purchases that fail or come back around a bank's
+# word, so that all or a part of them is kept for what the payer owes.
+RARE = {
+    "a refund fails, and all of it is owed": [
+        ("give_back",), ("send", 0), ("contest", 0, 60), ("judge", 0, False), ("fail", 0),
+        ("execute", 0), ("send", 1),
+    ],
+    "a refund comes back, and a part of it is owed": [
+        ("spend", 30), ("give_back",), ("send", 1), ("settle", 1), ("contest", 0, 60),
+        ("judge", 0, False), ("come_back", 1), ("execute", 3), ("send", 3),
+    ],
+    "a refund that failed is kept as the bank takes the money": [
+        ("give_back",), ("send", 0), ("fail", 0), ("contest", 0, 60), ("judge", 0, False),
+        ("send", 1), ("execute", 1), ("send", 1), ("settle", 1),
+    ],
+    "a refund that waits is kept as the bank takes the money": [
+        ("give_back",), ("contest", 0, 60), ("judge", 0, False), ("send", 0), ("send", 1),
+        ("contest", 0, 20), ("fail", 1), ("judge", 0, True), ("execute", 1),
+    ],
+    "a purchase is on its way, arrives and comes back": [
+        ("buy", 20), ("send", 0), ("bring_back", 0), ("settle", 0), ("bring_back", 0),
+        ("come_back", 0), ("send", 1), ("bring_back", 0),
+    ],
+    "a purchase that failed is taken back after all is over": [
+        ("buy", 20), ("give_back",), ("send", 0), ("fail", 0), ("contest", 0, 90),
+        ("judge", 0, False), ("bring_back", 0), ("send", 2), ("fail", 2),
+    ],
+}  # fmt: skip
 _BY_NAME = {"decide": "accept", "judge": "is_won"}
 
 
@@ -77,6 +105,13 @@ def _is_done(act: Callable[[], None]) -> bool:
     return True
 
 
+def _and_rare(test: Callable[..., None]) -> Callable[..., None]:
+    """With every rare sequence, by whatever is drawn."""
+    for steps in RARE.values():
+        test = example(parts=[], on_deadline="refund", start=TOTAL, steps=steps, ending=[])(test)
+    return test
+
+
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     max_examples=RUNS,
@@ -88,6 +123,7 @@ def _is_done(act: Callable[[], None]) -> bool:
     steps=st.lists(STEPS, min_size=STEPS_MIN, max_size=STEPS_MAX),
     ending=ENDINGS,
 )
+@_and_rare
 def test_any_sequence_of_commands_ends_as_the_plain_model_says(
     psp: StubPsp,
     parts: list[int],
