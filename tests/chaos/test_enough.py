@@ -58,7 +58,7 @@ class _LostDesk(_Lost):
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Town]:
     journal = Journal(tmp_path / "journal.jsonl")
-    yield Town("http://web", "http://psp", "a", "s", journal, 5.0, lambda _user_id: None)
+    yield Town("http://web", "http://psp", "a", "s", journal, 5.0, lambda _user_id: None, "p")
     journal.close()
 
 
