@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django_celery_beat.models import PeriodicTask
 
 from audit.actions import Action
@@ -34,6 +34,33 @@ SELECT coalesce(counter.stream, found.stream)
     OR found.last IS DISTINCT FROM found.entries
  ORDER BY 1
 """
+
+
+_HORIZON = """
+SELECT pg_snapshot_xmin(seen)::text::bigint, pg_snapshot_xmax(seen)::text::bigint,
+       (SELECT coalesce(max(id), 0) FROM audit_auditentry)
+  FROM pg_current_snapshot() AS seen
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Behind it no entry is missing, and none will come.
+
+    oldest_running: the number of the oldest transaction that still runs.
+    next_number, last_entry: the number that no transaction had yet, and the last entry, when this
+    was asked. An entry that was there and has such a number came with a restored dump, whose
+    transactions another database counted; it is complete, too.
+    """
+
+    oldest_running: int
+    next_number: int
+    last_entry: int
+
+    def behind(self) -> Q:
+        """The condition on entries."""
+        restored = Q(transaction_id__gte=self.next_number, pk__lte=self.last_entry)
+        return Q(transaction_id__lt=self.oldest_running) | restored
 
 
 def apart_stream(subject: str) -> str:
@@ -72,13 +99,13 @@ def entries(
     return found
 
 
-def transaction_horizon() -> int:
-    """The oldest transaction that still runs: of those below it no entry is missing, and none will
-    come. Ids tell nothing of the kind: one that was given out early may be committed late."""
+def transaction_horizon() -> Horizon:
+    """Where the entries begin that may not be all there yet. Ids tell nothing of the kind: one that
+    was given out early may be committed late."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-        (horizon,) = cursor.fetchone()
-    return int(horizon)
+        cursor.execute(_HORIZON)
+        oldest_running, next_number, last_entry = cursor.fetchone()
+    return Horizon(int(oldest_running), int(next_number), int(last_entry))
 
 
 def matching_entries(term: str) -> QuerySet[AuditEntry]:

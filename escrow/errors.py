@@ -85,11 +85,11 @@ class EscrowAlreadyAttached(DomainError):
 
 
 class ReportTooLarge(DomainError):
-    """Too many escrows for pages; the CSV takes any number."""
+    """Too many rows for pages; the CSV takes any number."""
 
     code = "REPORT_TOO_LARGE"
     kind = Kind.INVALID
-    message = "The project has too many escrows for a PDF; ask for the CSV."
+    message = "The project has too many escrows and milestones for a PDF; ask for the CSV."
 
 
 class EscrowRoleForbidden(DomainError):

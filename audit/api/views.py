@@ -19,6 +19,7 @@ from audit.api.serializers import (
     EntryOut,
     ExportFilter,
 )
+from audit.selectors import Horizon
 from audit.services import exports
 from audit.services.alerts import acknowledge_alert
 from kobatela.kernel.caller import Scope
@@ -55,7 +56,7 @@ class ExportViewSet(KobatelaViewSet):
         return exported(horizon, filters)
 
 
-def exported(horizon: int, filters: Mapping[str, Any]) -> StreamingHttpResponse:
+def exported(horizon: Horizon, filters: Mapping[str, Any]) -> StreamingHttpResponse:
     """The lines as a file, sent while they are read."""
     lines = exports.export_lines(horizon=horizon, **filters)
     response = StreamingHttpResponse(lines, content_type="application/jsonl")

@@ -9,6 +9,7 @@ from django.db import transaction
 from audit import selectors
 from audit.actions import Action
 from audit.models import AuditEntry
+from audit.selectors import Horizon
 from audit.services.entries import record
 from kobatela.kernel.canonical import canonical_json
 
@@ -16,7 +17,7 @@ _BATCH_ROWS = 1_000
 
 
 @transaction.atomic
-def begin_export(*, actor: str, on_behalf_of: int | None, filters: Mapping[str, Any]) -> int:
+def begin_export(*, actor: str, on_behalf_of: int | None, filters: Mapping[str, Any]) -> Horizon:
     """Write down who takes the trail along, and by which filters.
 
     The horizon of what is taken: what a transaction writes that runs now, or one that began after
@@ -29,14 +30,14 @@ def begin_export(*, actor: str, on_behalf_of: int | None, filters: Mapping[str, 
         on_behalf_of=on_behalf_of,
         action=Action.AUDIT_EXPORTED,
         subject=actor,
-        body={"filters": told, "horizon": horizon},
+        body={"filters": told, "horizon": horizon.oldest_running},
     )
     return horizon
 
 
-def export_lines(*, horizon: int, **filters: Any) -> Iterator[bytes]:
-    """The entries below the horizon that match, oldest first, each a line of canonical JSON."""
-    matching = selectors.entries(**filters).filter(transaction_id__lt=horizon).order_by("pk")
+def export_lines(*, horizon: Horizon, **filters: Any) -> Iterator[bytes]:
+    """The entries behind the horizon that match, oldest first, each a line of canonical JSON."""
+    matching = selectors.entries(**filters).filter(horizon.behind()).order_by("pk")
     after = 0
     while batch := list(matching.filter(pk__gt=after)[:_BATCH_ROWS]):
         yield b"".join(_line(entry) for entry in batch)

@@ -129,6 +129,35 @@ def test_nothing_is_told_beside_which_an_unfinished_transaction_may_yet_write() 
     assert _subjects() == ["escrow:1", "escrow:2", "escrow:3"]
 
 
+def test_a_restored_trail_is_told_though_its_transactions_were_counted_elsewhere() -> None:
+    write("escrow:1")
+    restored = transaction_horizon().next_number + 1_000_000
+    _insert("escrow:2", restored)
+    horizon = transaction_horizon()
+    # What begins now is left for the next time, whatever is restored.
+    write("escrow:3")
+
+    chunks = exports.export_lines(horizon=horizon, actor="staff:1")
+    told = [json.loads(line)["subject"] for chunk in chunks for line in chunk.splitlines()]
+
+    assert told == ["escrow:1", "escrow:2"]
+    assert _subjects() == ["escrow:1", "escrow:2", "escrow:3"]
+
+
+def _insert(subject: str, transaction_id: int) -> None:
+    """An entry as a restored dump brings it, past the function that numbers."""
+    AuditEntry.objects.create(
+        transaction_id=transaction_id,
+        stream=subject,
+        stream_seq=1,
+        at=AT,
+        actor="staff:1",
+        action=Action.SWITCH_SET,
+        subject=subject,
+        body="{}",
+    )
+
+
 @pytest.fixture
 def many(scaled: Scaled) -> Iterator[int]:
     """Entries as if written long ago."""

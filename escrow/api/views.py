@@ -173,10 +173,11 @@ class EscrowViewSet(EscrowBase):
 
     @extend_schema(responses=PaymentOut(many=True))
     def payments(self, request: Request, escrow_id: int) -> Response:
-        """The payments of one escrow, newest first."""
+        """The payments of one escrow, newest first: those that the caller may see."""
         self.filters(NoFilter)
         escrow = selectors.get_escrow(self.caller, escrow_id)
-        return self.page(payment_selectors.payments_of(escrow.pk), PaymentOut)
+        found = payment_selectors.find_payments(self.caller, escrow_id=escrow.pk)
+        return self.page(found, PaymentOut)
 
     @extend_schema(request=DepositIn, responses=EscrowOut)
     def deposit(self, request: Request, escrow_id: int) -> Response:

@@ -95,10 +95,14 @@ def test_a_pdf_of_markup_and_of_other_scripts_is_made() -> None:
     assert report(maker, project, "pdf").body.startswith(b"%PDF-")
 
 
-def test_too_many_escrows_for_pages_are_refused_with_the_way_out(
+def test_too_many_rows_for_pages_are_refused_with_the_way_out(
     three: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "MAX_ESCROWS", 1)
+    attach(three["wells"], aid_escrow(three["maker"], milestones=[3_000, 2_000]))
+    three_escrows_and_two_milestones = 5
+    monkeypatch.setattr(pages, "MAX_ROWS", three_escrows_and_two_milestones)
+    assert report(three["maker"], three["wells"], "pdf").status == 200
+    monkeypatch.setattr(pages, "MAX_ROWS", three_escrows_and_two_milestones - 1)
 
     answer = report(three["maker"], three["wells"], "pdf")
 

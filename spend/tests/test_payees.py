@@ -10,6 +10,7 @@ from audit.models import AuditEntry
 from escrow.errors import EscrowNotFound, InsufficientEscrowBalance
 from escrow.models import EscrowStatus
 from escrow.tests.factories import bring_to, make_escrow
+from escrow.tests.http import api
 from kobatela.accounts.tests.factories import ROOT, make_caller, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
@@ -221,3 +222,14 @@ def test_d41_all_six_refusals_of_a_payment_are_kept(settings: Settings) -> None:
     ]
     assert rules == ["escrow", "daily", "total", "escrow_balance", "payee", "escrow_state"]
     assert not Spending.objects.exists()
+
+
+def test_a_provider_does_not_read_whom_else_the_sender_pays_from_the_escrow() -> None:
+    escrow = make_escrow()
+    payment = pay(make_payee(escrow))
+    path = f"/escrows/{escrow.pk}/payments"
+    provider, sender = api(Scope.PROVIDER, escrow.provider), api(Scope.SENDER, escrow.client)
+
+    assert provider.get(path).json["items"] == []
+    assert provider.get(f"/payments/{payment.pk}").status == 404
+    assert [item["id"] for item in sender.get(path).json["items"]] == [payment.pk]
