@@ -12,7 +12,10 @@ from kobatela.rest.idempotency import purge_expired
 @shared_task(ignore_result=True)
 def purge_idempotency() -> None:
     """Forget answers whose time is over."""
-    run_exclusively("idempotency_purge", lambda _heartbeat: {"purged": purge_expired(clock.now())})
+    run_exclusively(
+        "idempotency_purge",
+        lambda heartbeat: {"purged": purge_expired(clock.now(), beat=heartbeat.beat)},
+    )
 
 
 @shared_task(ignore_result=True)

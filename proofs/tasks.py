@@ -37,7 +37,10 @@ def sweep_derivatives() -> None:
     from audit.services.jobs import run_exclusively
     from proofs.services import derivatives
 
-    run_exclusively("sweep_derivatives", lambda _heartbeat: dict(derivatives.sweep_derivatives()))
+    run_exclusively(
+        "sweep_derivatives",
+        lambda heartbeat: dict(derivatives.sweep_derivatives(beat=heartbeat.beat)),
+    )
 
 
 # Three tries of a minute, and the pauses; less than the sweeper waits for whoever asks.

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -167,10 +168,14 @@ def keep(claim: Claim, answer: StoredAnswer) -> None:
             raise RequestInProgress
 
 
-def purge_expired(now: datetime) -> int:
-    """Delete the answers that expired by `now`, a batch at a time; how many there were."""
+def purge_expired(now: datetime, *, beat: Callable[[], None]) -> int:
+    """Delete the answers that expired by `now`, a batch at a time; how many there were.
+
+    `beat` is called before each batch; what it raises ends the purge.
+    """
     purged = 0
     while True:
+        beat()
         expired = IdempotencyRecord.objects.filter(expires_at__lte=now).values("pk")
         count, _ = IdempotencyRecord.objects.filter(pk__in=expired[:_PURGE_BATCH_ROWS]).delete()
         purged += count

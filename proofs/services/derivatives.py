@@ -49,10 +49,13 @@ def make_derivative(*, proof_id: int) -> Derivative:
     return _record(proof_id, result)
 
 
-def sweep_derivatives() -> dict[str, int]:
-    """Render what no worker was told of, or what it left undone; pages by those who have time."""
+def sweep_derivatives(*, beat: Callable[[], None]) -> dict[str, int]:
+    """Render what no worker was told of, or what it left undone; pages by those who have time.
+
+    `beat` is called before each picture; what it raises ends the sweep.
+    """
     waiting = derivatives_wanted(older_than=clock.now() - LOST_AFTER, limit=SWEPT_AT_ONCE)
-    results = _make_all([proof_id for proof_id, is_pdf in waiting if not is_pdf])
+    results = _make_all([proof_id for proof_id, is_pdf in waiting if not is_pdf], beat)
     documents = [proof_id for proof_id, is_pdf in waiting if is_pdf]
     for proof_id in documents:
         bells.ring_for_pages(proof_id)
@@ -64,9 +67,10 @@ def sweep_derivatives() -> dict[str, int]:
     }
 
 
-def _make_all(proof_ids: list[int]) -> list[Derivative]:
+def _make_all(proof_ids: list[int], beat: Callable[[], None]) -> list[Derivative]:
     results: list[Derivative] = []
     for proof_id in proof_ids:
+        beat()
         try:
             results.append(make_derivative(proof_id=proof_id))
         except FileStorageUnavailable:

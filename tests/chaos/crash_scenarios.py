@@ -255,7 +255,7 @@ def derivative(house: House, die: Die) -> None:
     die(lambda: make_derivative(proof_id=proof_id))
     assert Proof.objects.get(pk=proof_id).derivative == "wanted"
     with clock.frozen(clock.now() + timedelta(minutes=2)):
-        sweep_derivatives()
+        sweep_derivatives(beat=lambda: None)
     assert Proof.objects.get(pk=proof_id).derivative == "done"
 
 

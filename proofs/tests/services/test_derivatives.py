@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from audit.errors import JobLockLost
 from conftest import Doorbells
 from kobatela.embedded.sample_documents import make_invoice_pdf
 from kobatela.kernel import clock
@@ -55,15 +56,29 @@ def test_a_second_bell_renders_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_sweeper_makes_what_no_bell_was_heard_for() -> None:
     fresh = submit(site_escrow(), photo())
-    assert sweep_derivatives()["found"] == 0
+    assert sweep_derivatives(beat=lambda: None)["found"] == 0
 
     clock.advance(timedelta(minutes=1))
     document = submit(site_escrow(terms={"proof_kind": "INVOICE"}), PDF, proof_type="INVOICE")
 
-    assert sweep_derivatives() == {"found": 1, "made": 1, "failed": 0, "rung": 0}
+    assert sweep_derivatives(beat=lambda: None) == {"found": 1, "made": 1, "failed": 0, "rung": 0}
     fresh.refresh_from_db()
     document.refresh_from_db()
     assert (fresh.derivative, document.derivative) == (Derivative.DONE, Derivative.WANTED)
+
+
+def test_the_sweeper_that_lost_its_lock_draws_nothing_more() -> None:
+    proof = submit(site_escrow(), photo())
+    clock.advance(timedelta(minutes=1))
+
+    def lost() -> None:
+        raise JobLockLost("sweep_derivatives")
+
+    with pytest.raises(JobLockLost):
+        sweep_derivatives(beat=lost)
+
+    proof.refresh_from_db()
+    assert (proof.derivative, proof.derivative_attempts) == (Derivative.WANTED, 0)
 
 
 def test_pages_that_no_bell_was_heard_for_are_left_to_those_who_read_documents(
@@ -73,7 +88,12 @@ def test_pages_that_no_bell_was_heard_for_are_left_to_those_who_read_documents(
     clock.advance(timedelta(minutes=1))
 
     with django_capture_on_commit_callbacks(execute=True):
-        assert sweep_derivatives() == {"found": 1, "made": 0, "failed": 0, "rung": 1}
+        assert sweep_derivatives(beat=lambda: None) == {
+            "found": 1,
+            "made": 0,
+            "failed": 0,
+            "rung": 1,
+        }
 
     assert doorbells.for_task("proofs.tasks.render_pages") == [(str(document.pk),)]
 
@@ -144,7 +164,7 @@ def test_a_picture_that_cannot_be_rendered_is_given_up(monkeypatch: pytest.Monke
 
     assert make_derivative(proof_id=proof.pk) == Derivative.FAILED
     clock.advance(timedelta(minutes=5))
-    assert sweep_derivatives()["found"] == 0
+    assert sweep_derivatives(beat=lambda: None)["found"] == 0
 
 
 def test_where_rendering_does_not_work_it_is_tried_five_times(
