@@ -45,6 +45,11 @@ _MISCHIEF: Sequence[Mapping[str, object]] = (
     {"behaviour": "return", "times": 1, "kind": "transfer"},
     {"behaviour": "reordered_webhooks", "times": 1, "kind": "transfer"},
     {"behaviour": "fail", "times": 1, "kind": "refund"},
+    {"behaviour": "duplicate_webhook", "times": 2, "kind": "funding"},
+    {"behaviour": "late_webhook", "seconds": 2, "times": 1, "kind": "funding"},
+    {"behaviour": "duplicate_webhook", "times": 2, "kind": "chargeback"},
+    # That a case was opened comes behind its end, where that comes soon.
+    {"behaviour": "late_webhook", "seconds": 2, "times": 1, "kind": "chargeback"},
 )
 
 

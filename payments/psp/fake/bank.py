@@ -207,9 +207,9 @@ class Bank:
             told = {**ended, "amount": str(paid)}
             self.store.set_fee(funding_id, self._fee_on(told))
             event = event_of("funding.succeeded", told, self.store.fee(funding_id))
-            self.store.add_delivery(event)
             metadata = json.loads(funding["metadata"])
             scenario = self._scenario("funding", "", {"metadata": metadata})
+            self._report(event, scenario)
             if scenario.behaviour is Behaviour.CHARGEBACK:
                 self._open_chargeback(ended, paid)
             return shown_funding(ended)
@@ -255,7 +255,15 @@ class Bank:
     def _report_case(self, case: Row, what: str) -> None:
         told = {**case, "key": case["charge"]}
         event = event_of(f"chargeback.{what}", told, self.store.fee(case["id"]))
-        self.store.add_delivery(event)
+        self._report(event, self._scenario("chargeback", "", {}))
+
+    def _report(self, event: Mapping[str, Any], scenario: Scenario) -> None:
+        """Tell of a session or a case: twice, late or never, where that is scripted."""
+        if scenario.behaviour is Behaviour.LOST_WEBHOOK:
+            return
+        is_late = scenario.behaviour is Behaviour.LATE_WEBHOOK
+        for _ in range(2 if scenario.behaviour is Behaviour.DUPLICATE_WEBHOOK else 1):
+            self.store.add_delivery(event, after_s=scenario.seconds if is_late else 0.0)
 
     # --- books ------------------------------------------------------------------------------
     def books(self) -> Mapping[str, Any]:

@@ -28,6 +28,9 @@ class Behaviour(StrEnum):
     OTHER_AMOUNT: one unit more than ordered is paid and reported.
     CHARGEBACK: of a session (kind `funding`): it is paid, and then the payer's bank takes all of
     it back.
+
+    Of sessions and of cases (kind `chargeback`) the reports can be scripted too: twice, late or
+    never. A late report that a case was opened comes behind the one of its end.
     """
 
     SETTLE = "settle"

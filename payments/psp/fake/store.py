@@ -289,7 +289,7 @@ class Store(Database):
                 # A chargeback is no way to pay: only a session that is asked for by kind has one.
                 if row["behaviour"] == Behaviour.CHARGEBACK and kind != "funding":
                     continue
-                if row["kind"] == "" and kind == "funding":
+                if row["kind"] == "" and kind in {"funding", "chargeback"}:
                     continue
                 if all(str(metadata.get(name)) == value for name, value in wanted.items()):
                     return self._use(row, wanted)

@@ -22,6 +22,14 @@ def charge(running: Running, amount_minor: int = 10_000, **said: Any) -> str:
     return opened.psp_ref
 
 
+def pay_session(running: Running, key: str) -> None:
+    """Open a session and pay it; nothing is taken from the reports."""
+    opened = running.adapter.open_funding(
+        key, running.adapter.funding_body(Money(10_000, "EUR"), {})
+    )
+    post(running, f"/fundings/{opened.psp_ref}/complete")
+
+
 def post(running: Running, path: str, **fields: Any) -> Any:
     """A command to the sandbox; its answer."""
     answer = httpx.post(f"{running.url}{path}", json=fields)
@@ -116,6 +124,35 @@ def test_a_session_can_be_scripted_to_be_taken_back(running: Running) -> None:
     reference = charge(running)
     opened = running.reported()
     assert (opened["type"], opened["payment_reference"]) == ("chargeback.opened", reference)
+
+
+@pytest.mark.parametrize(("behaviour", "times"), [("duplicate_webhook", 2), ("lost_webhook", 0)])
+def test_a_session_is_reported_as_it_is_scripted(
+    running: Running, behaviour: str, times: int
+) -> None:
+    running.script(behaviour)
+    running.script(behaviour, kind="funding")
+    pay_session(running, "kobf_1")
+    pay_session(running, "kobf_2")
+    told = [running.reported() for _ in range(times + 1)]
+    assert [event["payment_reference"] for event in told] == ["kobf_1"] * times + ["kobf_2"]
+    assert len({event["id"] for event in told}) == (2 if times else 1)
+    assert running.books()["totals"]["EUR"]["collected"] == "200.00"
+
+
+def test_a_case_is_reported_twice_and_its_end_before_its_beginning_where_scripted(
+    running: Running,
+) -> None:
+    reference = charge(running)
+    running.script("late_webhook", kind="chargeback", seconds=0.4)
+    running.script("duplicate_webhook", kind="chargeback")
+    case = post(running, "/chargebacks", charge=reference, amount="40.00")
+    post(running, f"/chargebacks/{case['id']}/win")
+    told = [running.reported() for _ in range(3)]
+    assert [event["type"] for event in told] == [
+        "chargeback.won", "chargeback.won", "chargeback.opened",
+    ]  # fmt: skip
+    assert {event["psp_ref"] for event in told} == {case["id"]}
 
 
 def test_what_was_taken_back_is_not_given_back_as_well(running: Running) -> None:
