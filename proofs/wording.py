@@ -90,6 +90,10 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "Le total n'est pas le montant convenu.",
         "Comparez le total de la page avec l'accord, et demandez en cas de doute.",
     ),
+    "MILESTONE_AMOUNT_DIFFERS": (
+        "Le total n'est pas le montant de l'étape.",
+        "L'étape paie son propre montant, quoi que dise la facture ; demandez ce qu'elle couvre.",
+    ),
     "CURRENCY_DIFFERS": (
         "La devise n'est pas celle qui a été convenue.",
         "Comparez la devise de la page avec l'accord.",

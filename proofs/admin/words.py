@@ -25,6 +25,7 @@ WORDS: Mapping[str, str] = {
     FindingCode.XML_DIFFERS_FROM_PAGE: "data differs from page",
     FindingCode.HIDDEN_TEXT: "hidden text",
     FindingCode.AMOUNT_DIFFERS: "other amount",
+    FindingCode.MILESTONE_AMOUNT_DIFFERS: "other amount than the milestone",
     FindingCode.CURRENCY_DIFFERS: "other currency",
     FindingCode.IBAN_DIFFERS: "other account",
     FindingCode.IBAN_INVALID: "account number wrong",

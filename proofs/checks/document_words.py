@@ -30,6 +30,10 @@ _WORDS: Mapping[FindingCode, tuple[str, str]] = {
         "The total is not the agreed amount.",
         "Compare the total on the page with the agreement, and ask if in doubt.",
     ),
+    FindingCode.MILESTONE_AMOUNT_DIFFERS: (
+        "The total is not the amount of the milestone.",
+        "Approving pays the milestone's amount, whatever the invoice says; ask what it is for.",
+    ),
     FindingCode.CURRENCY_DIFFERS: (
         "The currency is not the agreed one.",
         "Compare the currency on the page with the agreement.",

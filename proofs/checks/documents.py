@@ -7,12 +7,13 @@ always for a person, and this is what that person is shown, with both values.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from proofs.checks.document_titles import title_of_no_invoice
 from proofs.checks.document_types import name_of_no_invoice, name_of_special_invoice
 from proofs.checks.document_words import finding
+from proofs.checks.figures import currencies_of, decimal_of, is_currency
 from proofs.checks.findings import Finding, FindingCode
 from proofs.checks.sameness import same_iban, same_number, same_supplier, valid_iban
 from proofs.readers.documents.facts import Field, FieldName, Reading, ReadingStatus
@@ -58,13 +59,15 @@ class Check:
 class Case:
     """Everything on which the checks of one document depend.
 
-    kind and currency are the milestone's, requirements its `proof_requirements`. claims is what
-    the sender said along with the file. twins are other live proofs with the same invoice number
-    of the same supplier.
+    kind, currency and amount are the milestone's, the last as a plain decimal, empty where nothing
+    is to be compared with it; requirements are its `proof_requirements`. claims is what the sender
+    said along with the file. twins are other live proofs with the same invoice number of the same
+    supplier.
     """
 
     kind: str
     currency: str
+    amount: str = ""
     requirements: Mapping[str, Any] = field(default_factory=dict)
     claims: Mapping[str, Any] = field(default_factory=dict)
     twins: Sequence[int] = ()
@@ -103,7 +106,7 @@ def check_document(reading: Reading, case: Case) -> Compared:
     ):
         checks.append(check)
         findings += found
-    findings += _twins(case)
+    findings += [*_against_milestone(fields, case), *_twins(case)]
     if case.twins:
         checks.append(
             Check(name="number_reused", expected="unused", actual="used before", agrees=False)
@@ -159,7 +162,7 @@ def _unreadable_claims(claims: Mapping[str, Any]) -> Iterator[Finding]:
     if total is not None and decimal_of(total) is None:
         yield finding(FindingCode.INVOICE_TOTAL_UNREADABLE, claimed=total)
     currency = _claimed(claims, FieldName.CURRENCY)
-    if currency is not None and not _is_currency(currency):
+    if currency is not None and not is_currency(currency):
         yield finding(FindingCode.INVOICE_CURRENCY_UNREADABLE, claimed=currency)
 
 
@@ -194,6 +197,32 @@ def _against_requirements(fields: Mapping[FieldName, Field], case: Case) -> Iter
     if "expected_invoice_number" in wanted:
         number = str(wanted["expected_invoice_number"])
         yield _same(FieldName.NUMBER, number, fields, FindingCode.INVOICE_NUMBER_DIFFERS)
+
+
+def _against_milestone(fields: Mapping[FieldName, Field], case: Case) -> Iterator[Finding]:
+    """Tell of an invoice over another amount than its milestone's, where no amount was agreed.
+
+    It is no check that failed: nobody said that the invoice is for all of the milestone, or for
+    nothing else, so both values are shown and approving needs no word.
+    """
+    total, currency = fields.get(FieldName.TOTAL), fields.get(FieldName.CURRENCY)
+    if case.kind != INVOICE or not case.amount or total is None or total.confidence < SURE_ENOUGH:
+        return
+    if "expected_amount" in case.requirements:
+        return
+    printed = case.currency if currency is None else currency.value
+    agreed = str(case.requirements.get("expected_currency") or case.currency)
+    is_same_money = _agree(FieldName.CURRENCY, case.currency, printed)
+    if is_same_money and _agree(FieldName.TOTAL, case.amount, total.value):
+        return
+    if not is_same_money and _agree(FieldName.CURRENCY, agreed, printed):
+        # It was agreed in other money, so the amounts cannot be compared.
+        return
+    yield finding(
+        FindingCode.MILESTONE_AMOUNT_DIFFERS,
+        expected=f"{case.amount} {case.currency}",
+        actual=total.value if currency is None else f"{total.value} {currency.value}",
+    )
 
 
 def _amount(total: Field | None, wanted: Mapping[str, Any]) -> _Result:
@@ -319,26 +348,8 @@ def _agree(name: FieldName, expected: str, actual: str) -> bool:
     if name is FieldName.IBAN:
         return same_iban(expected, actual)
     if name is FieldName.CURRENCY:
-        return expected.strip().upper() == actual.strip().upper()
+        return bool(currencies_of(expected) & currencies_of(actual))
     return same_number(expected, actual)
-
-
-def decimal_of(text: str) -> Decimal | None:
-    """A plain decimal, or one as French and English people write it; None for anything else."""
-    plain = "".join(text.split()).replace("\u202f", "").replace("'", "")
-    if "," in plain and "." not in plain:
-        # One comma before one or two digits is a decimal comma, others part thousands.
-        head, _, tail = plain.rpartition(",")
-        plain = f"{head.replace(',', '')}.{tail}" if len(tail) in {1, 2} else plain.replace(",", "")
-    elif "," in plain:
-        decimal_mark = max(plain.rfind(","), plain.rfind("."))
-        head = plain[:decimal_mark].replace(",", "").replace(".", "")
-        plain = f"{head}.{plain[decimal_mark + 1 :]}"
-    try:
-        amount = Decimal(plain)
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() else None
 
 
 def _day(text: str) -> date | None:
@@ -346,7 +357,3 @@ def _day(text: str) -> date | None:
         return date.fromisoformat(text.strip()[:10])
     except ValueError:
         return None
-
-
-def _is_currency(text: str) -> bool:
-    return len(text) == 3 and text.isascii() and text.isalpha()

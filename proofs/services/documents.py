@@ -15,6 +15,7 @@ from audit.services import counters, entries
 from audit.services.alerts import AlertType, Severity, raise_alert
 from audit.services.switches import SwitchName, is_on
 from kobatela.kernel import clock
+from kobatela.kernel.money import format_minor
 from kobatela.uploads import storage
 from proofs.checks import findings
 from proofs.checks.document_words import DOCUMENT_CODES
@@ -157,6 +158,7 @@ def _case(proof: Proof, key: str, shown: dict[str, Any]) -> Case:
     return Case(
         kind=proof.milestone_kind,
         currency=proof.currency,
+        amount=format_minor(proof.amount_minor, proof.currency),
         requirements=proof.milestone.proof_requirements,
         claims=proof.metadata,
         twins=_twins(proof, key, shown),

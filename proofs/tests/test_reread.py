@@ -79,7 +79,7 @@ def test_of_a_decided_proof_only_the_reading_is_new() -> None:
 
 
 def test_what_the_machine_gave_up_is_done_then() -> None:
-    proof = submit(invoice_escrow(), PDF, proof_type="INVOICE")
+    proof = submit(invoice_escrow(amount_minor=90_000), PDF, proof_type="INVOICE")
     with patch.object(document_reading, "read_document", side_effect=ReaderUnavailable("no")):
         for _ in range(MAX_ATTEMPTS):
             read_document(proof_id=proof.pk)

@@ -12,9 +12,9 @@ from proofs.checks.documents import (
     Compared,
     check_claims,
     check_document,
-    decimal_of,
     merged_fields,
 )
+from proofs.checks.figures import decimal_of
 from proofs.checks.findings import FindingCode, Severity
 from proofs.checks.sameness import number_key, same_issuer, same_number, same_supplier
 from proofs.readers.documents.facts import FieldName, Note, NoteCode, Source
@@ -193,6 +193,46 @@ def test_the_day_lies_within_the_agreed_ones_both_included(
     assert codes(found) == ([] if agrees else ["DATE_OUT_OF_RANGE"])
 
 
+# --- The milestone itself -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "requirements", "told"),
+    [
+        ("1200.00", "EUR", {}, None),
+        ("500.00", "EUR", {}, "500.00 EUR"),
+        ("1200", "XOF", {}, "1200 XOF"),
+        ("500.00", "EUR", {"expected_amount": "1200.00"}, None),
+        ("787148", "XOF", {"expected_currency": "EUR"}, None),
+        ("500.00", "EUR", {"expected_currency": "EUR"}, "500.00 EUR"),
+    ],
+)
+def test_an_invoice_over_another_amount_than_its_milestones_is_told_without_asking_for_words(
+    amount: str, currency: str, requirements: Mapping[str, Any], told: str | None
+) -> None:
+    found = compared(requirements, amount=amount, currency=currency)
+
+    data = [one.data for one in found.findings if one.code == "MILESTONE_AMOUNT_DIFFERS"]
+    assert data == ([{"expected": told, "actual": "1200.00 EUR"}] if told else [])
+    assert {one.severity for one in found.findings} <= {Severity.SOFT}
+    assert all(check.agrees for check in found.checks)
+
+
+def test_only_a_total_that_was_read_is_held_against_the_milestone_and_only_an_invoices() -> None:
+    assert "MILESTONE_AMOUNT_DIFFERS" not in codes(compared(fields={}, amount="500.00"))
+    assert codes(compared(amount="500.00", kind="CONTRACT")) == []
+
+
+@pytest.mark.parametrize("claimed", ["FCFA", "F CFA", "xof", "CFA"])
+def test_a_currency_is_claimed_as_people_call_it(claimed: str) -> None:
+    claims = {"invoice_currency": claimed, "invoice_total_amount": "1 250 000 FCFA"}
+
+    found = compared(fields={"total": "1250000", "currency": "XOF"}, claims=claims, currency="XOF")
+
+    assert [check.agrees for check in found.checks] == [True, True]
+    assert (found.findings, check_claims(claims)) == ((), ())
+
+
 # --- Names and numbers ----------------------------------------------------------------------------
 
 
@@ -337,7 +377,7 @@ def test_what_is_no_value_is_no_claim(value: Any) -> None:
     assert compared(claims={"invoice_total_amount": value}) == Compared((), ())
 
 
-@pytest.mark.parametrize("value", ["douze cents", "1.2.3", "NaN", "Infinity", "1200 €", "--"])
+@pytest.mark.parametrize("value", ["douze cents", "1.2.3", "NaN", "Infinity", "1200 lots", "--"])
 def test_r6_a_claimed_total_that_is_no_number_is_a_finding(value: str) -> None:
     found = compared(claims={"invoice_total_amount": value})
 
@@ -359,6 +399,14 @@ def test_r6_a_claimed_total_that_is_no_number_is_a_finding(value: str) -> None:
         ("12,5", "12.5"),
         ("1'200.50", "1200.50"),
         ("-3.00", "-3.00"),
+        ("1 250 000 FCFA", "1250000"),
+        ("1.250.000 F CFA", "1250000"),
+        ("XOF 1,250,000", "1250000"),
+        ("1 200,50 €", "1200.50"),
+        ("$1,200.50", "1200.50"),
+        ("EUR", "None"),
+        ("12 lots", "None"),
+        ("FCFA 12 EUR", "None"),
     ],
 )
 def test_amounts_are_read_as_people_write_them(text: str, value: str) -> None:
