@@ -90,6 +90,7 @@ class Action(StrEnum):
     DIFFERENCE_CLOSED = "difference.closed"
     DIFFERENCE_ACCEPTED = "difference.accepted"
     PAYMENT_UNCOVERED = "payment.uncovered"
+    PAYMENT_FUNDS_PENDING = "payment.funds_pending"
     PAYMENT_COVERED = "payment.covered"
     CHARGEBACK_OPENED = "chargeback.opened"
     CHARGEBACK_WON = "chargeback.won"

@@ -133,7 +133,7 @@ def payments_for_staff() -> QuerySet[Payment]:
 def payments_to_send(before: datetime, limit: int) -> list[int]:
     """Payments that nobody has sent although they were ready `before`, oldest first."""
     waiting = _pending().filter(psp__in=ONLINE, updated_at__lte=before)
-    waiting = waiting.exclude(reason__in=[*WITHOUT_ROUTE, Reason.UNCOVERED])
+    waiting = waiting.exclude(reason__in=[*WITHOUT_ROUTE, Reason.UNCOVERED, Reason.FUNDS_PENDING])
     return list(waiting.order_by("pk").values_list("pk", flat=True)[:limit])
 
 

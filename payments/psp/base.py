@@ -36,7 +36,10 @@ class OrderState(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a payment waits, failed or is open, in words that parties may read."""
+    """Why a payment waits, failed or is open, in words that parties may read.
+
+    FUNDS_PENDING: the PSP holds money of ours and cannot pay it out yet; it is tried again.
+    """
 
     NONE = ""
     ON_HOLD = "ON_HOLD"
@@ -48,6 +51,7 @@ class Reason(StrEnum):
     FOUR_EYES = "FOUR_EYES"
     AMOUNT_NOT_PAYABLE = "AMOUNT_NOT_PAYABLE"
     PSP_BALANCE_SHORT = "PSP_BALANCE_SHORT"
+    FUNDS_PENDING = "FUNDS_PENDING"
     PSP_REFUSED = "PSP_REFUSED"
     PSP_UNREACHABLE = "PSP_UNREACHABLE"
     PSP_BUSY = "PSP_BUSY"

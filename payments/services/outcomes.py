@@ -19,6 +19,7 @@ from payments.psp.base import OrderState, Outcome, Reason
 from payments.services import books
 from payments.services.debts import set_off_refund
 from payments.services.fees import book_fee
+from payments.services.funds_pending import wait_for_funds
 from payments.services.kept import stop_rest
 from payments.services.late_words import reopen_if_it_turned_up
 from payments.services.rows import add_payment, lock_owner, save, tell
@@ -132,6 +133,9 @@ def _failed(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) ->
     payment.reason = outcome.reason or Reason.PSP_REFUSED
     payment.lease_until = None
     save(payment, "status", "reason", "lease_until")
+    if payment.reason == Reason.FUNDS_PENDING:
+        _wait_for_funds(payment, actor)
+        return
     book = books.book_never_received if never_received else books.book_failed
     book(payment)
     tell(
@@ -150,6 +154,13 @@ def _failed(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) ->
         message=_NEVER_GOT if never_received else _FAILED,
         payload=_figures(payment),
     )
+
+
+def _wait_for_funds(payment: Payment, actor: str) -> None:
+    books.book_failed(payment)
+    hooks.payment_handler(payment.kind).failed(payment)
+    wait_for_funds(payment, actor=actor)
+    _keep_if_owed(payment)
 
 
 def _returned(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) -> None:

@@ -14,7 +14,7 @@ from payments.models import Hold, Payment, PaymentKind, PaymentMethod, PaymentSt
 from payments.psp import registry
 from payments.psp.base import Reason
 from payments.services.routes import set_route
-from payments.services.rows import add_payment, save, tell
+from payments.services.rows import add_payment, save_started_over, start_over, tell
 
 WAITING = frozenset({PaymentStatus.PENDING, PaymentStatus.ERROR})
 
@@ -80,13 +80,20 @@ def execute_payment(*, payment_id: int, caller: Caller) -> Payment:
     if payment.status in WAITING and _must_wait(payment):
         raise PaymentOnHold
     if payment.status == PaymentStatus.ERROR:
-        _begin_next_attempt(payment)
+        start_over(payment)
         _retried(payment, caller)
-    elif payment.status == PaymentStatus.PENDING and payment.hold_reason == Hold.RETURNED:
+    elif payment.status == PaymentStatus.PENDING and _waits_for_a_word(payment, caller):
         _retried(payment, caller)
     if payment.status in {PaymentStatus.PENDING, PaymentStatus.SENT}:
         bells.ring_for_payment(payment.pk)
     return payment
+
+
+def _waits_for_a_word(payment: Payment, caller: Caller) -> bool:
+    """Whether it is sent now because somebody says so. That the PSP may have the money by now is
+    for staff to see; a party's retry would only be refused again."""
+    is_early = payment.reason == Reason.FUNDS_PENDING and caller.is_staff
+    return is_early or payment.hold_reason == Hold.RETURNED
 
 
 def _must_wait(payment: Payment) -> bool:
@@ -95,29 +102,8 @@ def _must_wait(payment: Payment) -> bool:
     return cases.has_open_chargeback(payment.escrow_id)
 
 
-def _begin_next_attempt(payment: Payment) -> None:
-    # The failed try keeps its key and reference in its own row, so that a late report of it is
-    # never taken for one of the next try.
-    payment.transition_to(PaymentStatus.PENDING)
-    payment.attempt += 1
-    payment.psp_key = ""
-    payment.psp_ref = None
-    payment.sent_at = None
-    payment.lease_until = None
-
-
 def _retried(payment: Payment, caller: Caller) -> None:
     payment.hold_reason = Hold.NONE
     payment.reason = Reason.NONE
-    save(
-        payment,
-        "status",
-        "attempt",
-        "psp_key",
-        "psp_ref",
-        "sent_at",
-        "lease_until",
-        "hold_reason",
-        "reason",
-    )
+    save_started_over(payment)
     tell(payment, Action.PAYMENT_RETRIED, caller.actor, on_behalf_of=caller.on_behalf_of)

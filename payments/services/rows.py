@@ -59,6 +59,33 @@ def mark_sent(payment: Payment, *, actor: str) -> None:
     hooks.payment_handler(payment.kind).sent(payment)
 
 
+def start_over(payment: Payment) -> None:
+    """ERROR → PENDING: the next try of a locked payment, with nothing of the last one in it."""
+    # The failed try keeps its key and reference in its own row, so that a late report of it is
+    # never taken for one of the next try.
+    payment.transition_to(PaymentStatus.PENDING)
+    payment.attempt += 1
+    payment.psp_key = ""
+    payment.psp_ref = None
+    payment.sent_at = None
+    payment.lease_until = None
+
+
+def save_started_over(payment: Payment) -> None:
+    """Save what `start_over` changed, and why it waits now."""
+    save(
+        payment,
+        "status",
+        "attempt",
+        "psp_key",
+        "psp_ref",
+        "sent_at",
+        "lease_until",
+        "hold_reason",
+        "reason",
+    )
+
+
 def lock_owner(payment: Payment) -> None:
     """Lock what the payment belongs to; before the payment itself is locked."""
     handler = hooks.payment_handler(payment.kind)

@@ -26,6 +26,7 @@ from payments.models import (
 from payments.psp import registry
 from payments.psp.base import Order, OrderKind, OrderState, Outcome, Psp, Reason
 from payments.services.cover import take_cover
+from payments.services.funds_pending import must_wait_for_funds
 from payments.services.outcomes import record_outcome
 from payments.services.routes import take_route
 from payments.services.rows import lock_owner, mark_sent, save
@@ -81,7 +82,9 @@ def _claim(payment_id: int) -> Call | None:
     lock_owner(seen)
     payment = selectors.lock_payment(payment_id)
     if payment.status == PaymentStatus.PENDING:
-        if payment.hold_reason != Hold.NONE or switches.is_on(switches.SwitchName.PAYOUTS_PAUSED):
+        if payment.hold_reason != Hold.NONE or must_wait_for_funds(payment):
+            return None
+        if switches.is_on(switches.SwitchName.PAYOUTS_PAUSED):
             return None
         if take_route(payment, actor=_ACTOR) and take_cover([payment], actor=_ACTOR):
             return _begin(payment)

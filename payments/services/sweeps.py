@@ -22,7 +22,9 @@ from payments.services.fundings import (
     look_up_fee,
     look_up_funding,
 )
+from payments.services.funds_pending import alert_funds_pending
 from payments.services.sending import send_payment
+from payments.waiting import payments_to_try_again
 
 logger = logging.getLogger(__name__)
 
@@ -50,16 +52,19 @@ def sweep(beat: Callable[[], None] = lambda: None) -> dict[str, int]:
     unsent = [] if paused else selectors.payments_to_send(now - PATIENCE, BATCH)
     unsorted = [] if paused else payments_to_sort(BATCH)
     waiting = [] if paused else selectors.payments_to_route(now, BATCH)
+    short = [] if paused else payments_to_try_again(now, BATCH)
     return {
         "events": _each(_event, selectors.events_to_process(now, BATCH), beat),
         "sent": _each(_send, unsent, beat),
         "covered": _each(_sort, unsorted, beat),
         "routed": _each(_send, waiting, beat),
+        "tried_again": _each(_send, short, beat),
         "looked_up": _each(_send, selectors.payments_to_look_up(now, BATCH), beat),
         "fundings": _each(_look_up, sessions.fundings_to_look_up(now, BATCH), beat),
         "ended_fundings": _each(_look_up_ended, _ended_fundings(now), beat),
         "fees": _each(_look_up_fee, _without_fee(now), beat),
         "unknown": _alert_unknown(),
+        "without_funds": alert_funds_pending(),
         "overdue": _alert_overdue(),
         "overdue_refunds": _alert_overdue_refunds(),
     }

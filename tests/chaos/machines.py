@@ -108,6 +108,7 @@ MACHINES: Mapping[str, Machine] = {
             "payment.sent": ("PENDING", "SENT"),
             "payment.settled": ("SENT", "SETTLED"),
             "payment.failed": ("SENT", "ERROR"),
+            "payment.funds_pending": ("SENT", "ERROR"),
             # Of one that its PSP had been said never to have got, or that was paid after all.
             "payment.found": ("ERROR PENDING", "SENT"),
             # Of one that waits for a word: it may go, and is where it was.

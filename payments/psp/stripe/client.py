@@ -25,7 +25,8 @@ _OTHER_MEANINGS: Mapping[int, tuple[OrderState, Reason]] = {
     429: (OrderState.BUSY, Reason.PSP_BUSY),
 }
 _REASONS = {
-    "balance_insufficient": Reason.PSP_BALANCE_SHORT,
+    # What cards brought is pending for days before a transfer can be made of it.
+    "balance_insufficient": Reason.FUNDS_PENDING,
     "insufficient_funds": Reason.PSP_BALANCE_SHORT,
     "account_invalid": Reason.DESTINATION_INVALID,
     "account_closed": Reason.DESTINATION_INVALID,

@@ -59,14 +59,19 @@ class Reply:
 
 
 class StripeServer:
-    """Stripe's side. `objects` by id, newest last; `balance` of the platform by currency."""
+    """Stripe's side. `objects` by id, newest last; `balance` of the platform by currency.
+
+    pending: what of it cannot be paid out yet; holds_back: whether what is paid in is so at first.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
-        self.keys: dict[str, tuple[str, Params, bytes]] = {}
+        self.keys: dict[str, tuple[str, Params, int, bytes]] = {}
         self.seen: list[Seen] = []
         self.mishaps: list[Reply] = []
         self.balance: dict[str, int] = {}
+        self.pending: dict[str, int] = {}
+        self.holds_back = False
         self.now: Callable[[], int] = lambda: int(time.time())
         self.fees: dict[str, int] = {}
         self._numbers = count(1)
@@ -97,8 +102,15 @@ class StripeServer:
         intent = self.objects[intent_id]
         received = intent["amount"] if amount is None else amount
         intent.update(status="succeeded", amount_received=received, latest_charge=self._id("ch"))
-        self.balance[intent["currency"]] = self.balance.get(intent["currency"], 0) + received
+        there = self.pending if self.holds_back else self.balance
+        there[intent["currency"]] = there.get(intent["currency"], 0) + received
         return self.event("payment_intent.succeeded", intent)
+
+    def make_available(self) -> None:
+        """What cards brought can be paid out from now on."""
+        for name, amount in self.pending.items():
+            self.balance[name] = self.balance.get(name, 0) + amount
+        self.pending.clear()
 
     def decline(self, intent_id: str) -> Object:
         """Let the payer's card be declined."""
@@ -179,18 +191,25 @@ class StripeServer:
         known = self.keys.get(request.key) if request.method == "POST" else None
         if known is None:
             return None
-        path, params, body = known
+        path, params, status, body = known
         if (path, params) != (request.path, request.params):
             raise Refused(400, type="idempotency_error", message="Other parameters.")
-        return Reply(200, body, headers={"Idempotent-Replayed": "true"})
+        return Reply(status, body, headers={"Idempotent-Replayed": "true"})
 
     def _fresh(self, request: Seen) -> Reply:
         if request.headers.get("Authorization") != f"Bearer {SECRET_KEY}":
             raise Refused(401, message="Invalid API Key provided: sk_test_***")
-        body = json.dumps(self._run(request)).encode()
+        status = 200
+        try:
+            body = json.dumps(self._run(request)).encode()
+        except Refused as refused:
+            # What was refused after the parameters were read is remembered, too.
+            if refused.body["error"]["code"] != "balance_insufficient":
+                raise
+            status, body = refused.status, json.dumps(refused.body).encode()
         if request.method == "POST":
-            self.keys[request.key] = (request.path, request.params, body)
-        return Reply(200, body)
+            self.keys[request.key] = (request.path, request.params, status, body)
+        return Reply(status, body)
 
     def _run(self, request: Seen) -> Object:
         made: Mapping[tuple[str, str], Callable[[Params], Object]] = {
@@ -303,11 +322,12 @@ class StripeServer:
 
     def _balance(self, _params: Params) -> Object:
         lines = [{"amount": amount, "currency": name} for name, amount in self.balance.items()]
+        waiting = [{"amount": amount, "currency": name} for name, amount in self.pending.items()]
         return {
             "object": "balance",
             "livemode": False,
             "available": lines[1:],
-            "pending": lines[:1],
+            "pending": lines[:1] + waiting,
         }
 
     def _search(self, params: Params) -> Object:

@@ -154,7 +154,7 @@ def test_a_balance_that_is_too_low_is_a_definite_failure(
 ) -> None:
     stripe_server.balance = {"eur": 1_233}
     outcome = adapter.send(TRANSFER, KEY, transfer(adapter, stripe_server.add_account()))
-    assert (outcome.state, outcome.reason) == (OrderState.FAILED, Reason.PSP_BALANCE_SHORT)
+    assert (outcome.state, outcome.reason) == (OrderState.FAILED, Reason.FUNDS_PENDING)
 
 
 def test_a_transfer_is_found_by_its_group_and_no_other_is_taken_for_it(
@@ -331,7 +331,7 @@ ERRORS = [
     (404, refusal(code="resource_missing"), OrderState.FAILED, Reason.PSP_REFUSED),
     (422, refusal(), OrderState.FAILED, Reason.PSP_REFUSED),
     (400, refusal(param="destination"), OrderState.FAILED, Reason.DESTINATION_INVALID),
-    (400, refusal(code="balance_insufficient"), OrderState.FAILED, Reason.PSP_BALANCE_SHORT),
+    (400, refusal(code="balance_insufficient"), OrderState.FAILED, Reason.FUNDS_PENDING),
     (400, refusal(code="rate_limit"), OrderState.BUSY, Reason.PSP_BUSY),
     (400, refusal("idempotency_error"), OrderState.UNKNOWN, Reason.OUTCOME_UNKNOWN),
     (401, refusal(), OrderState.BLOCKED, Reason.PSP_ACCESS_REFUSED),
