@@ -90,6 +90,7 @@ class Action(StrEnum):
     DIFFERENCE_CLOSED = "difference.closed"
     DIFFERENCE_ACCEPTED = "difference.accepted"
     PAYMENT_UNCOVERED = "payment.uncovered"
+    PAYMENT_PAID_OTHERWISE = "payment.paid_otherwise"
     PAYMENT_FUNDS_PENDING = "payment.funds_pending"
     PAYMENT_COVERED = "payment.covered"
     CHARGEBACK_OPENED = "chargeback.opened"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 EFFECTS = (
     "sent", "settled", "failed", "never_received", "found", "found_again", "returned",
-    "set_off", "set_off_again", "owed", "owed_again", "fee",
+    "set_off", "set_off_again", "owed", "owed_again", "unpaid", "overpaid", "fee",
 )  # fmt: skip
 
 # A merchant's or a payee's user who was deactivated.

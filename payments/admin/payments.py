@@ -26,6 +26,7 @@ from payments.services.after_all import say_was_paid, why_not_paid
 from payments.services.events import reprocess_event
 from payments.services.holds import MAY_BE_HELD, OF_CHARGEBACKS, hold_payment, lift_hold
 from payments.services.never_received import say_never_received
+from payments.services.paid_otherwise import settle_as_told, why_not_as_told
 from payments.services.payouts import execute_payment
 from payments.services.refunds import confirm_external
 from payments.services.same_money import say_same_money, why_not_same
@@ -58,6 +59,14 @@ def _paid(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> s
     if not state.granted:
         return "It is noted. Another person must say the same."
     return "The payment is booked as paid."
+
+
+def _as_told(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
+    caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
+    state = settle_as_told(payment_id=payment.pk, caller=caller)
+    if not state.granted:
+        return "It is noted. Another person must say the same."
+    return "The payment is booked as the PSP says."
 
 
 def _same_money(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
@@ -185,6 +194,16 @@ class PaymentAdmin(ConsoleAdmin):
             "you have seen it on the account or at the PSP. Two people must say so.",
             danger=True,
             refusal=_no_payment,
+        ),
+        Command(
+            "as_told",
+            "Settle as the PSP says",
+            _as_told,
+            help_text="For a payment of which the PSP says that it paid another amount: compare "
+            "with its own record. Less: the rest stays owed and is paid on its own. More: the "
+            "surplus is our loss. Two people must say so.",
+            danger=True,
+            refusal=why_not_as_told,
         ),
         Command(
             "same_money",

@@ -179,6 +179,7 @@ class PostingCode(StrEnum):
     PAYMENT_SETTLED = "payment.settled"
     PAYMENT_FAILED = "payment.failed"
     PAYMENT_RETURNED = "payment.returned"
+    PAYMENT_OVERPAID = "payment.overpaid"
     PSP_FEE = "psp_fee"
     CHARGEBACK_OPENED = "chargeback.opened"
     CHARGEBACK_FROZEN = "chargeback.frozen"
@@ -228,6 +229,8 @@ TEMPLATES: Mapping[PostingCode, Template] = {
     PostingCode.PAYMENT_SETTLED: _template({AccountKind.IN_TRANSIT}, _SOURCES),
     PostingCode.PAYMENT_FAILED: _template({AccountKind.IN_TRANSIT}, _OWED),
     PostingCode.PAYMENT_RETURNED: _template(_SOURCES, _OWED),
+    # What a PSP paid above its order is ours to get back: it was nobody else's.
+    PostingCode.PAYMENT_OVERPAID: _template({AccountKind.OPERATOR}, {AccountKind.PSP}),
     PostingCode.PSP_FEE: _template({AccountKind.PSP_FEE}, {AccountKind.PSP}),
     PostingCode.CHARGEBACK_OPENED: _template({AccountKind.CHARGEBACK_PENDING}, {AccountKind.PSP}),
     PostingCode.CHARGEBACK_FROZEN: _template(

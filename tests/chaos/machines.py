@@ -120,6 +120,7 @@ MACHINES: Mapping[str, Machine] = {
         frozenset(
             {
                 "payment.given_back",
+                "payment.paid_otherwise",
                 "payment.held",
                 "payment.hold_lifted",
                 "payment.surplus_booked",
