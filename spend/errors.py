@@ -136,11 +136,12 @@ class OwnSpendForbidden(DomainError):
 
 
 class MerchantIsParty(DomainError):
-    """The merchant's money would go to the sender or the beneficiary of the purchase."""
+    """The merchant's money would go to the sender or the beneficiary of the purchase, or to who is
+    close to one of them."""
 
     code = "MERCHANT_IS_PARTY"
     kind = Kind.FORBIDDEN
-    message = "Nobody buys from themselves."
+    message = "Nobody buys from themselves, nor from who is close to them."
 
 
 class PurchaseAlreadyRefunded(InvalidState):

@@ -41,7 +41,7 @@ class MerchantFacts:
     """Who sells what. is_permitted: the buyer may buy there, by merchant or by category.
 
     is_payable: the user who would be paid was not deactivated, or there is none. is_apart: that
-    user is neither the sender nor the beneficiary of the purchase.
+    user is neither the sender nor the beneficiary of the purchase, nor close to one of them.
     """
 
     merchant_id: int

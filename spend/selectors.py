@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from kobatela.accounts.selectors import is_active_user
 from kobatela.accounts.visible import visible_to
 from kobatela.kernel.caller import Caller
+from kobatela.kernel.rows import RowStatement
 from payments.recipients import origin_of_payment
 from spend import rules
 from spend.errors import (
@@ -45,6 +46,17 @@ _PAID_TO = """
            COALESCE(sum(amount_minor), 0)::bigint
       FROM spend_spending WHERE escrow_id = %s AND payee_ref = %s AND taken_back_at IS NULL
 """
+
+# Many buy from one merchant at once, so they share the lock, which Django cannot ask for.
+_KEEP_MERCHANT = RowStatement(Merchant, "FROM spend_merchant WHERE id = %s FOR SHARE")
+_KEEP_USAGE = RowStatement(
+    AllowedUsage,
+    """
+      FROM spend_allowedusage
+     WHERE owner_id = %s AND deactivated_at IS NULL AND (merchant_id = %s OR category_id = %s)
+     LIMIT 1 FOR SHARE
+    """,
+)
 
 
 # --- The catalogue --------------------------------------------------------------------------------
@@ -99,6 +111,19 @@ def get_merchant(merchant_id: int, *, field: str = "merchant_id") -> Merchant:
     return merchant
 
 
+def keep_merchant(merchant_id: int) -> Merchant:
+    """One merchant with the category, who stays as they are until the transaction ends.
+
+    Others may keep the same merchant at the same time; who would change them waits, as this waits
+    for a change that is under way. Mandate and escrow must be locked already. Raises
+    MerchantNotFound.
+    """
+    merchant = _KEEP_MERCHANT.first(merchant_id)
+    if merchant is None:
+        raise MerchantNotFound(field="merchant_id")
+    return merchant
+
+
 def lock_merchant(merchant_id: int) -> Merchant:
     """One merchant, locked. Raises MerchantNotFound."""
     locked = Merchant.objects.select_for_update(of=("self",), no_key=True)
@@ -140,11 +165,13 @@ def lock_usage(usage_id: int) -> AllowedUsage:
 
 
 def is_permitted(owner_id: int, merchant: Merchant) -> bool:
-    """Whether the owner may buy from the merchant, by name or by an active category."""
-    where = Q(merchant=merchant.pk)
-    if merchant.category is not None and merchant.category.is_active:
-        where |= Q(category=merchant.category_id)
-    return AllowedUsage.objects.filter(where, owner=owner_id, deactivated_at__isnull=True).exists()
+    """Whether the owner may buy from the merchant, by name or by an active category.
+
+    What permits it is kept as it is until the transaction ends: who takes it back waits.
+    """
+    is_active = merchant.category is not None and merchant.category.is_active
+    category_id = merchant.category_id if is_active else None
+    return _KEEP_USAGE.first(owner_id, merchant.pk, category_id) is not None
 
 
 def find_payees(

@@ -54,11 +54,12 @@ def record_apart(
     subject: str,
     body: Mapping[str, Any] | None = None,
     on_behalf_of: int | None = None,
+    stream: str | None = None,
 ) -> None:
     """Write an entry that stays when the current transaction rolls back: refusals and denials.
 
-    It goes to the stream `apart:<subject>` over a connection of its own. While a command is
-    simulated nothing is written.
+    It goes to the stream `apart:<stream>`, which is the subject's own unless given, over a
+    connection of its own. While a command is simulated nothing is written.
     """
     if trace.is_simulating():
         return
@@ -66,7 +67,7 @@ def record_apart(
         actor=actor,
         action=action,
         subject=subject,
-        stream=apart_stream(subject),
+        stream=apart_stream(stream or subject),
         body=body or {},
         on_behalf_of=on_behalf_of,
     )

@@ -23,11 +23,12 @@ def refuse(
     subject: str,
     about: Mapping[str, Any],
     shows_escrow: bool,
+    stream: str | None = None,
 ) -> DomainError:
     """The refusal of a decision, ready to be raised; its audit entry stays when all is undone.
 
     subject, about: what the entry is about. shows_escrow: whether the caller may read how much is
-    free in the escrow.
+    free in the escrow. stream: the escrow whose money was asked for, where the subject is another.
     """
     assert decision.error is not None, "a decision that allows refuses nothing"
     entries.record_apart(
@@ -35,6 +36,7 @@ def refuse(
         on_behalf_of=caller.on_behalf_of,
         action=action,
         subject=subject,
+        stream=stream,
         body={
             "code": decision.error.code,
             "rule": decision.rule,

@@ -11,7 +11,7 @@ from escrow import selectors as escrow_selectors
 from escrow.services import spends
 from escrow.services.journal import Acting
 from kobatela.accounts.errors import PartyUnknown
-from kobatela.accounts.selectors import party_or_refuse, require_active_user
+from kobatela.accounts.selectors import is_close_to, party_or_refuse, require_active_user
 from kobatela.accounts.services.approvals import ApprovalState, count_large_sum, require_approval
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
@@ -70,8 +70,8 @@ def make_purchase(*, caller: Caller, order: PurchaseOrder) -> PurchaseResult:
     CategoryMismatch, OwnSpendForbidden, and what `rules.decide` refuses with; such a refusal is
     kept.
     """
-    _check_people(caller, order)
-    scene = _set(caller, order, _merchant_of(order))
+    _check_caller(caller, order)
+    scene = _set(caller, order)
     ask = _ask(scene)
     decision = rules.decide(ask)
     # A beneficiary is no party to the escrow.
@@ -89,6 +89,7 @@ def make_purchase(*, caller: Caller, order: PurchaseOrder) -> PurchaseResult:
                 "merchant_id": order.merchant_id,
             },
             shows_escrow=shows_escrow,
+            stream=scene.purse.escrow.reference if scene.purse else None,
         )
     assert scene.mandate is not None, "without a mandate nothing is allowed"
     approvals = _missing_approval(scene, scene.mandate)
@@ -100,22 +101,27 @@ def make_purchase(*, caller: Caller, order: PurchaseOrder) -> PurchaseResult:
     return PurchaseResult(purchase, denials.readable(decision, shows_escrow=shows_escrow))
 
 
-def _check_people(caller: Caller, order: PurchaseOrder) -> None:
-    """The caller is one side, or acts for it; the other may be any active user."""
+def _check_caller(caller: Caller, order: PurchaseOrder) -> None:
+    """The caller is one side, or acts for it. Nobody else waits for a lock: who waits would learn
+    that there is something to wait for."""
     sides = {"sender_id": order.sender_id, "beneficiary_id": order.beneficiary_id}
     own = next((name for name, side in sides.items() if caller.may_act_for(side)), None)
     if own is None:
         raise PartyUnknown("sender_id", order.sender_id)
     if sides[own] != caller.party_id:
         party_or_refuse(caller, sides[own], own)
-    for name, side in sides.items():
-        if side != sides[own]:
-            require_active_user(side, field=name)
     require_no_stake(caller, *sides.values())
 
 
+def _check_sides(order: PurchaseOrder) -> None:
+    """Both sides are active users, also the one that may have been deactivated while it waited."""
+    require_active_user(order.sender_id, field="sender_id")
+    if order.beneficiary_id != order.sender_id:
+        require_active_user(order.beneficiary_id, field="beneficiary_id")
+
+
 def _merchant_of(order: PurchaseOrder) -> Merchant:
-    merchant = selectors.get_merchant(order.merchant_id)
+    merchant = selectors.keep_merchant(order.merchant_id)
     if order.category_id is not None and order.category_id != merchant.category_id:
         selectors.get_category(order.category_id)
         raise CategoryMismatch.of(
@@ -124,8 +130,12 @@ def _merchant_of(order: PurchaseOrder) -> Merchant:
     return merchant
 
 
-def _set(caller: Caller, order: PurchaseOrder, merchant: Merchant) -> _Scene:
-    """Take the locks in their order: the escrow, then the mandate."""
+def _set(caller: Caller, order: PurchaseOrder) -> _Scene:
+    """Take the locks in their order: the escrow, the mandate, then the merchant.
+
+    What a purchase is decided on is read after the wait for them: support may withdraw a merchant
+    or deactivate a person meanwhile, and is told that it is done.
+    """
     mandate = selectors.active_mandate(order.sender_id, order.beneficiary_id, order.money.currency)
     purse: spends.Purse | None = None
     if mandate is not None:
@@ -134,7 +144,8 @@ def _set(caller: Caller, order: PurchaseOrder, merchant: Merchant) -> _Scene:
         mandate = selectors.lock_mandate(mandate.pk)
         if mandate.status != MandateStatus.ACTIVE:
             mandate = None
-    return _Scene(caller, order, merchant, mandate, purse)
+    _check_sides(order)
+    return _Scene(caller, order, _merchant_of(order), mandate, purse)
 
 
 def _ask(scene: _Scene) -> Ask:
@@ -165,7 +176,7 @@ def _ask(scene: _Scene) -> Ask:
             or selectors.is_permitted(order.beneficiary_id, merchant),
             is_payable=selectors.is_payable(merchant),
             is_apart=merchant.payee_id is None
-            or merchant.payee_id not in {order.sender_id, order.beneficiary_id},
+            or not is_close_to(merchant.payee_id, order.sender_id, order.beneficiary_id),
         ),
         mandate=facts,
         purse=purse_facts(purse) if purse is not None else None,

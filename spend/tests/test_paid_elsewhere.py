@@ -8,8 +8,10 @@ from pytest_django import Settings
 from audit.models import Alert, AuditEntry
 from escrow.tests.factories import make_escrow
 from kobatela.accounts.models import User
-from kobatela.accounts.tests.factories import ROOT, make_user
+from kobatela.accounts.tests.factories import ROOT, make_key, make_user
 from kobatela.kernel import clock
+from kobatela.kernel.caller import Scope
+from kobatela.rest.tests.client import Api
 from payments.errors import NothingToCollect
 from payments.models import Payment
 from payments.selectors import payments_to_route
@@ -118,6 +120,37 @@ def test_nobody_buys_from_themselves_nor_lets_the_other_side_be_the_seller() -> 
             buy(mandate, 100, merchant)
         assert details_of(refusal)["rule"] == "merchant_apart"
     assert not Purchase.objects.exists()
+
+
+def test_a_budget_is_not_paid_out_to_who_is_close_to_its_sender_or_its_buyer() -> None:
+    manager = make_user()
+    child, sibling = make_user(managed_by=manager), make_user(managed_by=manager)
+    seller = make_merchant(destination=Destination(user_id=manager.pk))
+    sisters = make_merchant(destination=Destination(user_id=sibling.pk))
+    childs = make_merchant(destination=Destination(user_id=child.pk))
+    for sender, beneficiary, merchant in (
+        (make_user(), child, seller),
+        (make_user(), child, sisters),
+        (child, make_user(), sisters),
+        (manager, make_user(), childs),
+    ):
+        mandate = make_mandate(sender, beneficiary)
+        with refused(MerchantIsParty):
+            buy(mandate, 100, merchant, caller=as_sender(mandate))
+        api = Api(make_key(Scope.SENDER, user=mandate.sender)[1])
+        asked = {
+            "sender_id": mandate.sender_id,
+            "beneficiary_id": mandate.beneficiary_id,
+            "merchant_id": merchant.pk,
+            "amount": "1.00",
+            "currency": "EUR",
+        }
+        answer = api.post("/spend/purchases?simulate=true", json=asked)
+        assert answer.json["refusal"]["code"] == "MERCHANT_IS_PARTY"
+    assert not Purchase.objects.exists()
+    # Who is close to neither sells to both.
+    apart = make_merchant(destination=Destination(user_id=make_user().pk))
+    buy(make_mandate(manager, child), 100, apart)
 
 
 def test_nothing_is_spent_on_who_was_deactivated_and_what_waits_goes_on_waiting(

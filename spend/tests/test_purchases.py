@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from pytest_django import Settings
 
 from audit.models import Alert, AuditEntry
+from audit.selectors import entries
 from escrow.models import Escrow, EscrowStatus
 from escrow.services.disputes import open_dispute
 from escrow.services.journal import Acting, Said
@@ -416,6 +417,18 @@ def test_refusals_are_kept_with_what_was_left(settings: Settings) -> None:
     assert '"code":"UNAUTHORIZED_USAGE"' in kept[0].body
     assert '"left":{"mandate":1000}' in kept[1].body
     assert {entry.stream for entry in kept} == {f"apart:{mandate.reference}"}
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "apart"])
+def test_what_was_refused_of_an_escrows_money_is_found_with_the_escrow(settings: Settings) -> None:
+    settings.AUDIT_APART_DATABASE = "apart"
+    escrow = make_escrow()
+    mandate = make_mandate(escrow=escrow, total_minor=1_000)
+    with refused(MandateConflict):
+        buy(mandate, 1_001)
+    entry = entries(subject=escrow.reference).get(action="purchase.refused")
+    assert (entry.subject, entry.stream) == (mandate.reference, f"apart:{escrow.reference}")
+    assert list(entries(subject=mandate.reference).filter(action="purchase.refused")) == [entry]
 
 
 def test_the_database_itself_keeps_what_must_hold() -> None:
