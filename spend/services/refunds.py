@@ -87,7 +87,14 @@ def deny_refund(*, caller: Caller, purchase_id: int, note: str) -> Purchase:
         raise InvalidState(current=str(purchase.status))
     purchase.transition_to(PurchaseStatus.COMPLETED)
     _save(purchase, note)
-    tell(purchase, Action.PURCHASE_REFUND_DENIED, caller, event="purchase.refund_denied", note=note)
+    # The note stands on the purchase: words are not in the trail, nor sent with an event.
+    tell(
+        purchase,
+        Action.PURCHASE_REFUND_DENIED,
+        caller,
+        event="purchase.refund_denied",
+        has_note=True,
+    )
     return purchase
 
 
