@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from audit.actions import Action
 from audit.services import entries
-from audit.services.jobs import Heartbeat
+from audit.services.jobs import Heartbeat, count_changed
 from escrow import selectors as escrow_selectors
 from escrow.errors import EscrowNotFound
 from kobatela.accounts.selectors import party_or_refuse, require_active_user
@@ -58,9 +58,9 @@ class MandateResult:
 def create_mandate(*, caller: Caller, terms: MandateTerms) -> MandateResult:
     """Let the beneficiary spend. The sender is one whom the caller acts for.
 
-    A mandate between the same two in the same currency that has run out does not stand in the
-    way; one that is in force does. Where an admin gives it in the sender's name and it lets money
-    of an escrow go, above a figure two people must ask for the same.
+    A mandate between the same two in the same currency that has run out, or whose escrow has ended,
+    does not stand in the way; one that is in force does. Where an admin gives it in the sender's
+    name and it lets money of an escrow go, above a figure two people must ask for the same.
 
     Raises ValidationFailed for unknown people, CategoryNotFound, MerchantNotFound, EscrowNotFound
     (also for one that is not the sender's), CurrencyMismatch, EscrowNotActive,
@@ -79,7 +79,7 @@ def create_mandate(*, caller: Caller, terms: MandateTerms) -> MandateResult:
         problem = {"field": "expires_at", "code": "in_past", "message": message}
         raise MandateExpiresInPast([problem])  # type: ignore[list-item]  # it is a problem
     escrow = _lock_escrow(terms, terms.escrow_id) if terms.escrow_id is not None else None
-    _make_way(terms, now)
+    _make_way(terms)
     row = _row(terms, caller, now)
     missing = _missing_approval(caller, terms, escrow) if escrow is not None else None
     if missing is not None:
@@ -156,12 +156,8 @@ def clean_up_mandates(*, caller: Caller) -> int:
 
 def expire_mandates(heartbeat: Heartbeat) -> dict[str, Any]:
     """The job: mandates that have run out become EXPIRED, each in a transaction of its own."""
-    expired = 0
-    for mandate_id in selectors.mandates_expired_by(clock.now(), _AT_ONCE):
-        heartbeat.beat()
-        with transaction.atomic():
-            expired += _expire(mandate_id, BY_JOB)
-    return {"expired": expired}
+    due = selectors.mandates_expired_by(clock.now(), _AT_ONCE)
+    return {"expired": count_changed(_expire_by_job, due, heartbeat)}
 
 
 def restore(mandate: Mandate, actor: str) -> None:
@@ -169,7 +165,7 @@ def restore(mandate: Mandate, actor: str) -> None:
 
     It stays as it is when another one took its place meanwhile.
     """
-    if mandate.status != MandateStatus.CONSUMED or mandate.expires_at <= clock.now():
+    if mandate.status != MandateStatus.CONSUMED or _is_over(mandate):
         return
     try:
         with transaction.atomic():
@@ -207,13 +203,22 @@ def _lock_escrow(terms: MandateTerms, escrow_id: int) -> Any:
     return escrow
 
 
-def _make_way(terms: MandateTerms, now: datetime) -> None:
+def _make_way(terms: MandateTerms) -> None:
     active = selectors.active_mandate(terms.sender_id, terms.beneficiary_id, terms.total.currency)
     if active is None:
         return
-    if active.expires_at > now:
+    if not _is_over(active):
         raise ActiveMandateExists(id=active.pk)
     _expire(active.pk, BY_JOB)
+
+
+def _is_over(mandate: Mandate) -> bool:
+    """Whether nothing can be bought under it any more. Its escrow needs no lock for the question:
+    one that has ended never opens again."""
+    if mandate.expires_at <= clock.now():
+        return True
+    escrow = mandate.escrow
+    return escrow is not None and escrow.status not in escrow_selectors.OPEN_STATUSES
 
 
 def _row(terms: MandateTerms, caller: Caller, now: datetime) -> Mandate:
@@ -243,9 +248,14 @@ def _insert(mandate: Mandate) -> Mandate:
     return mandate
 
 
+@transaction.atomic
+def _expire_by_job(mandate_id: int) -> bool:
+    return _expire(mandate_id, BY_JOB)
+
+
 def _expire(mandate_id: int, actor: str) -> bool:
     mandate = selectors.lock_mandate(mandate_id)
-    if mandate.status != MandateStatus.ACTIVE or mandate.expires_at > clock.now():
+    if mandate.status != MandateStatus.ACTIVE or not _is_over(mandate):
         return False
     move(
         mandate,

@@ -8,13 +8,18 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from audit.models import AuditEntry, JobRun
+from audit.services.jobs import RowsFailed
 from escrow.errors import EscrowNotFound
+from escrow.models import Escrow, EscrowStatus
+from escrow.services.journal import Acting
+from escrow.services.outcomes import settle
 from escrow.tests.factories import make_escrow
 from kobatela.accounts.tests.factories import make_caller, make_staff_caller, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
 from kobatela.kernel.errors import ValidationFailed
 from kobatela.kernel.money import CurrencyMismatch, Money
+from spend import selectors
 from spend.errors import (
     ActiveMandateExists,
     CategoryNotFound,
@@ -37,11 +42,19 @@ from spend.tests.factories import as_beneficiary, as_sender, buy, make_mandate
 from spend.tests.refusals import details_of, refused
 
 pytestmark = pytest.mark.django_db
+BY_TESTS = Acting("system:tests")
 
 
 def status_of(mandate: Mandate) -> str:
     """Where a mandate stands now."""
     return Mandate.objects.get(pk=mandate.pk).status
+
+
+def end(escrow: Escrow) -> None:
+    """The escrow is closed and gives everything that it still holds back."""
+    escrow.refresh_from_db()
+    with transaction.atomic():
+        settle(escrow=escrow, status=EscrowStatus.REFUNDED, release_minor=0, by=BY_TESTS)
 
 
 def test_one_mandate_is_in_force_between_two_in_a_currency() -> None:
@@ -77,6 +90,53 @@ def test_d29_the_job_expires_what_has_run_out_and_tells_of_it() -> None:
     entry = AuditEntry.objects.get(action="mandate.expired")
     assert (entry.actor, entry.subject) == ("system:mandates", gone.reference)
     assert [run.status for run in JobRun.objects.filter(name="mandate_expiry")] == ["DONE", "DONE"]
+
+
+def test_a_mandate_that_cannot_be_expired_does_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lock = selectors.lock_mandate
+    with clock.frozen(clock.now()):
+        broken, other = make_mandate(), make_mandate()
+        clock.advance(timedelta(days=30))
+
+        def fail(mandate_id: int) -> Mandate:
+            if mandate_id == broken.pk:
+                raise IntegrityError
+            return lock(mandate_id)
+
+        monkeypatch.setattr(selectors, "lock_mandate", fail)
+        with pytest.raises(RowsFailed, match=rf"\[{broken.pk}\]"):
+            expire_mandates()
+    assert (status_of(broken), status_of(other)) == ("ACTIVE", "EXPIRED")
+    assert JobRun.objects.get(name="mandate_expiry").status == "FAILED"
+
+
+def test_a_mandate_whose_escrow_has_ended_does_not_stand_in_the_way() -> None:
+    ended, open_still = make_escrow(), make_escrow()
+    first, other = make_mandate(escrow=ended), make_mandate(escrow=open_still)
+    end(ended)
+    second = make_mandate(sender=first.sender, beneficiary=first.beneficiary)
+    assert (status_of(first), status_of(second)) == ("EXPIRED", "ACTIVE")
+    assert AuditEntry.objects.get(action="mandate.expired").subject == first.reference
+    with refused(ActiveMandateExists):
+        make_mandate(sender=other.sender, beneficiary=other.beneficiary)
+
+
+@pytest.mark.parametrize("why", ["it has run out", "its escrow has ended"])
+def test_a_refund_brings_no_mandate_back_under_which_nothing_can_be_bought(why: str) -> None:
+    escrow = make_escrow()
+    mandate = make_mandate(escrow=escrow, total_minor=1_000)
+    purchase = buy(mandate, 1_000)
+    with clock.frozen(clock.now()):
+        if why == "it has run out":
+            clock.advance(mandate.expires_at - clock.now())
+        else:
+            end(escrow)
+        refund_purchase(caller=as_sender(mandate), purchase_id=purchase.pk)
+    assert status_of(mandate) == "CONSUMED"
+    assert not AuditEntry.objects.filter(action="mandate.restored").exists()
+    make_mandate(sender=mandate.sender, beneficiary=mandate.beneficiary)
 
 
 def test_a_sender_cleans_up_only_what_they_may_see() -> None:

@@ -97,6 +97,14 @@ def test_a_day_ends_at_midnight_and_its_limit_begins_anew() -> None:
     assert_in_order()
 
 
+def test_what_is_paid_at_midnight_is_paid_on_the_new_day() -> None:
+    with clock.frozen(MIDNIGHT):
+        payee = make_payee(daily=1_000)
+        pay(payee, 1_000)
+        with refused(DailyLimitReached):
+            pay(payee, 1)
+
+
 def test_a_payee_named_again_goes_on_where_the_first_stood() -> None:
     payee = make_payee(total=2_000)
     pay(payee, 1_500)
