@@ -3,19 +3,82 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
-from kobatela.accounts.services.callers import staff_caller
-from kobatela.kernel.admin import Command, ConsoleAdmin
-from kobatela.kernel.caller import Caller
+from kobatela.accounts.list_commands import ListCommand, MakingAdmin
+from kobatela.kernel.admin import Command
+from spend.admin.making import (
+    STAFF,
+    IdField,
+    PaidToAdmin,
+    PaidToForm,
+    PayElsewhereForm,
+    caller_of,
+    destination_of,
+    made,
+)
 from spend.models import AllowedUsage, Category, Merchant
 from spend.services import catalogue, permissions
 
 
-def caller_of(request: HttpRequest) -> Caller:
-    """The member of staff who is signed in."""
-    return staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
+class CategoryForm(forms.Form):
+    """A kind of goods."""
+
+    code = forms.CharField(max_length=64, help_text="Its name for ever.")
+    label = forms.CharField(max_length=255)
+
+
+class MerchantForm(PaidToForm):
+    """Who sells what, and where they are paid."""
+
+    name = forms.CharField(max_length=255)
+    category_id = IdField(label="Id of the category", required=False)
+    is_certified = forms.BooleanField(
+        label="Certified", required=False, help_text="Anybody with a mandate may buy from them."
+    )
+    field_order = ("name", "category_id", "is_certified")
+
+
+class UsageForm(forms.Form):
+    """Who may buy from one merchant, or in one category."""
+
+    owner_id = IdField(label="Id of the user who buys")
+    merchant_id = IdField(label="Id of the merchant", required=False)
+    category_id = IdField(label="Or id of the category", required=False)
+
+
+def _create_category(request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
+    category = catalogue.create_category(caller=caller_of(request), **data)
+    return made(request, category, "The category is added.")
+
+
+def _create_merchant(request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
+    merchant = catalogue.create_merchant(
+        caller=caller_of(request),
+        name=data["name"],
+        category_id=data["category_id"],
+        is_certified=data["is_certified"],
+        destination=destination_of(data),
+    )
+    return made(request, merchant, "The merchant is added.")
+
+
+def _pay_elsewhere(request: HttpRequest, merchant: Merchant, data: Mapping[str, Any]) -> str:
+    catalogue.update_merchant(
+        caller=caller_of(request),
+        merchant_id=merchant.pk,
+        changes={},
+        destination=destination_of(data),
+    )
+    return "It is noted where they are paid."
+
+
+def _allow_usage(request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
+    done = permissions.allow_usage(caller=caller_of(request), **data)
+    said = "The permission is given." if done.is_new else "The permission was given before."
+    return made(request, done.usage, said)
 
 
 def _set_category(request: HttpRequest, category: Category, *, is_active: bool) -> str:
@@ -42,13 +105,16 @@ def _unless(is_so: bool, text: str) -> str | None:  # noqa: FBT001 - read as a w
 
 
 @admin.register(Category)
-class CategoryAdmin(ConsoleAdmin):
+class CategoryAdmin(MakingAdmin):
     """Kinds of goods."""
 
     list_display = ("id", "code", "label", "is_active", "updated_at")
     list_filter = ("is_active",)
     search_fields = ("code", "label")
     ordering = ("-id",)
+    list_commands: ClassVar = (
+        ListCommand("create", "Add a category", CategoryForm, _create_category, roles=STAFF),
+    )
     commands: ClassVar = (
         Command(
             "deactivate",
@@ -68,15 +134,27 @@ class CategoryAdmin(ConsoleAdmin):
 
 
 @admin.register(Merchant)
-class MerchantAdmin(ConsoleAdmin):
+class MerchantAdmin(PaidToAdmin):
     """Who sells, and whether anybody may buy there."""
 
-    list_display = ("id", "name", "category", "is_certified", "is_active", "payee", "updated_at")
+    list_display = ("id", "name", "category", "is_certified", "is_active", "paid_to", "updated_at")
     list_filter = ("is_active", "is_certified", ("category", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("category", "payee")
     search_fields = ("name", "=id")
     ordering = ("-id",)
+    list_commands: ClassVar = (
+        ListCommand("create", "Add a merchant", MerchantForm, _create_merchant, roles=STAFF),
+    )
     commands: ClassVar = (
+        Command(
+            "pay_elsewhere",
+            "Change where they are paid",
+            _pay_elsewhere,
+            form_class=PayElsewhereForm,
+            help_text="A new account or user is paid once its time of waiting is over. What a user "
+            "was owed before stays that user's. Staff are told of it by an alert.",
+            danger=True,
+        ),
         Command(
             "deactivate",
             "Deactivate",
@@ -109,7 +187,7 @@ class MerchantAdmin(ConsoleAdmin):
 
 
 @admin.register(AllowedUsage)
-class UsageAdmin(ConsoleAdmin):
+class UsageAdmin(MakingAdmin):
     """Who may buy where."""
 
     list_display = ("id", "owner", "merchant", "category", "deactivated_at", "created_at")
@@ -117,6 +195,9 @@ class UsageAdmin(ConsoleAdmin):
     list_select_related = ("owner", "merchant", "category")
     search_fields = ("owner__username", "merchant__name", "category__code")
     ordering = ("-id",)
+    list_commands: ClassVar = (
+        ListCommand("allow", "Give a permission", UsageForm, _allow_usage, roles=STAFF),
+    )
     commands: ClassVar = (
         Command(
             "take_back",

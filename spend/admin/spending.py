@@ -3,20 +3,32 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, Http404, HttpRequest
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from escrow.services import deadlines
+from kobatela.accounts.list_commands import ListCommand
 from kobatela.kernel.admin import Command, ConsoleAdmin, NoteForm
 from kobatela.kernel.errors import DomainError
 from kobatela.kernel.money import format_minor
 from kobatela.uploads.downloads import as_download, or_unavailable
 from spend import selectors
-from spend.admin.catalogue import caller_of
+from spend.admin.making import (
+    STAFF,
+    IdField,
+    PaidToAdmin,
+    PaidToForm,
+    PayElsewhereForm,
+    caller_of,
+    destination_of,
+    limit_of,
+    made,
+)
 from spend.models import (
     AllowedPayee,
     Mandate,
@@ -28,8 +40,39 @@ from spend.models import (
 from spend.services import mandates, permissions, receipts, refunds, take_backs
 
 
+class PayeeForm(PaidToForm):
+    """Whom the sender of an escrow may pay, within limits in its currency."""
+
+    escrow_id = IdField(label="Number of the escrow")
+    payee_ref = forms.CharField(label="Reference", min_length=2, max_length=120)
+    label = forms.CharField(label="Called", min_length=2, max_length=200)
+    daily_limit = forms.CharField(label="Limit of a UTC day", max_length=20, required=False)
+    total_limit = forms.CharField(label="Limit in all", max_length=20, required=False)
+    field_order = ("escrow_id", "payee_ref", "label", "daily_limit", "total_limit")
+
+
 def _amount(amount_minor: int | None, currency: str) -> str:
     return "—" if amount_minor is None else f"{format_minor(amount_minor, currency)} {currency}"
+
+
+def _allow(request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
+    payee = permissions.allow_payee(
+        caller=caller_of(request),
+        escrow_id=data["escrow_id"],
+        payee_ref=data["payee_ref"],
+        label=data["label"],
+        destination=destination_of(data),
+        daily_limit_in=limit_of(data, "daily_limit"),
+        total_limit_in=limit_of(data, "total_limit"),
+    )
+    return made(request, payee, "The sender may pay them.")
+
+
+def _pay_elsewhere(request: HttpRequest, payee: AllowedPayee, data: Mapping[str, Any]) -> str:
+    permissions.update_payee(
+        caller=caller_of(request), payee_id=payee.pk, destination=destination_of(data)
+    )
+    return "It is noted where they are paid; their limits go on."
 
 
 def _take_back(request: HttpRequest, payee: AllowedPayee, _data: Mapping[str, Any]) -> str:
@@ -91,15 +134,38 @@ def _no_refund(purchase: Purchase) -> str | None:
 
 
 @admin.register(AllowedPayee)
-class PayeeAdmin(ConsoleAdmin):
-    """Whom senders may pay from their escrows, and within which limits."""
+class PayeeAdmin(PaidToAdmin):
+    """Whom senders may pay from their escrows, where, and within which limits."""
 
     noun = "payee"
-    list_display = ("id", "escrow_id", "payee_ref", "label", "daily", "total", "deactivated_at")
+    list_display = (
+        "id",
+        "escrow_id",
+        "payee_ref",
+        "label",
+        "paid_to",
+        "daily",
+        "total",
+        "deactivated_at",
+    )
+    list_select_related = ("payee",)
     list_filter = (("deactivated_at", admin.EmptyFieldListFilter), "currency")
     search_fields = ("=escrow__id", "payee_ref", "label")
     ordering = ("-id",)
+    list_commands: ClassVar = (
+        ListCommand("allow", "Allow a payee", PayeeForm, _allow, roles=STAFF),
+    )
     commands: ClassVar = (
+        Command(
+            "pay_elsewhere",
+            "Change where they are paid",
+            _pay_elsewhere,
+            form_class=PayElsewhereForm,
+            help_text="A new account or user is paid once its time of waiting is over. What a user "
+            "was owed before stays that user's. Staff are told of it by an alert.",
+            danger=True,
+            refusal=_no_take_back,
+        ),
         Command("take_back", "Take back", _take_back, danger=True, refusal=_no_take_back),
     )
 
