@@ -10,6 +10,7 @@ from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.canonical import canonical_json, sha256_hex
+from kobatela.kernel.crashpoints import crashpoint
 from kobatela.kernel.errors import InvalidState
 from kobatela.kernel.money import Money
 from payments import selectors
@@ -57,6 +58,7 @@ def release_file(*, caller: Caller, batch_id: int) -> BatchFile:
     """
     get_batch(caller, batch_id)
     batch, released = _release(batch_id, caller)
+    crashpoint("batch.released")
     if released.sha256 != batch.file_sha256:
         raise_alert(
             type=AlertType.BATCH_FILE_CHANGED,
@@ -83,6 +85,7 @@ def _release(batch_id: int, caller: Caller) -> tuple[Batch, BatchFile]:
         tell(batch, Action.BATCH_EXPORTED, caller.actor, sha256=sha256)
     elif sha256 == batch.file_sha256:
         tell(batch, Action.BATCH_FILE_READ, caller.actor, sha256=sha256)
+    crashpoint("batch.release_written")
     return batch, BatchFile(f"kobatela-batch-{batch.pk}.csv", content, sha256)
 
 

@@ -18,6 +18,7 @@ from kobatela.accounts.selectors import is_independent
 from kobatela.accounts.services.approvals import ApprovalState, require_two, withdraw
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
+from kobatela.kernel.crashpoints import crashpoint
 from kobatela.kernel.errors import InvalidState, ValidationFailed
 from kobatela.kernel.money import Money, format_minor
 from kobatela.rest.errors import InsufficientScope
@@ -114,6 +115,7 @@ def approve_move(*, caller: Caller, move_id: int) -> MoveResult:
     _alert(move)
     if not _goes_to_collector(move):
         bells.ring_for_cover(move.pk)
+    crashpoint("funds_move.written")
     return MoveResult(move, state)
 
 

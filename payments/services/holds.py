@@ -6,6 +6,7 @@ from audit.actions import Action
 from kobatela.accounts.selectors import is_independent
 from kobatela.accounts.services.approvals import require_two
 from kobatela.kernel.caller import Caller
+from kobatela.kernel.crashpoints import crashpoint
 from kobatela.kernel.errors import InvalidState
 from payments import bells, selectors
 from payments.errors import OwnPaymentForbidden
@@ -58,6 +59,7 @@ def lift_hold(*, payment_id: int, caller: Caller) -> Payment:
     tell(payment, Action.PAYMENT_HOLD_LIFTED, caller.actor)
     if payment.status == PaymentStatus.PENDING and payment.hold_reason == Hold.NONE:
         bells.ring_for_payment(payment.pk)
+    crashpoint("hold.lift_written")
     return payment
 
 

@@ -4,6 +4,7 @@ from django.db import transaction
 
 from kobatela.accounts.services.approvals import ApprovalState, require_two
 from kobatela.kernel.caller import Caller
+from kobatela.kernel.crashpoints import crashpoint
 from kobatela.rest.errors import InsufficientScope
 from payments import selectors
 from payments.errors import PaymentMayBeKnown
@@ -33,11 +34,14 @@ def say_never_received(*, payment_id: int, caller: Caller) -> ApprovalState:
     attempt = _require_may_say(payment, caller)
     if attempt.psp in registry.reachable():
         found = ask_about(payment, attempt)
+        crashpoint("never_received.asked")
         if found.state is not OrderState.NOT_FOUND:
             record_outcome(attempt_id=attempt.pk, outcome=found, actor=f"psp:{attempt.psp}")
         if found.state not in _LEFT_TO_PEOPLE:
             raise PaymentMayBeKnown
-    return _count(payment, caller)
+    state = _count(payment, caller)
+    crashpoint("never_received.said")
+    return state
 
 
 @transaction.atomic
@@ -55,6 +59,7 @@ def _count(seen: Payment, caller: Caller) -> ApprovalState:
     if state.granted:
         outcome = Outcome(OrderState.FAILED, reason=Reason.NEVER_RECEIVED)
         record_outcome(attempt_id=attempt.pk, outcome=outcome, actor=caller.actor)
+    crashpoint("never_received.written")
     return state
 
 

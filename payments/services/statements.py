@@ -10,6 +10,7 @@ from audit.services.alerts import AlertType, Severity, raise_alert
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.canonical import sha256_hex
+from kobatela.kernel.crashpoints import crashpoint
 from kobatela.kernel.errors import InvalidState
 from payments.batches import find_line, get_batch, lines_of, lock_batch
 from payments.models import Batch, BatchLine, BatchLineStatus, BatchStatement, BatchStatus
@@ -77,12 +78,15 @@ def import_statement(*, caller: Caller, batch_id: int, content: bytes) -> Statem
     moved: Counter[str] = Counter()
     for row in rows:
         said = _take(batch_id, row, actor=caller.actor, may_contradict=is_new)
+        crashpoint("statement.row_taken")
         if isinstance(said, Problem):
             problems.append(said)
         else:
             moved[said or _UNCHANGED] += 1
     problems.sort(key=lambda problem: problem.row)
-    return _finish(batch_id, caller, sha256, moved, problems)
+    result = _finish(batch_id, caller, sha256, moved, problems)
+    crashpoint("statement.taken")
+    return result
 
 
 @transaction.atomic
@@ -109,6 +113,7 @@ def _take(
         return Problem(row.row, "CONTRADICTS", line.code)
     end_line(line, target, bank_reference=row.reference, reported_on=row.reported_on)
     _move_on(batch, actor)
+    crashpoint("statement.row_written")
     return target
 
 
@@ -188,4 +193,5 @@ def _finish(
             payload={"codes": dict(Counter(problem.code for problem in problems)), **told},
             actor_user_id=caller.user_id,
         )
+    crashpoint("statement.written")
     return result

@@ -6,9 +6,12 @@ request, the sweeper comes by) and asserts that the effect is there exactly once
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -21,21 +24,30 @@ from escrow import tasks as escrow_tasks
 from escrow.models import Deposit
 from escrow.services.deadlines import apply_due
 from kobatela.accounts.models import User
-from kobatela.accounts.tests.factories import make_caller, make_user
+from kobatela.accounts.tests.factories import make_caller, make_staff_caller, make_user
 from kobatela.embedded.sample_documents import make_invoice_pdf
 from kobatela.kernel import clock
 from kobatela.kernel.crashpoints import Ending
+from kobatela.kernel.money import Money
 from kobatela.rest.tests.client import Answer
 from kobatela.uploads.models import Upload
 from kobatela.uploads.services.files import purge_unused
 from payments import tasks as payment_tasks
-from payments.models import Destination, Funding, Payment, PspEvent
+from payments.errors import PaymentMayBeKnown
+from payments.models import Attempt, Destination, Funding, Payment, PspEvent
 from payments.psp import registry
 from payments.services import sweeps
+from payments.services.batch_files import release_file
 from payments.services.events import process_event
 from payments.services.fundings import look_up_funding
-from payments.services.sending import send_payment
+from payments.services.funds import approve_move, propose_move
+from payments.services.holds import hold_payment, lift_hold
+from payments.services.never_received import say_never_received
+from payments.services.payouts import execute_payment
+from payments.services.sending import GIVE_UP_AFTER, send_payment
+from payments.services.statements import import_statement
 from payments.services.stripe_accounts import open_account_link
+from payments.tests.batches import lines, make_batch, statement_of
 from proofs.advisor.reply import Missing, Reply
 from proofs.models import DocumentReading, Proof
 from proofs.services import advising
@@ -43,7 +55,17 @@ from proofs.services.derivatives import make_derivative, sweep_derivatives
 from proofs.services.reading import LEASE, read_document
 from proofs.tests.factories import INVOICE_TEXT
 from tests.chaos.dying import Die, dying_at
-from tests.house import House, ok, person, photo, photo_milestone, refused, uploaded
+from tests.house import (
+    House,
+    balances,
+    books_agree,
+    ok,
+    person,
+    photo,
+    photo_milestone,
+    refused,
+    uploaded,
+)
 
 Scenario = Callable[[House, Die], None]
 
@@ -326,6 +348,90 @@ def stripe_account(house: House, die: Die) -> None:
     assert Destination.objects.filter(user=user_id).count() == 1
 
 
+# --- What staff does ----------------------------------------------------------------------------
+def batch_file(_house: House, die: Die) -> None:
+    """The file of a batch is released; who missed it fetches it again."""
+    batch = make_batch("APPROVED")
+    staff = make_staff_caller()
+    die(lambda: release_file(caller=staff, batch_id=batch.pk))
+
+    first, again = (release_file(caller=staff, batch_id=batch.pk) for _ in range(2))
+
+    batch.refresh_from_db()
+    assert (batch.status, batch.file_sha256) == ("EXPORTED", first.sha256)
+    assert again.content == first.content
+    assert _told(batch.reference)["batch.exported"] == 1
+    for line in lines(batch):
+        assert _told(f"payment:{line.payment_id}")["payment.sent"] == 1
+        assert Attempt.objects.get(payment=line.payment_id).psp_key == line.code
+
+
+def batch_statement(_house: House, die: Die) -> None:
+    """A statement breaks off at any of its rows, and is sent again."""
+    batch = make_batch("EXPORTED")
+    staff, content = make_staff_caller(), statement_of(batch, "settled", "failed")
+    die(lambda: import_statement(caller=staff, batch_id=batch.pk, content=content))
+
+    import_statement(caller=staff, batch_id=batch.pk, content=content)
+
+    ends = {line.payment_id: line.status for line in lines(batch)}
+    assert list(ends.values()) == ["SETTLED", "FAILED"]
+    for payment_id, action in zip(ends, ("settled", "failed"), strict=True):
+        told = _told(f"payment:{payment_id}")
+        ended = [name for name in ("payment.settled", "payment.failed") for _ in range(told[name])]
+        assert ended == [f"payment.{action}"]
+    told = _told(batch.reference)
+    assert (told["batch.statement_taken"], told["batch.closed"]) == (1, 1)
+    assert books_agree()
+
+
+def never_received(house: House, die: Die) -> None:
+    """The PSP is asked about an order that it never got, and then the second person's word counts;
+    what is executed after that is paid once."""
+    payment = released(house)
+    dying_at("payment.claimed", Ending.KILL)(lambda: send_payment(payment_id=payment.pk))
+    first, second = make_staff_caller(), make_staff_caller()
+    with clock.frozen(clock.now() + GIVE_UP_AFTER + timedelta(minutes=1)):
+        say_never_received(payment_id=payment.pk, caller=first)
+        die(lambda: say_never_received(payment_id=payment.pk, caller=second))
+        with suppress(PaymentMayBeKnown):
+            say_never_received(payment_id=payment.pk, caller=second)
+    payment.refresh_from_db()
+    assert (payment.status, house.psp.transfers_of(payment.pk)) == ("ERROR", [])
+    assert house.trail(payment.escrow_id)["payment.failed"] == 1
+    execute_payment(payment_id=payment.pk, caller=first)
+    send_payment(payment_id=payment.pk)
+    house.work_until(lambda: house.all_settled(payment.escrow_id))
+    assert house.psp.transfers_of(payment.pk) == ["settled"]
+    assert house.trail(payment.escrow_id)["payment.settled"] == 1
+
+
+def move_of_funds(_house: House, die: Die) -> None:
+    """The second person's word books what was put in at a PSP."""
+    before = balances("psp:fake", "operator:capital")
+    ask = partial(propose_move, source="operator", target="fake", bank_ref=secrets.token_hex(6))
+    move = ask(caller=make_staff_caller(), money=Money(700, "EUR")).move
+    second = make_staff_caller()
+    die(lambda: approve_move(caller=second, move_id=move.pk))
+
+    assert approve_move(caller=second, move_id=move.pk).move.status == "BOOKED"
+
+    after = balances("psp:fake", "operator:capital")
+    assert {name: after[name] - before.get(name, 0) for name in after} == dict.fromkeys(after, 700)
+    assert _told(move.reference)["funds_move.booked"] == 1
+
+
+def lifted_hold(house: House, die: Die) -> None:
+    """What a person kept back goes on, however often its bell was not heard."""
+    payment = released(house)
+    staff = make_staff_caller()
+    hold_payment(payment_id=payment.pk, caller=staff)
+    die(lambda: lift_hold(payment_id=payment.pk, caller=staff))
+    lift_hold(payment_id=payment.pk, caller=staff)
+    assert house.trail(payment.escrow_id)["payment.hold_lifted"] == 1
+    assert_paid_once(house, payment)
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     "payment.claim_written": payout,
     "payment.claimed": payout,
@@ -366,7 +472,20 @@ SCENARIOS: Mapping[str, Scenario] = {
     "document.read": document,
     "entry.kept_apart": refused_photo,
     "account.opened": stripe_account,
+    "batch.release_written": batch_file,
+    "batch.released": batch_file,
+    "statement.row_written": batch_statement,
+    "statement.row_taken": batch_statement,
+    "statement.written": batch_statement,
+    "statement.taken": batch_statement,
+    "never_received.asked": never_received,
+    "never_received.written": never_received,
+    "never_received.said": never_received,
+    "funds_move.written": move_of_funds,
+    "hold.lift_written": lifted_hold,
 }
+# Long ones, of which the points are passed once each: an ordinary day tries each of them once.
+LONG = frozenset({batch_file, batch_statement, never_received, lifted_hold})
 # The same by scenario: what one house can try is tried in one house.
 POINTS_OF: Mapping[Scenario, list[str]] = {
     run: [name for name, its_run in SCENARIOS.items() if its_run is run]
@@ -464,6 +583,11 @@ def _pdf() -> bytes:
 
 def _locks_run_out() -> None:
     JobLock.objects.exclude(owner="").update(expires_at=clock.now() - timedelta(seconds=1))
+
+
+def _told(subject: str) -> "Counter[str]":
+    """How often each action of a subject was told."""
+    return Counter(AuditEntry.objects.filter(subject=subject).values_list("action", flat=True))
 
 
 def _files() -> set[Path]:

@@ -19,6 +19,7 @@ from kobatela.rest.checks import no_crashpoint_is_armed
 from payments.services.sending import send_payment
 from scripts.check_production import made_up_environment
 from tests.chaos.crash_scenarios import (
+    LONG,
     POINTS_OF,
     SCENARIOS,
     Scenario,
@@ -73,7 +74,7 @@ def test_every_crash_point_is_tried_and_stands_in_one_place() -> None:
 def test_what_dies_at_a_crash_point_has_its_effect_once(
     busy_house: House, scaled: Scaled, run: Scenario
 ) -> None:
-    for name in POINTS_OF[run] * scaled(ci=3, soak=50):
+    for name in POINTS_OF[run] * scaled(ci=1 if run in LONG else 3, soak=50):
         run(busy_house, dying_at(name, Ending.KILL))
 
 
