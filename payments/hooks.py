@@ -32,6 +32,10 @@ class PaymentHandler(Protocol):
     def returned(self, payment: "Payment") -> None:
         """The money came back after it had arrived."""
 
+    def paid_after_all(self, payment: "Payment") -> int:
+        """The payment was taken back, and was paid all the same. Let what it belongs to bear as
+        much of it as it can; how much, in minor units. The books are changed by who asks."""
+
 
 class FundingHandler(Protocol):
     """Takes the money that PSPs collect."""

@@ -43,6 +43,10 @@ class EscrowPayouts:
             event="milestone.payout_returned",
         )
 
+    def paid_after_all(self, payment: Any) -> int:
+        """Nobody takes a payout back."""
+        return 0
+
 
 class EscrowRefunds:
     """Follows refunds. The escrow counted the money as given back when the refund was requested,
@@ -63,6 +67,10 @@ class EscrowRefunds:
 
     def returned(self, payment: Any) -> None:
         """The money came back; it stays owed to the client."""
+
+    def paid_after_all(self, payment: Any) -> int:
+        """Nobody takes a refund back."""
+        return 0
 
 
 @transaction.atomic(savepoint=False)

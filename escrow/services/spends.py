@@ -19,7 +19,7 @@ from payments.services.spends import Recipient
 if TYPE_CHECKING:
     from payments.models import Payment
 
-__all__ = ["Purse", "Recipient", "open_purse", "pay_from", "put_back"]
+__all__ = ["Purse", "Recipient", "open_purse", "pay_from", "put_back", "spend_after_all"]
 
 _NOT_DISPUTED = frozenset(EscrowStatus) - {EscrowStatus.DISPUTED}
 
@@ -124,6 +124,26 @@ def put_back(*, escrow: Escrow, origin: str, is_given_back: bool, by: Acting) ->
         payment_id=payment.pk,
     )
     return payment
+
+
+def spend_after_all(payment: "Payment") -> int:
+    """Spend again, as far as it is free, what was put back of a payment that was paid all the same;
+    how much. The escrow is locked, and the books are changed by payments."""
+    escrow = selectors.lock_escrow(payment.escrow_id)
+    part_minor = min(payment.amount_minor, selectors.free_minor(escrow))
+    if part_minor:
+        escrow.released_minor += part_minor
+        save_escrow(escrow, "released_minor")
+        record(
+            escrow,
+            Action.ESCROW_SPENT_AFTER_ALL,
+            Acting("system:payments"),
+            spent_minor=part_minor,
+            currency=escrow.currency,
+            origin=payment.origin,
+            payment_id=payment.pk,
+        )
+    return part_minor
 
 
 def _require_refundable(escrow: Escrow, amount_minor: int) -> None:

@@ -175,6 +175,7 @@ class PostingCode(StrEnum):
     SPEND_TAKEN_BACK = "spend.taken_back"
     SPEND_GIVEN_BACK = "spend.given_back"
     SPEND_SAME_MONEY = "spend.same_money"
+    SPEND_AFTER_ALL = "spend.after_all"
     PAYMENT_SENT = "payment.sent"
     PAYMENT_SETTLED = "payment.settled"
     PAYMENT_FAILED = "payment.failed"
@@ -225,6 +226,10 @@ TEMPLATES: Mapping[PostingCode, Template] = {
     PostingCode.SPEND_TAKEN_BACK: _template(_SPENT, _BACK),
     PostingCode.SPEND_GIVEN_BACK: _template({AccountKind.PSP}, _BACK),
     PostingCode.SPEND_SAME_MONEY: _template(_SPENT, {AccountKind.PSP}),
+    # Paid although it had been taken back: what the escrow has not is owed by its payer.
+    PostingCode.SPEND_AFTER_ALL: _template(
+        {AccountKind.ESCROW_HELD, AccountKind.RECEIVABLE}, _SPENT
+    ),
     PostingCode.PAYMENT_SENT: _template(_OWED, {AccountKind.IN_TRANSIT}),
     PostingCode.PAYMENT_SETTLED: _template({AccountKind.IN_TRANSIT}, _SOURCES),
     PostingCode.PAYMENT_FAILED: _template({AccountKind.IN_TRANSIT}, _OWED),

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from kobatela.kernel.money import Money, format_minor
 from kobatela.kernel.transitions import check_transition
@@ -68,6 +68,7 @@ class Payment(models.Model):
     reason: why it waits or failed, as a code that parties may read. hold: why only a person
     may send it.
     lease_until: until then no other worker turns to the PSP about it.
+    debt_minor: what its payer owes for it, because it was paid after it had been taken back.
     """
 
     TRANSITIONS: ClassVar[Mapping[PaymentStatus, frozenset[PaymentStatus]]] = {
@@ -80,7 +81,8 @@ class Payment(models.Model):
         ),
         PaymentStatus.SETTLED: frozenset({PaymentStatus.REFUNDED}),
         PaymentStatus.REFUNDED: frozenset(),
-        PaymentStatus.CANCELLED: frozenset(),
+        # Only when two people say that it was paid although it had been taken back.
+        PaymentStatus.CANCELLED: frozenset({PaymentStatus.SENT}),
     }
 
     escrow = models.ForeignKey("escrow.Escrow", on_delete=models.PROTECT, db_index=False)
@@ -115,6 +117,7 @@ class Payment(models.Model):
     payable_from = models.DateTimeField(null=True)
     destination = models.CharField(max_length=120, default="", blank=True)
     amount_minor = models.BigIntegerField()
+    debt_minor = models.BigIntegerField(default=0, db_default=0)
     currency = models.CharField(max_length=3)
     status = models.CharField(
         max_length=10, choices=choices(PaymentStatus), default=PaymentStatus.PENDING
@@ -138,6 +141,10 @@ class Payment(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(name="payment_amount_positive", condition=Q(amount_minor__gt=0)),
+            models.CheckConstraint(
+                name="payment_debt_within_amount",
+                condition=Q(debt_minor__gte=0, debt_minor__lte=F("amount_minor")),
+            ),
             models.CheckConstraint(name="payment_status_known", condition=known(PaymentStatus)),
             models.CheckConstraint(name="payment_kind_known", condition=known(PaymentKind, "kind")),
             models.CheckConstraint(name="payment_attempt_positive", condition=Q(attempt__gte=1)),

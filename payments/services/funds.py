@@ -30,14 +30,15 @@ from payments.ledger import chart
 from payments.ledger import selectors as ledger
 from payments.ledger.chart import AccountRef, PostingCode
 from payments.ledger.services import credit, debit, post
-from payments.models import Chargeback, FundsMove, FundsMoveStatus
+from payments.models import Chargeback, FundsMove, FundsMoveStatus, Payment
 from payments.psp import registry
 from payments.services.cover import lock_collector, lock_free_minor
 from payments.services.debts import recover
+from payments.services.rows import save, tell
 
 MOVE_COMMAND = "move_funds"
 OPERATOR = "operator"
-_SOURCE = re.compile(r"operator|psp:[a-z]{1,20}|(?:collector|chargeback):[1-9][0-9]{0,17}")
+_SOURCE = re.compile(r"operator|psp:[a-z]{1,20}|(?:collector|chargeback|payment):[1-9][0-9]{0,17}")
 _COLLECTOR = re.compile(r"collector:[1-9][0-9]{0,17}")
 _REFERENCE = re.compile(r"[!-~]{4,80}")
 _CAME = "Two people booked money that was put in at a PSP; see that its statement has it."
@@ -58,11 +59,12 @@ def propose_move(
 ) -> MoveResult:
     """Say that `money` of `source` has come to `target`; another person must say so too.
 
-    source: `collector:7`, `psp:stripe`, `chargeback:3` (its payer pays what they owe) or
-    `operator`. target: the name of a PSP; or `collector:7`, which has collected in this currency
-    and gets money back from a PSP. bank_ref: the bank's reference of the transfer; the same one
-    again, however it is written, is refused. Raises InsufficientScope for who is not staff,
-    ValidationFailed, FundsReferenceUsed, FundsNotThere, OwnFundsForbidden and ApprovalNeedsUser.
+    source: `collector:7`, `psp:stripe`, `chargeback:3` or `payment:9` (its payer pays what they
+    owe for it) or `operator`. target: the name of a PSP; or `collector:7`, which has collected in
+    this currency and gets money back from a PSP. bank_ref: the bank's reference of the transfer;
+    the same one again, however it is written, is refused. Raises InsufficientScope for who is not
+    staff, ValidationFailed, FundsReferenceUsed, FundsNotThere, OwnFundsForbidden and
+    ApprovalNeedsUser.
     """
     if not caller.is_staff:
         raise InsufficientScope
@@ -170,6 +172,9 @@ def _require_no_stake(move: FundsMove, caller: Caller) -> None:
         elif family == "chargeback":
             case = Chargeback.objects.filter(pk=int(name)).first()
             side = case.payer_id if case is not None else None
+        elif family == "payment":
+            paid = Payment.objects.filter(pk=int(name)).first()
+            side = paid.payer_id if paid is not None else None
         if side is not None and not is_independent(caller, side):
             raise OwnFundsForbidden
 
@@ -189,6 +194,11 @@ def _book(move: FundsMove, source: AccountRef, caller: Caller) -> None:
     case = _debt(move)
     if case is not None:
         recover(case, move.amount_minor, actor=caller.actor, by=move.reference)
+    owing = _owing(move)
+    if owing is not None:
+        owing.debt_minor -= move.amount_minor
+        save(owing, "debt_minor")
+        tell(owing, Action.PAYMENT_DEBT_PAID, caller.actor, body={"by": move.reference})
     post(
         business_key=f"funds:{move.bank_ref}:moved",
         code=PostingCode.FUNDS_MOVED,
@@ -226,7 +236,22 @@ def _take_from(move: FundsMove) -> AccountRef:
             raise FundsNotThere(free=format_minor(0, move.currency))
         _require(move, case.open_debt_minor)
         return chart.receivable(case.payer_id)
+    if family == "payment":
+        owing = _owing(move)
+        _require(move, owing.debt_minor if owing is not None else 0)
+        assert owing is not None, "nothing is more than nothing"
+        assert owing.payer_id is not None, "who owes is known"
+        return chart.receivable(owing.payer_id)
     return chart.operator()
+
+
+def _owing(move: FundsMove) -> Payment | None:
+    """The payment whose debt the move pays, locked; None for other sources."""
+    family, _, name = move.source.partition(":")
+    if family != "payment":
+        return None
+    locked = Payment.objects.select_for_update(of=("self",), no_key=True)
+    return locked.filter(pk=int(name), currency=move.currency).order_by().first()
 
 
 def _debt(move: FundsMove) -> Chargeback | None:

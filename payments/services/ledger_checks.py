@@ -34,13 +34,17 @@ SELECT currency, code, coalesce(frozen.amount_minor, 0), coalesce(kept.amount_mi
 """
 
 
-DEBT_DISAGREES = "what payers owe, or we lost of it, is not what lost chargebacks left owing"
+DEBT_DISAGREES = "what payers owe, or we lost of it, is not what left them owing"
 DEBT_STATEMENT = """
 SELECT currency, code, coalesce(owed.amount_minor, 0), coalesce(kept.amount_minor, 0)
   FROM (SELECT CASE WHEN written_off_at IS NULL THEN 'user:' || payer_id || ':receivable'
                     ELSE 'expense:chargeback_loss' END AS code,
-               currency, sum(owed_minor - recovered_minor)::bigint AS amount_minor
-          FROM payments_chargeback WHERE status = 'LOST'
+               currency, sum(minor)::bigint AS amount_minor
+          FROM (SELECT payer_id, currency, written_off_at, owed_minor - recovered_minor AS minor
+                  FROM payments_chargeback WHERE status = 'LOST'
+                UNION ALL
+                SELECT payer_id, currency, NULL, debt_minor
+                  FROM payments_payment WHERE debt_minor > 0) AS debt
          GROUP BY 1, 2) AS owed
   FULL JOIN (SELECT account.code, account.currency, sum(balance.balance_minor) AS amount_minor
                FROM ledger_account account

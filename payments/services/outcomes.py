@@ -23,7 +23,7 @@ from payments.services.funds_pending import wait_for_funds
 from payments.services.kept import stop_rest
 from payments.services.late_words import reopen_if_it_turned_up
 from payments.services.rows import add_payment, lock_owner, save, tell
-from payments.services.same_money import was_given_back
+from payments.services.same_money import was_given_back, was_taken_back
 
 # When the PSP's own record is looked at although its report may still come.
 LOOK_AFTER_ACCEPTED = timedelta(minutes=10)
@@ -34,6 +34,8 @@ WAITING = frozenset({PaymentStatus.PENDING, PaymentStatus.ERROR})
 # Holds that end by a party's retry, by themselves or by one person; a contradiction takes two.
 _WAS_PAID = frozenset({OrderState.SETTLED, OrderState.RETURNED})
 _YIELDING = frozenset({Hold.NONE, Hold.RETURNED, Hold.STAFF, Hold.CHARGEBACK})
+# One that was taken back has no next try, but may have been paid.
+_IS_NOT_PAID = WAITING | {PaymentStatus.CANCELLED}
 _RETURNED = "A payment came back; its successor waits until somebody executes it."
 _GIVEN_BACK = (
     "A payment came back for which support has booked already that its money was given back; two "
@@ -180,7 +182,9 @@ def _returned(payment: Payment, attempt: Attempt, outcome: Outcome, actor: str) 
     hooks.payment_handler(payment.kind).returned(payment)
     is_told_twice = was_given_back(payment)
     successor = _add_successor(
-        payment, Hold.CONTRADICTION if is_told_twice else Hold.RETURNED, actor
+        payment,
+        Hold.CONTRADICTION if is_told_twice or was_taken_back(payment) else Hold.RETURNED,
+        actor,
     )
     _keep_if_owed(successor)
     raise_alert(
@@ -327,7 +331,7 @@ def _fits(payment: Payment, attempt: Attempt, outcome: Outcome) -> bool:
 
 def _contradiction(payment: Payment, attempt: Attempt, outcome: Outcome) -> None:
     """The report excludes what is known. Nothing is paid on this row until staff has looked."""
-    if payment.status in WAITING and payment.hold_reason in _YIELDING:
+    if payment.status in _IS_NOT_PAID and payment.hold_reason in _YIELDING:
         payment.hold_reason = Hold.CONTRADICTION
         payment.reason = Reason.ON_HOLD
         save(payment, "hold_reason", "reason")

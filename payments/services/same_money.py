@@ -70,6 +70,12 @@ def was_given_back(payment: Payment) -> bool:
     return given_back is not None and given_back.filter(code=PostingCode.SPEND_GIVEN_BACK).exists()
 
 
+def was_taken_back(payment: Payment) -> bool:
+    """Whether what the payment pays for was taken back before it was paid."""
+    back = ledger.transfers([f"{payment.origin}:back"]) if payment.origin else None
+    return back is not None and back.filter(code=PostingCode.SPEND_TAKEN_BACK).exists()
+
+
 def _cancel(payment: Payment, actor: str) -> None:
     payment.transition_to(PaymentStatus.CANCELLED)
     payment.hold_reason, payment.reason = Hold.NONE, Reason.NONE

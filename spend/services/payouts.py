@@ -5,6 +5,7 @@ from typing import Any
 
 from audit.actions import Action
 from escrow import selectors as escrow_selectors
+from escrow.services import spends
 from spend.models import Purchase, Spending
 from spend.services import purchases, spendings
 
@@ -40,6 +41,11 @@ class SpendPayments:
     def returned(self, payment: Any) -> None:
         """The money came back after it had arrived."""
         self._happened(payment, "returned")
+
+    def paid_after_all(self, payment: Any) -> int:
+        """What was put back is spent again, as far as it is still free. The purchase, or the
+        payment to the payee, stays given back, and its limits with it."""
+        return spends.spend_after_all(payment)
 
     def _happened(self, payment: Any, what: str) -> None:
         number = int(payment.origin.partition(":")[2])

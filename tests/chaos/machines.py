@@ -69,6 +69,7 @@ MACHINES: Mapping[str, Machine] = {
                 "escrow.partly_refunded",
                 "escrow.spent",
                 "escrow.spent_put_back",
+                "escrow.spent_after_all",
                 "escrow.deadline_paused",
                 "escrow.hold_ending",
                 "escrow.money_frozen",
@@ -110,7 +111,7 @@ MACHINES: Mapping[str, Machine] = {
             "payment.failed": ("SENT", "ERROR"),
             "payment.funds_pending": ("SENT", "ERROR"),
             # Of one that its PSP had been said never to have got, or that was paid after all.
-            "payment.found": ("ERROR PENDING", "SENT"),
+            "payment.found": ("ERROR PENDING CANCELLED", "SENT"),
             # Of one that waits for a word: it may go, and is where it was.
             "payment.retried": ("ERROR PENDING", "PENDING"),
             "payment.returned": ("SETTLED", "REFUNDED"),
@@ -120,6 +121,7 @@ MACHINES: Mapping[str, Machine] = {
         frozenset(
             {
                 "payment.given_back",
+                "payment.debt_paid",
                 "payment.paid_otherwise",
                 "payment.held",
                 "payment.hold_lifted",
