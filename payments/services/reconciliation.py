@@ -15,25 +15,14 @@ from payments.models import Reach, ReconciliationRun, RunStatus
 from payments.psp import registry
 from payments.psp.base import Movement, PspDown
 from payments.services.differences import keep_run, keep_unread
+from payments.services.spans import BACK, CASE_SLACK, GRACE, SLACK, cases_since
+from payments.services.unheard_cases import look_up_cases
 
-# A report that got lost is made up for by the sweeper, which looks every ten minutes.
-GRACE = timedelta(minutes=30)
-# An order is sent again for up to 20 hours, and clocks differ.
-SLACK = timedelta(hours=1)
-BACK = {
-    Reach.RECENT: timedelta(hours=6),
-    Reach.NIGHTLY: timedelta(days=3),
-    # What comes back after weeks, without a report, is found by this one.
-    Reach.WEEKLY: timedelta(days=35),
-}
 # A farther look is a nearer one too.
 _EVERY = (
     ([Reach.WEEKLY], timedelta(days=7)),
     ([Reach.NIGHTLY, Reach.WEEKLY], timedelta(days=1)),
 )
-# A bank decides within months; and a report of a case may have come days after it was opened.
-CASES_BACK = timedelta(days=400)
-CASE_SLACK = timedelta(days=14)
 UNREAD_TOO_LONG = timedelta(hours=3)
 _REASON_LENGTH = 200
 
@@ -41,10 +30,13 @@ _REASON_LENGTH = 200
 def reconcile_all(beat: Callable[[], None] = lambda: None) -> dict[str, int]:
     """Compare with every PSP that has books, as far back as is due; how many differences are new.
 
-    `beat` is called before each PSP. One that cannot be read does not keep the others waiting.
+    Before that, chargebacks of which no report came are taken in. `beat` is called before each PSP.
+    One that cannot be read does not keep the others waiting.
     """
-    done = {"runs": 0, "unread": 0, "opened": 0, "closed": 0}
+    done = {"runs": 0, "unread": 0, "cases": 0, "opened": 0, "closed": 0}
     for name in registry.with_books():
+        beat()
+        done["cases"] += look_up_cases(psp=name)
         beat()
         run = reconcile(psp=name, reach=due_reach(name))
         done["runs"] += 1
@@ -76,7 +68,7 @@ def reconcile(*, psp: str, reach: Reach) -> ReconciliationRun:
         since=since,
         until=read_at - GRACE,
         read_at=read_at,
-        cases_since=_cases_since(psp, since, read_at),
+        cases_since=cases_since(records.oldest_case(psp), since, read_at),
     )
     run = ReconciliationRun(
         psp=psp,
@@ -112,11 +104,6 @@ def _since(psp: str, reach: Reach, now: datetime) -> datetime:
     oldest = records.oldest_live_difference(psp)
     since = now - BACK[reach]
     return since if oldest is None else max(min(since, oldest), now - BACK[Reach.WEEKLY])
-
-
-def _cases_since(psp: str, since: datetime, now: datetime) -> datetime:
-    oldest = records.oldest_case(psp)
-    return since if oldest is None else max(min(since, oldest), now - CASES_BACK)
 
 
 def _alert_unread(run: ReconciliationRun) -> None:

@@ -16,12 +16,12 @@ from payments import tasks
 from payments.errors import DifferenceNotFound
 from payments.models import Attempt, Batch, BatchLine, Difference, Payment, Reach, ReconciliationRun
 from payments.psp.base import Movement, MovementKind, OrderState, PspDown
-from payments.services import reconciliation
 from payments.services.differences import accept_difference
 from payments.services.outcomes import LOOK_AFTER_ACCEPTED
 from payments.services.payouts import execute_payment
 from payments.services.reconciliation import reconcile, reconcile_all
 from payments.services.sending import send_payment
+from payments.services.spans import GRACE
 from payments.tests.batches import make_batch, tell_outcomes
 from payments.tests.books import assert_in_order
 from payments.tests.factories import make_failed, make_payout, make_sent, make_settled, report
@@ -406,7 +406,7 @@ def test_the_job_runs_for_every_psp_and_leaves_its_figures(
         tasks.reconcile()
     run = JobRun.objects.get()
     assert (run.name, run.status) == ("reconciliation", "DONE")
-    assert run.result == {"runs": 2, "unread": 0, "opened": 1, "closed": 0}
+    assert run.result == {"runs": 2, "unread": 0, "cases": 0, "opened": 1, "closed": 0}
 
 
 def test_more_differences_than_anybody_reads_are_told_together(
@@ -422,4 +422,4 @@ def test_more_differences_than_anybody_reads_are_told_together(
 
 
 def test_the_grace_outlasts_the_sweepers_look_at_a_lost_report() -> None:
-    assert reconciliation.GRACE >= 2 * LOOK_AFTER_ACCEPTED
+    assert GRACE >= 2 * LOOK_AFTER_ACCEPTED

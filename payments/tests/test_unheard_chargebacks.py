@@ -16,7 +16,7 @@ from payments.psp.base import Movement, MovementKind, OrderState
 from payments.psp.tests.stripe_installation import stripe_server as stripe_server  # noqa: PLC0414
 from payments.psp.tests.stripe_server import StripeServer
 from payments.services.difference_export import export_differences
-from payments.services.reconciliation import reconcile
+from payments.services.reconciliation import reconcile, reconcile_all
 from payments.tests.books import assert_in_order
 from payments.tests.factories import charged_escrow
 from payments.tests.stripe_events import take
@@ -165,3 +165,84 @@ def test_a_dispute_of_which_stripe_never_told_is_found_in_its_list(
         assert run.found == {"STATUS": 1}
     # Stripe does not tell since when, so that the first look only watches it.
     assert (run.opened, cases()) == (1, [("STATUS", "OPEN")])
+
+
+# --- Taken in before anything is compared ---------------------------------------------------------
+
+
+def job(psp: StubPsp, lines: list[Movement], moment: datetime) -> int:
+    """The hourly job at a moment; how many cases it took in."""
+    psp.movements = lines
+    with clock.frozen(moment):
+        return reconcile_all()["cases"]
+
+
+def test_what_no_report_told_is_taken_in_from_the_list_once(psp: StubPsp) -> None:
+    _, funding = charged_escrow()
+    now, line = clock.now(), case_of(funding)
+
+    assert job(psp, [line], now + timedelta(minutes=20)) == 0, "its report may still come"
+    assert job(psp, [line], now + timedelta(hours=1)) == 1
+
+    case = Chargeback.objects.get()
+    assert (case.status, case.psp_ref, books(case)) == (
+        "OPEN",
+        "cb_1",
+        {"pending": 10_000, "frozen": 10_000},
+    )
+    assert Alert.objects.filter(type="CHARGEBACK_OPENED").count() == 1
+    tell("opened", funding)
+    assert job(psp, [line], now + timedelta(hours=2)) == 0
+
+    ended = now + 80 * DAY
+    lost = case_of(funding, state=OrderState.SETTLED, created_at=now, changed_at=ended)
+    assert job(psp, [lost], ended + timedelta(hours=1)) == 1
+    assert job(psp, [lost], ended + timedelta(hours=3)) == 0
+    tell("lost", funding)
+    case.refresh_from_db()
+    assert (case.status, books(case)) == ("LOST", {})
+    assert cases() == []
+    assert Alert.objects.filter(type="PSP_EVENT_CONTRADICTS").count() == 0
+    assert_in_order()
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"charge_ref": "ch_nobody"}, "MISSING_HERE"),
+        ({"charge_ref": ""}, "MISSING_HERE"),
+        ({"money": Money(10_001, "EUR")}, "MISSING_HERE"),
+        ({"state": OrderState.FAILED}, None),
+    ],
+)
+def test_what_cannot_be_taken_in_is_left_to_people(
+    psp: StubPsp, fields: dict[str, Any], kind: str | None
+) -> None:
+    _, funding = charged_escrow()
+    assert job(psp, [case_of(funding, **fields)], clock.now() + timedelta(hours=1)) == 0
+    assert not Chargeback.objects.exists()
+    assert cases() == ([(kind, "OPEN")] if kind else [])
+    assert_in_order()
+
+
+def test_a_list_that_contradicts_what_is_known_changes_no_case(psp: StubPsp) -> None:
+    _, funding = charged_escrow()
+    tell("lost", funding)
+    line = case_of(funding, state=OrderState.RETURNED)
+    assert job(psp, [line], clock.now() + timedelta(hours=1)) == 0
+    assert (Chargeback.objects.get().status, cases()) == ("LOST", [("STATUS", "OPEN")])
+    assert_in_order()
+
+
+def test_a_dispute_of_which_stripe_never_told_is_taken_in(stripe_server: StripeServer) -> None:
+    _, funding = collected(stripe_server)
+    stripe_server.dispute(str(funding.psp_ref), "needs_response")
+    now = clock.now()
+    with clock.frozen(now + timedelta(hours=1)):
+        assert reconcile_all()["cases"] == 1
+    stripe_server.dispute(str(funding.psp_ref), "lost")
+    with clock.frozen(now + timedelta(hours=2)):
+        assert reconcile_all()["cases"] == 1
+    assert Chargeback.objects.get().status == "LOST"
+    assert cases() == []
+    assert_in_order()
