@@ -91,14 +91,19 @@ class Stripe:
         return Payment.objects.get()
 
     def fail(self, payment: Payment) -> None:
-        """See Way: the balance is too low."""
-        self._server.balance["eur"] = 0
+        """See Way: the account cannot be paid. What is only not available yet does not fail."""
+        self._may_be_paid("inactive")
         send_payment(payment_id=payment.pk)
 
     def settle(self, payment: Payment) -> None:
         """See Way."""
+        self._may_be_paid("active")
         self._server.balance["eur"] = payment.amount_minor
         send_payment(payment_id=payment.pk)
+
+    def _may_be_paid(self, transfers: str) -> None:
+        for account in self._server.all("account"):
+            account["capabilities"]["transfers"] = transfers
 
     def bring_back(self, payment: Payment) -> None:
         """See Way."""
