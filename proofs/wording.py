@@ -34,6 +34,10 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "La position de la photo est trop vague pour dire si elle est dans le lieu convenu.",
         "Attendez que l'appareil trouve mieux sa position, dehors de préférence.",
     ),
+    "NOTHING_TO_SEE": (
+        "L'image est trop petite, trop sombre ou trop unie pour montrer quelque chose.",
+        "Prenez une nouvelle photo de l'ouvrage, avec assez de lumière et en taille normale.",
+    ),
     "REUSED_IMAGE": (
         "Une image presque identique a déjà été envoyée.",
         "Comparez les deux preuves avant de décider.",

@@ -15,6 +15,7 @@ WORDS: Mapping[str, str] = {
     FindingCode.REUSED_SHOT: "photo seen before",
     FindingCode.IMPOSSIBLE_TRAVEL: "impossible travel",
     ReviewReason.RESUBMITTED_FILE: "rejected file again",
+    FindingCode.NOTHING_TO_SEE: "nothing to see",
     FindingCode.MISSING_GPS: "no position",
     FindingCode.GEOFENCE_UNCERTAIN: "position vague",
     FindingCode.MISSING_EXIF_TIMESTAMP: "no capture time",

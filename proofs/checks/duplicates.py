@@ -56,7 +56,7 @@ def check_reuse(
 
     The matches come nearest first, each with its `reference` and `distance_bits`, mirrored and
     turned ones with `turned`; whose they are is for staff only. None, the hash of a picture without
-    structure, matches nothing.
+    structure, matches nothing; `photo.check_content` holds such a picture.
     """
     if perceptual_hash is None:
         return []

@@ -42,6 +42,9 @@ EDITOR_NAMES = (
     "vsco",
 )
 
+# What a picture must have to show work: less is a thumbnail or an icon.
+SHORTER_SIDE_MIN_PX = 200
+
 
 def check_photo(
     *,
@@ -52,7 +55,8 @@ def check_photo(
     gps_required: bool,
     came_by_link: bool = False,
 ) -> list[Finding]:
-    """Judge what a photo says about itself; findings come in the order time, place, signs.
+    """Judge what a photo says about itself; findings come in the order time, place,
+    content, signs.
 
     `arrived_at` is the moment when the last byte arrived, with its time zone. Whether the picture
     was sent before is asked of `duplicates.check_reuse`, which needs the other pictures.
@@ -74,7 +78,33 @@ def check_photo(
             gps_required=gps_required,
             came_by_link=came_by_link,
         ),
+        *check_content(facts=facts),
         *check_origin(facts=facts),
+    ]
+
+
+def check_content(*, facts: ImageFacts) -> list[Finding]:
+    """Whether the picture shows enough to be told from others: its size, and its structure.
+
+    Black, white and plain pictures are all alike, so none of the rules on reuse can speak against
+    one. What cannot be compared must not pass as compared.
+    """
+    has_structure = facts.perceptual_hash is not None
+    if has_structure and min(facts.width, facts.height) >= SHORTER_SIDE_MIN_PX:
+        return []
+    return [
+        Finding(
+            code=FindingCode.NOTHING_TO_SEE,
+            severity=Severity.SOFT,
+            message="The picture is too small, too dark or too plain to show anything.",
+            hint="Take a new photo of the work, with enough light and in its full size.",
+            data={
+                "width": facts.width,
+                "height": facts.height,
+                "shorter_side_px_min": SHORTER_SIDE_MIN_PX,
+                "has_structure": has_structure,
+            },
+        )
     ]
 
 

@@ -156,6 +156,23 @@ def test_a_screenshot_is_recognised_by_what_it_lacks() -> None:
     assert "SCREENSHOT_LIKE" not in codes(judge(replace(CLEAN, media_type="image/png")))
 
 
+@pytest.mark.parametrize(
+    ("facts", "holds"),
+    [
+        (replace(CLEAN, width=200, height=4000), False),
+        (replace(CLEAN, width=199, height=4000), True),
+        (replace(CLEAN, width=4000, height=199), True),
+        (replace(CLEAN, perceptual_hash=None), True),
+    ],
+)
+def test_a_picture_that_can_be_told_from_no_other_waits_for_a_person(
+    facts: ImageFacts, *, holds: bool
+) -> None:
+    findings = judge(facts)
+    assert codes(findings) == ({"NOTHING_TO_SEE"} if holds else set())
+    assert worst_severity(findings) is (Severity.SOFT if holds else None)
+
+
 def test_every_finding_is_json_and_tells_the_person_what_to_do() -> None:
     bad = replace(
         CLEAN,

@@ -2,10 +2,14 @@
 
 import io
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from PIL import Image
 
+from kobatela.accounts.tests.factories import make_user
+from kobatela.kernel import clock
+from payments.models import Payment
 from proofs.states import ProofStatus
 from proofs.tests.factories import photo, site_escrow, submit
 
@@ -29,7 +33,7 @@ def on_its_side(picture: Image.Image) -> Image.Image:
 
 
 def cut(picture: Image.Image) -> Image.Image:
-    return picture.crop((60, 40, 300, 230))
+    return picture.crop((60, 40, 580, 440))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,7 @@ def cut(picture: Image.Image) -> Image.Image:
 def test_a_photo_that_is_sent_again_mirrored_turned_or_cut_goes_to_a_person(
     change: Callable[[Image.Image], Image.Image], reasons: list[str]
 ) -> None:
-    content = photo()
+    content = photo(width=640, height=480)
     first = site_escrow()
     earlier = submit(first, content)
     assert earlier.status == ProofStatus.APPROVED
@@ -54,3 +58,29 @@ def test_a_photo_that_is_sent_again_mirrored_turned_or_cut_goes_to_a_person(
     for finding in proof.findings:
         (match,) = finding["data"]["matches"]
         assert match["reference"] == earlier.pk
+
+
+def plain(colour: str, size: tuple[int, int] = (640, 480)) -> Callable[[Image.Image], Image.Image]:
+    return lambda _picture: Image.new("RGB", size, colour)
+
+
+def noise(_picture: Image.Image) -> Image.Image:
+    return Image.effect_noise((8, 8), 90).convert("RGB")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [plain("black"), plain("white"), plain("red", (1, 1)), noise],
+    ids=["black", "white", "1x1", "8x8"],
+)
+def test_a_picture_that_shows_nothing_waits_for_a_person_whatever_its_tags_say(
+    change: Callable[[Image.Image], Image.Image],
+) -> None:
+    provider = make_user()
+
+    for minutes in (5, 6):
+        content = photo(taken_at=clock.now() - timedelta(minutes=minutes))
+        proof = submit(site_escrow(provider=provider), relaid(content, change))
+
+        assert (proof.status, proof.review_reasons) == (ProofStatus.PENDING, ["NOTHING_TO_SEE"])
+    assert Payment.objects.count() == 0
