@@ -130,6 +130,18 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "Les données de facture contenues dans le fichier ne disent pas la même chose que la page.",
         "Ne croyez ni l'une ni l'autre avant que le fournisseur ait dit laquelle vaut.",
     ),
+    "VALUE_UNSURE": (
+        "Une valeur importante était difficile à lire, et ce qui a été lu peut être faux.",
+        "Lisez-la sur la page ; une valeur devinée n'a été comparée à rien.",
+    ),
+    "COUNTRY_DIFFERS": (
+        "L'émetteur du document est enregistré dans un autre pays que convenu.",
+        "Demandez qui livre, et où ; un fournisseur peut avoir plusieurs sièges.",
+    ),
+    "CLAIM_UNREADABLE": (
+        "Ce qui a été envoyé comme date n'en est pas une.",
+        "Fiez-vous au document ; demandez à l'expéditeur si la date importe.",
+    ),
     "CLAIM_DIFFERS": (
         "Le document ne dit pas la même chose que ce qui a été envoyé avec lui.",
         "C'est le document qui compte ; demandez à l'expéditeur si la différence importe.",
@@ -183,6 +195,17 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "Lisez-le vous-même, ou faites-le relire plus tard.",
     ),
 }
+# The same codes, where what was sent along says nothing, and not the document.
+_FRENCH_OF_CLAIMS: Mapping[str, tuple[str, str]] = {
+    "INVOICE_TOTAL_UNREADABLE": (
+        "Ce qui a été envoyé comme total n'est pas un montant.",
+        "Fiez-vous au document ; demandez à l'expéditeur si le montant importe.",
+    ),
+    "INVOICE_CURRENCY_UNREADABLE": (
+        "Ce qui a été envoyé comme devise n'en est pas une.",
+        "Fiez-vous au document ; demandez à l'expéditeur si la devise importe.",
+    ),
+}
 
 
 def worded(findings: Sequence[Mapping[str, Any]], language: str) -> list[dict[str, Any]]:
@@ -193,5 +216,8 @@ def worded(findings: Sequence[Mapping[str, Any]], language: str) -> list[dict[st
 
 
 def _in_french(finding: Mapping[str, Any]) -> dict[str, Any]:
-    words = _FRENCH.get(finding["code"])
+    code = finding["code"]
+    words = _FRENCH.get(code)
+    if "claimed" in (finding.get("data") or {}):
+        words = _FRENCH_OF_CLAIMS.get(code, words)
     return dict(finding) if words is None else {**finding, "message": words[0], "hint": words[1]}

@@ -32,6 +32,9 @@ _CHECK_WORDS: Mapping[str, str] = {
     "supplier": "Supplier",
     "invoice_number": "Invoice number",
     "number_reused": "Number used before",
+    "beneficiary": "Beneficiary",
+    "country": "Country",
+    "city": "City",
 }
 _AGAINST: Mapping[str, str] = {"xml_": "file's own data", "claimed_": "sender's word"}
 _SOURCE_WORDS: Mapping[str, str] = {"xml": "file's data", "text": "text", "ocr": "OCR"}
@@ -187,7 +190,7 @@ def _check(check: Mapping[str, Any]) -> CheckShown:
         expected=check["expected"] or "",
         actual=check["actual"] or "not read",
         tone=tone,
-        verdict=verdict,
+        verdict="not compared" if check["agrees"] is None and check["actual"] else verdict,
     )
 
 

@@ -66,6 +66,18 @@ _WORDS: Mapping[FindingCode, tuple[str, str]] = {
         "The invoice data inside the file says something else than the page.",
         "Trust neither before the supplier has said which one holds.",
     ),
+    FindingCode.VALUE_UNSURE: (
+        "A value that matters was hard to read, and what was read may be wrong.",
+        "Read it on the page; a guess was compared with nothing.",
+    ),
+    FindingCode.COUNTRY_DIFFERS: (
+        "Who made the document is registered in another country than agreed.",
+        "Ask who delivers, and where; a supplier may have several seats.",
+    ),
+    FindingCode.CLAIM_UNREADABLE: (
+        "What was sent along as the date is none.",
+        "Go by the document; ask whoever sent it if the date matters.",
+    ),
     FindingCode.CLAIM_DIFFERS: (
         "The document says something else than what was sent along with it.",
         "The document counts; ask whoever sent it if the difference matters.",
@@ -119,12 +131,32 @@ _WORDS: Mapping[FindingCode, tuple[str, str]] = {
         "Read it yourself, or have it read again later.",
     ),
 }
+# The same codes, where it is not the document but what was sent along that says nothing.
+_OF_CLAIMS: Mapping[FindingCode, tuple[str, str]] = {
+    FindingCode.INVOICE_TOTAL_UNREADABLE: (
+        "What was sent along as the total is no amount.",
+        "Go by the document; ask whoever sent it if the amount matters.",
+    ),
+    FindingCode.INVOICE_CURRENCY_UNREADABLE: (
+        "What was sent along as the currency is none.",
+        "Go by the document; ask whoever sent it if the currency matters.",
+    ),
+}
 # Those codes that a new reading of the document replaces.
 DOCUMENT_CODES = frozenset(_WORDS)
 
 
 def finding(code: FindingCode, **data: Any) -> Finding:
     """The finding of this code with these figures."""
-    message, hint = _WORDS[code]
+    return _worded(code, _WORDS[code], data)
+
+
+def finding_on_claim(code: FindingCode, **data: Any) -> Finding:
+    """The same of what was sent along with a document, and not of the document."""
+    return _worded(code, _OF_CLAIMS.get(code) or _WORDS[code], data)
+
+
+def _worded(code: FindingCode, words: tuple[str, str], data: Mapping[str, Any]) -> Finding:
+    message, hint = words
     severity = Severity.INFO if code in _INFO else Severity.SOFT
     return Finding(code=code, severity=severity, message=message, hint=hint, data=data)

@@ -5,32 +5,28 @@ always for a person, and this is what that person is shown, with both values.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import date
-from decimal import Decimal
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from proofs.checks.claims import against_claims, unreadable_claims
+from proofs.checks.comparing import (
+    CHECK_NAMES,
+    SURE_ENOUGH,
+    Check,
+    Result,
+    agree,
+    is_sure,
+    unsure,
+)
 from proofs.checks.document_titles import title_of_no_invoice
 from proofs.checks.document_types import name_of_no_invoice, name_of_special_invoice
 from proofs.checks.document_words import finding
-from proofs.checks.figures import currencies_of, decimal_of, is_currency
 from proofs.checks.findings import Finding, FindingCode
-from proofs.checks.sameness import same_iban, same_number, same_supplier, valid_iban
+from proofs.checks.requirements import Said, against_requirements
+from proofs.checks.sameness import valid_iban
 from proofs.readers.documents.facts import Field, FieldName, Reading, ReadingStatus
 
 INVOICE = "INVOICE"
-# Below this a page's field is a guess, and a guess is no contradiction of an exact XML.
-SURE_ENOUGH = 0.5
-
-# Where callers have put their own idea of what the document says; the first that is there counts.
-_CLAIMS: Mapping[FieldName, tuple[str, ...]] = {
-    FieldName.TOTAL: ("invoice_total_amount", "invoice_amount", "total_amount", "total"),
-    FieldName.CURRENCY: ("invoice_currency", "currency"),
-    FieldName.NUMBER: ("invoice_number",),
-    FieldName.DATE: ("invoice_date",),
-    FieldName.SUPPLIER: ("invoice_supplier_name", "supplier_name"),
-    FieldName.IBAN: ("invoice_iban", "iban", "invoice_iban_last4", "iban_last4"),
-}
 _COMPARED_WITH_XML = (
     FieldName.TOTAL,
     FieldName.CURRENCY,
@@ -39,20 +35,6 @@ _COMPARED_WITH_XML = (
     FieldName.SUPPLIER,
     FieldName.IBAN,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One comparison. `agrees` is None where one side is missing or not sure enough."""
-
-    name: str
-    expected: str | None
-    actual: str | None
-    agrees: bool | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the comparison as a dict of plain JSON values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +71,7 @@ def merged_fields(reading: Reading) -> dict[FieldName, Field]:
     merged = dict(reading.fields)
     for name, exact in reading.xml_fields.items():
         seen = reading.fields.get(name)
-        is_same = seen is not None and _agree(name, exact.value, seen.value)
+        is_same = seen is not None and agree(name, exact.value, seen.value)
         merged[name] = replace(exact, page=seen.page, box=seen.box) if is_same and seen else exact
     return merged
 
@@ -100,9 +82,9 @@ def check_document(reading: Reading, case: Case) -> Compared:
     checks: list[Check] = []
     findings = list(_about_reading(reading, fields, case))
     for check, found in (
-        *_against_requirements(fields, case),
+        *against_requirements(Said(fields, reading.text), case.requirements, case.currency),
         *_against_xml(reading),
-        *_against_claims(fields, case.claims),
+        *against_claims(fields, case.claims),
     ):
         checks.append(check)
         findings += found
@@ -116,7 +98,7 @@ def check_document(reading: Reading, case: Case) -> Compared:
 
 def check_claims(claims: Mapping[str, Any]) -> tuple[Finding, ...]:
     """What can be said without a document: which of the sender's own numbers are none."""
-    return tuple(_unreadable_claims(claims))
+    return tuple(unreadable_claims(claims))
 
 
 # --- The reading itself ---------------------------------------------------------------------------
@@ -142,7 +124,7 @@ def _about_reading(
     iban = fields.get(FieldName.IBAN)
     if iban is not None and not valid_iban(iban.value):
         yield finding(FindingCode.IBAN_INVALID, field="iban", actual=iban.value)
-    yield from _unreadable_claims(case.claims)
+    yield from unreadable_claims(case.claims)
 
 
 def _about_kind(reading: Reading) -> Iterator[Finding]:
@@ -157,46 +139,13 @@ def _about_kind(reading: Reading) -> Iterator[Finding]:
         yield finding(FindingCode.SPECIAL_INVOICE, actual=special)
 
 
-def _unreadable_claims(claims: Mapping[str, Any]) -> Iterator[Finding]:
-    total = _claimed(claims, FieldName.TOTAL)
-    if total is not None and decimal_of(total) is None:
-        yield finding(FindingCode.INVOICE_TOTAL_UNREADABLE, claimed=total)
-    currency = _claimed(claims, FieldName.CURRENCY)
-    if currency is not None and not is_currency(currency):
-        yield finding(FindingCode.INVOICE_CURRENCY_UNREADABLE, claimed=currency)
-
-
 def _twins(case: Case) -> Iterator[Finding]:
     if case.twins:
         matches = [{"reference": proof_id} for proof_id in case.twins]
         yield finding(FindingCode.REUSED_INVOICE_NUMBER, matches=matches)
 
 
-# --- Against the milestone's requirements ---------------------------------------------------------
-
-_Result = tuple[Check, list[Finding]]
-
-
-def _against_requirements(fields: Mapping[FieldName, Field], case: Case) -> Iterator[_Result]:
-    wanted = case.requirements
-    if "expected_amount" in wanted:
-        yield _amount(fields.get(FieldName.TOTAL), wanted)
-        currency = str(wanted.get("expected_currency") or case.currency)
-        yield _same(FieldName.CURRENCY, currency, fields, FindingCode.CURRENCY_DIFFERS)
-    elif "expected_currency" in wanted:
-        currency = str(wanted["expected_currency"])
-        yield _same(FieldName.CURRENCY, currency, fields, FindingCode.CURRENCY_DIFFERS)
-    iban = wanted.get("expected_iban") or wanted.get("expected_iban_last4")
-    if iban:
-        yield _same(FieldName.IBAN, str(iban), fields, FindingCode.IBAN_DIFFERS)
-    if "expected_date_min" in wanted or "expected_date_max" in wanted:
-        yield _in_range(fields.get(FieldName.DATE), wanted)
-    supplier = wanted.get("expected_store_name") or wanted.get("expected_beneficiary")
-    if supplier:
-        yield _same(FieldName.SUPPLIER, str(supplier), fields, FindingCode.SUPPLIER_DIFFERS)
-    if "expected_invoice_number" in wanted:
-        number = str(wanted["expected_invoice_number"])
-        yield _same(FieldName.NUMBER, number, fields, FindingCode.INVOICE_NUMBER_DIFFERS)
+# --- Against the milestone and the document's own XML ---------------------------------------------
 
 
 def _against_milestone(fields: Mapping[FieldName, Field], case: Case) -> Iterator[Finding]:
@@ -206,16 +155,19 @@ def _against_milestone(fields: Mapping[FieldName, Field], case: Case) -> Iterato
     nothing else, so both values are shown and approving needs no word.
     """
     total, currency = fields.get(FieldName.TOTAL), fields.get(FieldName.CURRENCY)
-    if case.kind != INVOICE or not case.amount or total is None or total.confidence < SURE_ENOUGH:
+    if case.kind != INVOICE or total is None or "expected_amount" in case.requirements:
         return
-    if "expected_amount" in case.requirements:
+    if not is_sure(total):
+        yield unsure(total)
+        return
+    if not case.amount:
         return
     printed = case.currency if currency is None else currency.value
     agreed = str(case.requirements.get("expected_currency") or case.currency)
-    is_same_money = _agree(FieldName.CURRENCY, case.currency, printed)
-    if is_same_money and _agree(FieldName.TOTAL, case.amount, total.value):
+    is_same_money = agree(FieldName.CURRENCY, case.currency, printed)
+    if is_same_money and agree(FieldName.TOTAL, case.amount, total.value):
         return
-    if not is_same_money and _agree(FieldName.CURRENCY, agreed, printed):
+    if not is_same_money and agree(FieldName.CURRENCY, agreed, printed):
         # It was agreed in other money, so the amounts cannot be compared.
         return
     yield finding(
@@ -225,75 +177,13 @@ def _against_milestone(fields: Mapping[FieldName, Field], case: Case) -> Iterato
     )
 
 
-def _amount(total: Field | None, wanted: Mapping[str, Any]) -> _Result:
-    expected = Decimal(str(wanted["expected_amount"]))
-    tolerance = Decimal(str(wanted.get("amount_tolerance", 0)))
-    shown = f"{expected:f}" + (f" ± {tolerance:f}" if tolerance else "")
-    actual = None if total is None else decimal_of(total.value)
-    if total is None or actual is None:
-        return Check(name="amount", expected=shown, actual=None, agrees=None), []
-    difference = actual - expected
-    agrees = abs(difference) <= tolerance
-    check = Check(name="amount", expected=shown, actual=total.value, agrees=agrees)
-    if agrees:
-        return check, []
-    figures = {"expected": f"{expected:f}", "actual": total.value}
-    told = finding(
-        FindingCode.AMOUNT_DIFFERS,
-        **figures,
-        difference=f"{difference:f}",
-        tolerance=f"{tolerance:f}",
-    )
-    return check, [told]
-
-
-def _in_range(printed: Field | None, wanted: Mapping[str, Any]) -> _Result:
-    first, last = wanted.get("expected_date_min"), wanted.get("expected_date_max")
-    shown = " ".join([*([f"from {first}"] if first else []), *([f"to {last}"] if last else [])])
-    day = None if printed is None else _day(printed.value)
-    if printed is None or day is None:
-        return Check(name="date", expected=shown, actual=None, agrees=None), []
-    is_late_enough = first is None or date.fromisoformat(first) <= day
-    is_early_enough = last is None or day <= date.fromisoformat(last)
-    agrees = is_late_enough and is_early_enough
-    check = Check(name="date", expected=shown, actual=printed.value, agrees=agrees)
-    told = finding(FindingCode.DATE_OUT_OF_RANGE, expected=shown, actual=printed.value)
-    return check, [] if agrees else [told]
-
-
-def _same(
-    name: FieldName, expected: str, fields: Mapping[FieldName, Field], code: FindingCode
-) -> _Result:
-    printed = fields.get(name)
-    label = _CHECK_NAMES[name]
-    if printed is None:
-        return Check(name=label, expected=expected, actual=None, agrees=None), []
-    agrees = _agree(name, expected, printed.value)
-    check = Check(name=label, expected=expected, actual=printed.value, agrees=agrees)
-    told = finding(code, field=label, expected=expected, actual=printed.value)
-    return check, [] if agrees else [told]
-
-
-_CHECK_NAMES: Mapping[FieldName, str] = {
-    FieldName.TOTAL: "amount",
-    FieldName.CURRENCY: "currency",
-    FieldName.IBAN: "iban",
-    FieldName.DATE: "date",
-    FieldName.SUPPLIER: "supplier",
-    FieldName.NUMBER: "invoice_number",
-}
-
-
-# --- Against its own XML and against its sender's word --------------------------------------------
-
-
-def _against_xml(reading: Reading) -> Iterator[_Result]:
+def _against_xml(reading: Reading) -> Iterator[Result]:
     for name in _COMPARED_WITH_XML:
         exact, seen = reading.xml_fields.get(name), reading.fields.get(name)
         if exact is None or seen is None:
             continue
-        label = _CHECK_NAMES[name]
-        agrees: bool | None = _agree(name, exact.value, seen.value)
+        label = CHECK_NAMES[name]
+        agrees: bool | None = agree(name, exact.value, seen.value)
         if not agrees and seen.confidence < SURE_ENOUGH:
             agrees = None
         check = Check(name=f"xml_{label}", expected=exact.value, actual=seen.value, agrees=agrees)
@@ -301,59 +191,3 @@ def _against_xml(reading: Reading) -> Iterator[_Result]:
             FindingCode.XML_DIFFERS_FROM_PAGE, field=label, expected=exact.value, actual=seen.value
         )
         yield check, [told] if agrees is False else []
-
-
-def _against_claims(
-    fields: Mapping[FieldName, Field], claims: Mapping[str, Any]
-) -> Iterator[_Result]:
-    for name in _CLAIMS:
-        claimed, printed = _claimed(claims, name), fields.get(name)
-        if claimed is None or printed is None:
-            continue
-        is_readable = name is not FieldName.TOTAL or decimal_of(claimed) is not None
-        agrees = _agree(name, claimed, printed.value) if is_readable else None
-        label = _CHECK_NAMES[name]
-        check = Check(
-            name=f"claimed_{label}", expected=claimed, actual=printed.value, agrees=agrees
-        )
-        told = finding(
-            FindingCode.CLAIM_DIFFERS, field=label, claimed=claimed, actual=printed.value
-        )
-        yield check, [told] if agrees is False else []
-
-
-def _claimed(claims: Mapping[str, Any], name: FieldName) -> str | None:
-    """The sender's own value of a field, as a text; None where there is none."""
-    for key in _CLAIMS[name]:
-        value = claims.get(key)
-        if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-            continue
-        if text := str(value).strip():
-            return text[:200]
-    return None
-
-
-# --- Sameness -------------------------------------------------------------------------------------
-
-
-def _agree(name: FieldName, expected: str, actual: str) -> bool:
-    """Whether two values of one field mean the same."""
-    if name in {FieldName.TOTAL, FieldName.NET, FieldName.TAX}:
-        amounts = decimal_of(expected), decimal_of(actual)
-        return amounts[0] is not None and amounts[0] == amounts[1]
-    if name in {FieldName.DATE, FieldName.DUE_DATE}:
-        return _day(expected) is not None and _day(expected) == _day(actual)
-    if name is FieldName.SUPPLIER:
-        return same_supplier(expected, actual)
-    if name is FieldName.IBAN:
-        return same_iban(expected, actual)
-    if name is FieldName.CURRENCY:
-        return bool(currencies_of(expected) & currencies_of(actual))
-    return same_number(expected, actual)
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text.strip()[:10])
-    except ValueError:
-        return None

@@ -54,12 +54,14 @@ _LEGAL_FORMS = frozenset(
         "ug",
     ]
 )
-_WORD = re.compile(r"[a-z0-9]+")
+_WORD = re.compile(r"[^\W_]+")
+# Letters that are no other letter with an accent, as people write them without.
+_LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th"})
 
 
 def plain_words(text: str) -> str:
     """A text in small letters without accents."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
     return "".join(letter for letter in plain if not unicodedata.combining(letter))
 
 
@@ -74,12 +76,23 @@ def name_words(name: str) -> list[str]:
 
 def same_supplier(expected: str, actual: str) -> bool:
     """Whether a printed name is the expected one: all its words stand there, or its letters do."""
+    if expected.strip() and plain_words(expected).split() == plain_words(actual).split():
+        return True
     wanted, printed = name_words(expected), name_words(actual)
     if not wanted or not printed:
         return False
     if all(any(_nearly(word, other) for other in printed) for word in wanted):
         return True
     return _ratio("".join(wanted), "".join(printed)) >= SAME_NAME_RATIO
+
+
+def stands_in(name: str, text: str) -> str | None:
+    """The first line of a text that holds all words of a name; None where none does."""
+    wanted = set(name_words(name))
+    for line in text.splitlines():
+        if wanted and wanted <= set(_WORD.findall(plain_words(line))):
+            return line.strip()[:200]
+    return None
 
 
 def number_key(number: str) -> str:

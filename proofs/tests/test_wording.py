@@ -7,6 +7,7 @@ import pytest
 from kobatela.kernel.errors import DomainError, Kind
 from kobatela.uploads.errors import FileRefused
 from proofs import errors
+from proofs.checks.documents import check_claims
 from proofs.checks.findings import FindingCode
 from proofs.errors import EvidenceRefused
 from proofs.states import ReviewReason
@@ -17,7 +18,7 @@ FINDING = {
     "severity": "soft",
     "message": "The total of the document could not be read.",
     "hint": "Read it on the page.",
-    "data": {"claimed": "x"},
+    "data": {},
 }
 
 
@@ -42,6 +43,15 @@ def test_french_is_for_those_who_read_it_and_changes_nothing_but_the_words() -> 
     }
     assert worded([FINDING], "en") == [FINDING]
     assert worded([{**FINDING, "code": "SOMETHING_NEW"}], "fr")[0]["message"] == FINDING["message"]
+
+
+def test_what_was_sent_along_and_says_nothing_is_told_as_that_in_both_languages() -> None:
+    (claim,) = check_claims({"invoice_total_amount": "douze cents"})
+
+    (told,) = worded([claim.to_json()], "fr")
+
+    assert claim.message == "What was sent along as the total is no amount."
+    assert told["message"] == "Ce qui a été envoyé comme total n'est pas un montant."
 
 
 def refusals(base: type[FileRefused] = FileRefused) -> list[type[FileRefused]]:

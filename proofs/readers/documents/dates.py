@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from proofs.readers.documents.layout import Line
+from proofs.readers.documents.layout import Line, plain
 
 # What is dated earlier or later is no document that anybody is paid for.
 MIN_YEAR, MAX_YEAR = 1995, 2079
@@ -91,6 +91,20 @@ def dates_in(line: Line, line_index: int, *, month_first: bool = False) -> Itera
                 continue
             taken.append(match.span())
             yield DateFound(line, line_index, *match.span(), value, pattern in _RUNS, is_swapped)
+
+
+def parse_date(text: str) -> date | None:
+    """Give the day that a text names and says nothing besides; None where it names none.
+
+    The day comes before the month unless nothing else is possible.
+    """
+    written = plain(text.strip()).removeprefix("le ")
+    for pattern in _PATTERNS:
+        match = pattern.fullmatch(written)
+        value = _value(match, month_first=False)[0] if match is not None else None
+        if value is not None:
+            return value
+    return None
 
 
 def is_month_first(lines: Sequence[Line]) -> bool:

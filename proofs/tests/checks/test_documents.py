@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from proofs.checks.comparing import Check
 from proofs.checks.document_words import DOCUMENT_CODES
 from proofs.checks.documents import (
     Case,
-    Check,
     Compared,
     check_claims,
     check_document,
