@@ -231,6 +231,12 @@ class Proof(models.Model):
                 condition=models.Q(captured_at__isnull=False),
                 name="proof_taken_by_provider",
             ),
+            # Which photos say the same second, whoever sent them.
+            models.Index(
+                fields=["captured_at"],
+                condition=models.Q(captured_at__isnull=False),
+                name="proof_taken_at",
+            ),
             models.Index(
                 fields=["created_at"],
                 condition=models.Q(derivative=Derivative.WANTED.value),

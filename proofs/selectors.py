@@ -1,6 +1,6 @@
 """Reads of proofs."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,6 +35,7 @@ MAX_MATCHES = 20
 QUEUE_COUNTED_TO = 1_000
 
 OWN_IMAGES = 500
+SAME_MOMENT_PHOTOS = 500
 
 _NEAR = """
 (SELECT proof_id, bits::text FROM proofs_imagehash
@@ -190,6 +191,29 @@ def photos_taken_around(*, provider_id: int, at: datetime) -> list[KnownPhoto]:
         *before.order_by("-captured_at").values_list("pk", "captured_at", "facts")[:MAX_MATCHES],
         *after.order_by("captured_at").values_list("pk", "captured_at", "facts")[:MAX_MATCHES],
     ]
+    return _known_photos(rows)
+
+
+def photos_taken_at(*, taken: Taken, but: Collection[int] = ()) -> list[KnownPhoto]:
+    """Photos of other proofs that say the same instant and the same place to the last digit, the
+    500 oldest: whoever's they are, and whatever became of them.
+
+    The first is the original, so who sends many of them hides nothing.
+    """
+    rows = (
+        Proof.objects.filter(
+            captured_at=taken.at, facts__latitude=taken.latitude, facts__longitude=taken.longitude
+        )
+        .exclude(pk__in=but)
+        .order_by("pk")
+        .values_list("pk", "captured_at", "facts")[:SAME_MOMENT_PHOTOS]
+    )
+    return _known_photos(rows)
+
+
+def _known_photos(
+    rows: Iterable[tuple[int, datetime | None, dict[str, Any] | None]],
+) -> list[KnownPhoto]:
     return [
         KnownPhoto(reference=proof_id, taken=taken, facts=facts or {})
         for proof_id, captured_at, facts in rows

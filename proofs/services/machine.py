@@ -66,7 +66,9 @@ def judge(
         )
         facts = evidence.facts.to_json()
         taken = taken_where(evidence.captured_at, facts)
-        findings += look_around(provider_id=escrow.provider_id, taken=taken, facts=facts)
+        findings += look_around(
+            provider_id=escrow.provider_id, taken=taken, facts=facts, but=reuse.proof_ids
+        )
     case = replace(case, worst_severity=worst_severity(findings))
     soft = [finding.code.value for finding in findings if finding.severity is Severity.SOFT]
     reasons = [*soft, *case.reuse_reasons] or list(reasons_to_hold(case))

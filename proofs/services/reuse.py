@@ -17,6 +17,7 @@ from proofs.selectors import (
     SameFile,
     images_to_compare,
     photos_taken_around,
+    photos_taken_at,
     same_file,
 )
 from proofs.states import ReviewReason
@@ -75,17 +76,20 @@ def look_for_picture(
 
 
 def look_around(
-    *, provider_id: int, taken: Taken | None, facts: Mapping[str, Any]
+    *, provider_id: int, taken: Taken | None, facts: Mapping[str, Any], but: tuple[int, ...]
 ) -> list[Finding]:
-    """Look for photos of the provider that contradict this one, or say that they are this one:
-    at most one finding of each kind.
+    """Look for photos of the provider that contradict this one, and for anybody's, in other proofs
+    than `but`, that say that they are this one: at most one finding of each kind.
+
+    A rejected photo contradicts nothing, but is sent again all the same.
     """
     if taken is None:
         return []
     around = photos_taken_around(provider_id=provider_id, at=taken.at)
+    same_moment = photos_taken_at(taken=taken, but=but)
     return [
         *check_travel(taken=taken, known_photos=around),
-        *check_same_shot(taken=taken, facts=facts, known_photos=around),
+        *check_same_shot(taken=taken, facts=facts, known_photos=same_moment),
     ]
 
 

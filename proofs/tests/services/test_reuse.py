@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 from PIL import Image
 
-from kobatela.accounts.tests.factories import make_user
+from kobatela.accounts.tests.factories import make_caller, make_user
 from kobatela.kernel import clock
+from kobatela.kernel.caller import Scope
 from payments.models import Payment
+from proofs.services.decisions import decide_proof
 from proofs.states import ProofStatus
 from proofs.tests.factories import photo, site_escrow, submit
 
@@ -58,6 +60,36 @@ def test_a_photo_that_is_sent_again_mirrored_turned_or_cut_goes_to_a_person(
     for finding in proof.findings:
         (match,) = finding["data"]["matches"]
         assert match["reference"] == earlier.pk
+
+
+def test_a_cut_copy_of_a_photo_that_a_person_rejected_goes_to_a_person() -> None:
+    content = photo(width=640, height=480)
+    # Too much for the machine, so a person looks.
+    first = site_escrow(200_001)
+    earlier = submit(first, content)
+    decide_proof(
+        caller=make_caller(Scope.SUPPORT, make_user()),
+        proof_id=earlier.pk,
+        decision=ProofStatus.REJECTED,
+        note="This is another site.",
+    )
+
+    proof = submit(site_escrow(provider=first.provider), relaid(content, cut))
+
+    assert (proof.status, proof.review_reasons) == (ProofStatus.PENDING, ["REUSED_SHOT"])
+    (match,) = proof.findings[0]["data"]["matches"]
+    assert match["reference"] == earlier.pk
+
+
+def test_a_cut_copy_of_another_providers_photo_goes_to_a_person() -> None:
+    content = photo(width=640, height=480)
+    earlier = submit(site_escrow(), content)
+
+    proof = submit(site_escrow(), relaid(content, cut))
+
+    assert (proof.status, proof.review_reasons) == (ProofStatus.PENDING, ["REUSED_SHOT"])
+    (match,) = proof.findings[0]["data"]["matches"]
+    assert match["reference"] == earlier.pk
 
 
 def plain(colour: str, size: tuple[int, int] = (640, 480)) -> Callable[[Image.Image], Image.Image]:

@@ -493,7 +493,8 @@ def test_nearly_the_same_picture_goes_to_a_person_with_its_matches() -> None:
     seed = 4711
     earlier = submit(site_escrow(), photo(seed=seed))
 
-    proof = submit(site_escrow(), photo(seed=seed, quality=40))
+    copy = photo(seed=seed, quality=40, taken_at=clock.now() - timedelta(minutes=5))
+    proof = submit(site_escrow(), copy)
 
     assert proof.status == ProofStatus.PENDING
     assert proof.review_reasons == ["REUSED_IMAGE"]
