@@ -15,7 +15,8 @@ from payments.psp.fake.store import Delivery
 logger = logging.getLogger(__name__)
 
 _PAUSE_S = 0.02
-_RETRY_AFTER_S = (0.3, 0.5, 1, 2, 5, 10, 30, 60)
+# A real PSP waits longer in the end; nobody tries anything out by waiting for a minute.
+_RETRY_AFTER_S = (0.3, 0.5, 1, 2, 5, 10, 15)
 _TIMEOUT_S = 10.0
 
 
