@@ -14,11 +14,14 @@ from proofs.readers.documents import pdf
 from proofs.readers.documents.facts import Note, Page, fields_from_json
 from proofs.readers.documents.ocr import EngineName, OcrError, get_engine
 from proofs.readers.documents.reading import note_of, pages_for_ocr, put_together, read_xml
+from proofs.readers.errors import document_unreadable
 from proofs.readers.limits import part_path
 from proofs.readers.serving import Job, serve
 
 JPEG_QUALITY = 80
 PDF_TYPE = "application/pdf"
+# 200 inches, which PDF itself allows no page to be larger than (ISO 32000-1, annex C).
+MAX_SIDE_POINTS = 14_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,10 @@ def _forgetting(job: Job) -> Job:
 
 
 def _count_pages(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {"pages": pdf.parse(Path(arguments["path"]), looks=False).pages_total}
+    parsed = pdf.parse(Path(arguments["path"]), looks=False)
+    if any(max(page.width, page.height) > MAX_SIDE_POINTS for page in parsed.pages):
+        raise document_unreadable()
+    return {"pages": parsed.pages_total}
 
 
 def _render_page(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,7 @@ def read_file(storage_name: str, media_type: str, country: str | None) -> FileRe
             country=country,
             with_second=settings.INVOICE_OCR_SECOND_OPINION,
             ocr_budget_s=settings.OCR_BUDGET_SECONDS,
+            ocr_page_s=settings.OCR_PAGE_SECONDS,
         )
     if reading.engine in OCR_ENGINES:
         counters.count("ocr.calls")

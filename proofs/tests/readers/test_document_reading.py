@@ -206,6 +206,8 @@ def test_what_one_engine_leaves_in_doubt_is_read_by_the_other_within_the_same_ti
         (make_invoice_pdf(INVOICE_TEXT, pages=31), "FILE_TOO_LARGE"),
         (PDF[:60], "FILE_UNREADABLE"),
         (make_pdf([]), "FILE_UNREADABLE"),
+        # Larger than PDF allows any page to be.
+        (PDF.replace(b"[0 0 595 842]", b"[0 0 595 14401]"), "FILE_UNREADABLE"),
     ],
 )
 def test_what_is_no_document_for_us_is_refused_by_name(

@@ -17,7 +17,7 @@ from proofs.readers.documents.facts import NoteCode, Page, Reading, ReadingStatu
 from proofs.readers.documents.ocr import EngineName
 from proofs.readers.documents.ocr import upright as upright_module
 from proofs.readers.documents.ocr.upright import OutOfTime, read_upright
-from proofs.readers.limits import OCR_WALL_PER_CPU
+from proofs.readers.limits import OCR_BUDGET_S, OCR_PAGE_S, OCR_WALL_PER_CPU
 from proofs.readers.process import ChildLost
 from proofs.tests.readers.documents.paper import page as paper_page
 
@@ -65,7 +65,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]
     return use
 
 
-def read(tmp_path: Path, *, pages: int, budget_s: float = 18.0, second: bool = False) -> Reading:
+def read(
+    tmp_path: Path,
+    *,
+    pages: int,
+    budget_s: float = 18.0,
+    page_s: float = 18.0,
+    second: bool = False,
+) -> Reading:
     path = tmp_path / "scan.pdf"
     path.write_bytes(make_scan_pdf([WHITE] * pages))
     return read_document(
@@ -75,6 +82,7 @@ def read(tmp_path: Path, *, pages: int, budget_s: float = 18.0, second: bool = F
         ocr_max_pages=5,
         with_second=second,
         ocr_budget_s=budget_s,
+        ocr_page_s=page_s,
     )
 
 
@@ -87,7 +95,7 @@ def test_no_page_is_begun_for_which_there_would_be_no_time(tmp_path: Path, asked
 
     reading = read(tmp_path, pages=4)
 
-    assert [request["number"] for request in requests] == [1, 2]
+    assert [request["number"] for request in requests] == [1, 4], "the ends of a scan come first"
     assert codes(reading) == [(NoteCode.PAGES_NOT_READ, False)] * 2
     assert (reading.pages_read, reading.pages_total) == (2, 4)
     assert reading.fields, "what was read is kept"
@@ -105,6 +113,48 @@ def test_a_scan_of_as_many_pages_as_are_read_gets_through_where_pages_are_quick(
 
     assert read(tmp_path, pages=5).notes == ()
     assert len(requests) == 5
+
+
+def test_five_full_pages_are_read_by_default_the_first_and_the_last_before_the_others(
+    tmp_path: Path, asked: Any
+) -> None:
+    requests = asked(*[an_answer(took_s=8.0)] * 5)
+
+    reading = read(tmp_path, pages=5, budget_s=OCR_BUDGET_S, page_s=OCR_PAGE_S)
+
+    assert [request["number"] for request in requests] == [1, 5, 2, 3, 4]
+    assert (reading.notes, reading.pages_read) == ((), 5)
+
+
+def test_a_page_gets_no_more_than_its_share_and_no_less_for_those_before_it(
+    tmp_path: Path, asked: Any
+) -> None:
+    requests = asked(an_answer(took_s=11.0), an_answer(took_s=3.0))
+
+    read(tmp_path, pages=2, budget_s=45.0, page_s=12.0)
+
+    assert all(11 < request["budget_s"] <= 12 for request in requests)
+    assert all(request["cpu_s"] == 14 for request in requests)
+    assert all(request["timeout_s"] <= 12 * OCR_WALL_PER_CPU for request in requests)
+
+
+def test_both_engines_share_what_a_page_may_take(
+    tmp_path: Path, asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document_reading, "_other_engine", lambda _: "tesseract")
+    full, light = an_answer(took_s=11.0), an_answer(took_s=3.0)
+    for answer in (full, light):
+        answer["page"] = paper_page("Bonjour", source=Source.OCR, confidence=0.9).to_json()
+    requests = asked(full, light, light)
+
+    read(tmp_path, pages=2, budget_s=45.0, page_s=12.0, second=True)
+
+    assert [(request["engine"], request["number"]) for request in requests] == [
+        ("rapidocr", 1),
+        ("rapidocr", 2),
+        ("tesseract", 2),
+    ]
+    assert 8 < requests[2]["budget_s"] <= 9
 
 
 @pytest.mark.parametrize(
