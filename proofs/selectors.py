@@ -11,7 +11,13 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from kobatela.accounts.visible import visible_to
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
-from proofs.checks.duplicates import HASH_BITS, NEAR_DUPLICATE_BITS, KnownImage
+from proofs.checks.duplicates import (
+    HASH_BITS,
+    NEAR_DUPLICATE_BITS,
+    TURNED_DUPLICATE_BITS,
+    KnownImage,
+    turned_hashes,
+)
 from proofs.checks.geofence import usable_position
 from proofs.checks.travel import EVERYWHERE_AFTER, KnownPhoto, Taken
 from proofs.errors import ProofNotFound
@@ -35,9 +41,12 @@ MAX_MATCHES = 20
 QUEUE_COUNTED_TO = 1_000
 
 OWN_IMAGES = 500
+NEWEST_IMAGES = 20_000
 SAME_MOMENT_PHOTOS = 500
 
-_NEAR = """
+# A picture can lie in seven other ways.
+_TURNED = " OR ".join(["bit_count(bits # %s::bit(256)) <= %s"] * 7)
+_NEAR = f"""
 (SELECT proof_id, bits::text FROM proofs_imagehash
 WHERE bit_count(bits # %s::bit(256)) <= %s AND NOT proof_id = ANY(%s)
 ORDER BY bit_count(bits # %s::bit(256)), proof_id LIMIT %s)
@@ -46,7 +55,12 @@ UNION
 JOIN proofs_imagehash image ON image.proof_id = proof.id
 WHERE proof.provider_id = %s AND NOT proof.id = ANY(%s)
 ORDER BY proof.id DESC LIMIT %s)
-"""
+UNION
+(SELECT proof_id, bits::text FROM (
+    SELECT proof_id, bits FROM proofs_imagehash WHERE NOT proof_id = ANY(%s)
+    ORDER BY proof_id DESC LIMIT %s
+) newest WHERE {_TURNED} ORDER BY proof_id DESC LIMIT %s)
+"""  # noqa: S608 - nothing of a caller's is in it
 
 
 def visible_proofs(caller: Caller) -> QuerySet[Proof]:
@@ -165,14 +179,23 @@ def images_to_compare(
     perceptual_hash: str, *, provider_id: int, but: Collection[int] = ()
 ) -> list[KnownImage]:
     """The nearest pictures of other proofs within the distance of a near duplicate, at most 20,
-    and the provider's own newest 500, however far, which may be mirrored or turned.
+    and as many that are so mirrored or turned, of the newest 20,000 of all; besides them the
+    provider's own newest 500, however far, which may be mirrored or turned as well.
 
-    Every hash is compared, in the database: at 100,000 that takes some tens of milliseconds.
+    Every hash is compared as it lies, in the database: at 100,000 all of it takes some tens of
+    milliseconds.
     """
     bits, excluded = to_bits(perceptual_hash), list(but)
     near = (bits, NEAR_DUPLICATE_BITS, excluded, bits, MAX_MATCHES)
+    own = (provider_id, excluded, OWN_IMAGES)
+    ways = [
+        value
+        for way in turned_hashes(perceptual_hash)
+        for value in (to_bits(way), TURNED_DUPLICATE_BITS)
+    ]
+    turned = (excluded, NEWEST_IMAGES, *ways, MAX_MATCHES)
     with connection.cursor() as cursor:
-        cursor.execute(_NEAR, (*near, provider_id, excluded, OWN_IMAGES))
+        cursor.execute(_NEAR, (*near, *own, *turned))
         rows = cursor.fetchall()
     return [
         KnownImage(reference=proof_id, perceptual_hash=_from_bits(found))

@@ -46,6 +46,12 @@ def least_distance(first_hash: str, second_hash: str) -> int:
     return min((bits ^ other_bits).bit_count() for bits in _all_ways(_bits(first_hash)))
 
 
+def turned_hashes(perceptual_hash: str) -> tuple[str, ...]:
+    """The hashes of a picture mirrored, on its head, and those a quarter on: seven of them."""
+    _, *turned = _all_ways(_bits(perceptual_hash))
+    return tuple(f"{bits:0{HASH_BITS // 4}x}" for bits in turned)
+
+
 def check_reuse(
     *,
     perceptual_hash: str | None,

@@ -67,7 +67,7 @@ def look_for_picture(
 ) -> list[Finding]:
     """Look for nearly the same picture in other proofs than `but`: at most one finding.
 
-    Mirrored and turned ones are looked for among the provider's own.
+    Mirrored and turned ones are looked for among the newest of all, and the provider's own.
     """
     if perceptual_hash is None:
         return []

@@ -92,6 +92,20 @@ def test_a_cut_copy_of_another_providers_photo_goes_to_a_person() -> None:
     assert match["reference"] == earlier.pk
 
 
+@pytest.mark.parametrize("change", [mirrored, on_its_side])
+def test_another_providers_photo_mirrored_or_turned_goes_to_a_person_whatever_its_tags_say(
+    change: Callable[[Image.Image], Image.Image],
+) -> None:
+    earlier = submit(site_escrow(), photo(seed=4711))
+
+    later = photo(seed=4711, taken_at=clock.now() - timedelta(minutes=5))
+    proof = submit(site_escrow(), relaid(later, change))
+
+    assert (proof.status, proof.review_reasons) == (ProofStatus.PENDING, ["REUSED_IMAGE"])
+    (match,) = proof.findings[0]["data"]["matches"]
+    assert (match["reference"], match["turned"]) == (earlier.pk, True)
+
+
 def plain(colour: str, size: tuple[int, int] = (640, 480)) -> Callable[[Image.Image], Image.Image]:
     return lambda _picture: Image.new("RGB", size, colour)
 
