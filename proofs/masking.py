@@ -52,6 +52,7 @@ _PROVIDER_FIGURES = frozenset(
         "claimed",
         "retry",
         "attempts",
+        "pages",
         "pages_total",
         "pages_read",
     }

@@ -104,6 +104,8 @@ def figure(name: str, value: object) -> tuple[str, str]:
     """A figure of a finding as a label and a value with its unit."""
     if isinstance(value, bool):
         return _NAMES.get(name, name.replace("_", " ")), "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(item, int) for item in value):
+        return name.replace("_", " "), ", ".join(map(str, value))
     for ending, unit in _UNITS.items():
         if name.endswith(ending):
             return name.removesuffix(ending).replace("_", " "), f"{value} {unit}"

@@ -87,6 +87,7 @@ TABLE: Mapping[str, Mapping[str, Handling]] = {
         "tolerance": SEND,
         "retry": SEND,
         "attempts": SEND,
+        "pages": SEND,
         "pages_total": SEND,
         "pages_read": SEND,
         "threshold_bits": DROP,
@@ -163,6 +164,7 @@ TABLE: Mapping[str, Mapping[str, Handling]] = {
         "message": DROP,
         "hint": DROP,
         "retry": SEND,
+        "pages": SEND,
     },
 }
 

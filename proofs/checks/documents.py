@@ -107,11 +107,14 @@ def check_claims(claims: Mapping[str, Any]) -> tuple[Finding, ...]:
 def _about_reading(
     reading: Reading, fields: Mapping[FieldName, Field], case: Case
 ) -> Iterator[Finding]:
-    pages = {"pages_total": reading.pages_total, "pages_read": reading.pages_read}
+    pages: dict[str, Any] = {"pages_total": reading.pages_total, "pages_read": reading.pages_read}
     # One remark for each kind: a page that may be read another time makes it worth another try.
     for code in dict.fromkeys(note.code for note in reading.notes):
-        may_retry = any(note.retry for note in reading.notes if note.code is code)
-        yield finding(FindingCode(code.value), **pages, retry=may_retry)
+        alike = [note for note in reading.notes if note.code is code]
+        which = sorted({number for note in alike for number in note.pages})
+        data = pages | ({"pages": which} if which else {})
+        may_retry = any(note.retry for note in alike)
+        yield finding(FindingCode(code.value), **data, retry=may_retry)
     if reading.status is not ReadingStatus.READ and not reading.notes:
         yield finding(FindingCode.DOCUMENT_UNREADABLE, **pages, retry=False)
     if case.kind == INVOICE:

@@ -207,7 +207,7 @@ def _draw(path: Path, number: int, picture: Path, ocr: "_Ocr") -> bool:
     try:
         render_page(path, number, picture, None)
     except ReaderRefusal:
-        ocr.note(NoteCode.PAGE_NOT_RENDERED, f"Page {number} cannot be drawn.")
+        ocr.note(NoteCode.PAGE_NOT_RENDERED, f"Page {number} cannot be drawn.", pages=(number,))
         return False
     finally:
         ocr.budget.take(time.monotonic() - started_s, number)
@@ -347,9 +347,11 @@ class _Ocr:
         self._may_turn = self._may_turn and take_bool(answer["is_worth_turning"])
         self._longest_s = max(self._longest_s, _seconds(answer["longest_s"]))
 
-    def note(self, code: NoteCode, message: str, *, retry: bool = True) -> None:
+    def note(
+        self, code: NoteCode, message: str, *, retry: bool = True, pages: tuple[int, ...] = ()
+    ) -> None:
         """Remark on what did not work."""
-        self.notes.append(Note(code=code, message=message, retry=retry))
+        self.notes.append(Note(code=code, message=message, retry=retry, pages=pages))
 
     def _note_lost(self, lost: OcrLost, number: int) -> None:
         if lost.is_page:
@@ -358,7 +360,7 @@ class _Ocr:
         if lost.may_retry:
             self.budget.end()
         message = f"The engine was lost over page {number}."
-        self.note(NoteCode.OCR_FAILED, message, retry=lost.may_retry)
+        self.note(NoteCode.OCR_FAILED, message, retry=lost.may_retry, pages=(number,))
 
     def _end(self, number: int) -> None:
         """Begin no other page: the next one would most likely go the same way."""
@@ -367,7 +369,7 @@ class _Ocr:
 
     def _note_not_read(self, number: int) -> None:
         message = f"Page {number} was not read for lack of time."
-        self.note(NoteCode.PAGES_NOT_READ, message, retry=False)
+        self.note(NoteCode.PAGES_NOT_READ, message, retry=False, pages=(number,))
 
 
 def _seconds(data: object) -> float:

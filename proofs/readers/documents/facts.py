@@ -258,12 +258,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """A remark on the reading. `retry`: whether the same file may be read better another time."""
+    """A remark on the reading. `retry`: whether the same file may be read better another time.
+
+    `pages` are the numbers of the pages that it is about, where it is about some and not all.
+    """
 
     code: NoteCode
     message: str
     hint: str = ""
     retry: bool = False
+    pages: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give the note as a dict of plain JSON values."""
@@ -272,6 +276,7 @@ class Note:
             "message": self.message,
             "hint": self.hint,
             "retry": self.retry,
+            "pages": list(self.pages),
         }
 
     @classmethod
@@ -283,6 +288,7 @@ class Note:
             message=take_text(given["message"], at_most=500),
             hint=take_text(given["hint"], at_most=500),
             retry=take_bool(given["retry"]),
+            pages=take_list(given["pages"], _page_number, at_most=MAX_PAGES),
         )
 
 
@@ -347,6 +353,10 @@ def fields_from_json(data: object) -> dict[FieldName, Field]:
     if any(name != value.name for name, value in found.items()):
         raise ValueError("a field stands under another's name")
     return found
+
+
+def _page_number(data: object) -> int:
+    return take_int(data, at_least=1, at_most=MAX_PAGES)
 
 
 def _fraction(data: object) -> float:

@@ -131,6 +131,7 @@ def pages_for_ocr(
         code=NoteCode.PAGES_NOT_READ,
         message=f"Pages not read: {', '.join(map(str, left))}.",
         hint="Look at these pages yourself.",
+        pages=tuple(left),
     )
     return tuple(wanted), (note,)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from proofs.admin.words import figure
 from proofs.checks.comparing import Check
 from proofs.checks.document_words import DOCUMENT_CODES
 from proofs.checks.documents import (
@@ -17,6 +18,7 @@ from proofs.checks.documents import (
 from proofs.checks.figures import decimal_of
 from proofs.checks.findings import FindingCode, Severity
 from proofs.checks.sameness import number_key, same_issuer, same_number, same_supplier
+from proofs.masking import Relation, mask_figures
 from proofs.readers.documents.facts import FieldName, Note, NoteCode, Source
 from proofs.tests.factories import INVOICE_FIELDS, field_of, reading_of
 
@@ -491,6 +493,19 @@ def test_every_remark_on_the_reading_becomes_a_finding(code: NoteCode) -> None:
     assert finding.code.value == code.value
     assert finding.hint
     assert finding.data == {"pages_total": 1, "pages_read": 1, "retry": True}
+
+
+def test_which_pages_were_not_read_is_told_to_everybody_who_has_to_look() -> None:
+    notes = tuple(
+        Note(code=NoteCode.PAGES_NOT_READ, message="No time.", pages=pages)
+        for pages in ((3, 4), (2,), (4,))
+    )
+
+    (finding,) = compared(notes=notes).findings
+
+    assert finding.data["pages"] == [2, 3, 4]
+    assert mask_figures(finding.data, Relation.PROVIDER)["pages"] == [2, 3, 4]
+    assert figure("pages", finding.data["pages"]) == ("pages", "2, 3, 4")
 
 
 def test_every_finding_on_documents_can_be_told_from_one_on_photos() -> None:

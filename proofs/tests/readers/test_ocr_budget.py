@@ -97,6 +97,7 @@ def test_no_page_is_begun_for_which_there_would_be_no_time(tmp_path: Path, asked
 
     assert [request["number"] for request in requests] == [1, 4], "the ends of a scan come first"
     assert codes(reading) == [(NoteCode.PAGES_NOT_READ, False)] * 2
+    assert [note.pages for note in reading.notes] == [(2,), (3,)]
     assert (reading.pages_read, reading.pages_total) == (2, 4)
     assert reading.fields, "what was read is kept"
     first, second = (request["budget_s"] for request in requests)
