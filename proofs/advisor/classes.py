@@ -78,6 +78,8 @@ TABLE: Mapping[str, Mapping[str, Handling]] = {
         "software": MASK,
         "width": SEND,
         "height": SEND,
+        "shorter_side_px_min": SEND,
+        "has_structure": SEND,
         "matches": DROP,
         "field": SEND,
         "expected": DROP,
