@@ -75,7 +75,7 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "Comparez les deux preuves avant de décider.",
     ),
     "NOT_AN_INVOICE": (
-        "Le document se dit avoir, devis ou facture pro forma.",
+        "Le document se dit avoir, devis, bon de commande, facture pro forma ou autre.",
         "Demandez la facture elle-même ; aucun de ceux-là ne dit que quelque chose est dû.",
     ),
     "SPECIAL_INVOICE": (
@@ -153,6 +153,10 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
     "XML_UNREADABLE": (
         "Les données de facture contenues dans le fichier sont endommagées.",
         "Ce qui a été lu vient de la page seule.",
+    ),
+    "XML_AMBIGUOUS": (
+        "Le fichier porte deux fois des données de facture, et elles diffèrent.",
+        "Fiez-vous aux pages, et demandez au fournisseur lesquelles valent.",
     ),
     "ATTACHMENTS_NOT_READ": (
         "Le fichier porte des pièces jointes qui n'ont pas été lues.",

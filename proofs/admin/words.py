@@ -44,6 +44,7 @@ WORDS: Mapping[str, str] = {
     FindingCode.PAGES_NOT_READ: "pages not read",
     FindingCode.PAGE_NOT_RENDERED: "page not drawn",
     FindingCode.XML_UNREADABLE: "data in file damaged",
+    FindingCode.XML_AMBIGUOUS: "two sets of data in file",
     FindingCode.ENGINES_DISAGREE: "two readings differ",
     FindingCode.OCR_FAILED: "OCR failed",
     FindingCode.OCR_UNAVAILABLE: "OCR not working",

@@ -151,6 +151,7 @@ TABLE: Mapping[str, Mapping[str, Handling]] = {
         "total": SEND,
         "net": SEND,
         "tax": SEND,
+        "payable": SEND,
         "currency": SEND,
         "date": SEND,
         "due_date": SEND,

@@ -11,7 +11,7 @@ from proofs.checks.findings import Finding, FindingCode, Severity
 _INFO = frozenset({FindingCode.ATTACHMENTS_NOT_READ, FindingCode.LOW_CONFIDENCE})
 _WORDS: Mapping[FindingCode, tuple[str, str]] = {
     FindingCode.NOT_AN_INVOICE: (
-        "The document calls itself a credit note, a quotation or a pro forma invoice.",
+        "The document calls itself a credit note, an offer, an order or the like.",
         "Ask for the invoice itself; none of these says that anything is owed.",
     ),
     FindingCode.SPECIAL_INVOICE: (
@@ -89,6 +89,10 @@ _WORDS: Mapping[FindingCode, tuple[str, str]] = {
     FindingCode.XML_UNREADABLE: (
         "The invoice data inside the file is damaged.",
         "What was read comes from the page alone.",
+    ),
+    FindingCode.XML_AMBIGUOUS: (
+        "The file carries invoice data twice, and they say different things.",
+        "Go by what the pages show, and ask the supplier which data hold.",
     ),
     FindingCode.ATTACHMENTS_NOT_READ: (
         "The file carries attachments that were not read.",

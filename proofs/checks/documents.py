@@ -18,15 +18,13 @@ from proofs.checks.comparing import (
     is_sure,
     unsure,
 )
-from proofs.checks.document_titles import title_of_no_invoice
-from proofs.checks.document_types import name_of_no_invoice, name_of_special_invoice
+from proofs.checks.document_kinds import INVOICE, about_hidden_text, about_kind, must_be_invoice
 from proofs.checks.document_words import finding
 from proofs.checks.findings import Finding, FindingCode
 from proofs.checks.requirements import Said, against_requirements
 from proofs.checks.sameness import valid_iban
 from proofs.readers.documents.facts import Field, FieldName, Reading, ReadingStatus
 
-INVOICE = "INVOICE"
 _COMPARED_WITH_XML = (
     FieldName.TOTAL,
     FieldName.CURRENCY,
@@ -81,7 +79,10 @@ def check_document(reading: Reading, case: Case) -> Compared:
     fields = merged_fields(reading)
     checks: list[Check] = []
     findings = list(_about_reading(reading, fields, case))
+    is_for_invoice = must_be_invoice(case.kind, case.requirements)
     for check, found in (
+        *(about_kind(reading) if is_for_invoice else ()),
+        *about_hidden_text(reading),
         *against_requirements(Said(fields, reading.text), case.requirements, case.currency),
         *_against_xml(reading),
         *against_claims(fields, case.claims),
@@ -117,8 +118,6 @@ def _about_reading(
         yield finding(FindingCode(code.value), **data, retry=may_retry)
     if reading.status is not ReadingStatus.READ and not reading.notes:
         yield finding(FindingCode.DOCUMENT_UNREADABLE, **pages, retry=False)
-    if case.kind == INVOICE:
-        yield from _about_kind(reading)
     is_about_money = case.kind == INVOICE or "expected_amount" in case.requirements
     if is_about_money and FieldName.TOTAL not in fields:
         yield finding(FindingCode.INVOICE_TOTAL_UNREADABLE)
@@ -128,18 +127,6 @@ def _about_reading(
     if iban is not None and not valid_iban(iban.value):
         yield finding(FindingCode.IBAN_INVALID, field="iban", actual=iban.value)
     yield from unreadable_claims(case.claims)
-
-
-def _about_kind(reading: Reading) -> Iterator[Finding]:
-    """What is said of a document that is no invoice, by its page or its data, or no plain one."""
-    code = reading.xml_fields.get(FieldName.TYPE_CODE)
-    no_invoice = title_of_no_invoice(reading.text)
-    if no_invoice is None and code is not None:
-        no_invoice = name_of_no_invoice(code.value)
-    if no_invoice is not None:
-        yield finding(FindingCode.NOT_AN_INVOICE, actual=no_invoice)
-    elif code is not None and (special := name_of_special_invoice(code.value)) is not None:
-        yield finding(FindingCode.SPECIAL_INVOICE, actual=special)
 
 
 def _twins(case: Case) -> Iterator[Finding]:

@@ -117,6 +117,7 @@ def _cii_settlement(settlement: Element) -> Found:
         return
     yield FieldName.TOTAL, sums.text_at("GrandTotalAmount")
     yield FieldName.NET, sums.text_at("TaxBasisTotalAmount")
+    yield FieldName.PAYABLE, sums.text_at("DuePayableAmount")
     # The tax may be told a second time in the currency of the tax office.
     taxes = sorted(
         sums.all("TaxTotalAmount"),
@@ -151,6 +152,7 @@ def _ubl(root: Element) -> Found:
     if sums is not None:
         yield FieldName.TOTAL, sums.text_at("TaxInclusiveAmount")
         yield FieldName.NET, sums.text_at("TaxExclusiveAmount")
+        yield FieldName.PAYABLE, sums.text_at("PayableAmount")
     for tax in root.all("TaxTotal", "TaxAmount"):
         if tax.attributes.get("currencyID", currency) == currency:
             yield FieldName.TAX, tax.text
@@ -171,7 +173,7 @@ def _canonical(name: FieldName, raw: str) -> str:
     """Give a value as `FieldName` says it is written; empty for what is none."""
     text = raw.strip()
     match name:
-        case FieldName.TOTAL | FieldName.NET | FieldName.TAX:
+        case FieldName.TOTAL | FieldName.NET | FieldName.TAX | FieldName.PAYABLE:
             return _amount(text)
         case FieldName.DATE | FieldName.DUE_DATE:
             return _date(text)

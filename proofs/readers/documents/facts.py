@@ -52,7 +52,8 @@ class FieldName(StrEnum):
 
     Values are canonical texts: amounts plain decimals (`1000.50`, a credit note's may be negative),
     dates ISO (`2026-03-10`), the currency its ISO 4217 code, IBAN, VAT id and SIRET without spaces.
-    The type code (UNTDID 1001) is what an e-invoice says that it is; pages have none.
+    The type code (UNTDID 1001) is what an e-invoice says that it is, and payable what it says is
+    left to pay of the total; pages have neither.
     """
 
     TOTAL = "total"
@@ -67,6 +68,7 @@ class FieldName(StrEnum):
     VAT_ID = "vat_id"
     SIRET = "siret"
     TYPE_CODE = "type_code"
+    PAYABLE = "payable"
 
 
 class ReadingStatus(StrEnum):
@@ -82,6 +84,7 @@ class NoteCode(StrEnum):
 
     PAGES_NOT_READ = "PAGES_NOT_READ"  # more pages, or more on them, than OCR may look at
     XML_UNREADABLE = "XML_UNREADABLE"  # an e-invoice is embedded, and damaged or hostile
+    XML_AMBIGUOUS = "XML_AMBIGUOUS"  # two are embedded, and say different things
     ATTACHMENTS_NOT_READ = "ATTACHMENTS_NOT_READ"  # larger or more than may be looked at
     OCR_OFF = "OCR_OFF"  # a page has no text and the engine is `none`
     OCR_FAILED = "OCR_FAILED"  # the engine gave up on a page

@@ -39,7 +39,15 @@ LOW_CONFIDENCE = 0.8
 # As large as a page at 300 dpi; what an engine takes less of, it makes smaller itself.
 MAX_PICTURE_SIDE_PX = 3508
 
+# Each may be large, and one is all that an invoice needs.
+MAX_EINVOICES = 4
+
 PDF = "application/pdf"
+_TWO_EINVOICES = Note(
+    code=NoteCode.XML_AMBIGUOUS,
+    message="Two sets of data inside the document say different things.",
+    hint="Go by what the pages show, and ask the supplier which data hold.",
+)
 
 
 def read_document(
@@ -103,10 +111,14 @@ def _read_once(
 def read_xml(
     attachments: Sequence[pdf.Attachment],
 ) -> tuple[dict[FieldName, Field], tuple[Note, ...]]:
-    """Give the fields of the first attached file that is an e-invoice, and a note if one is bad."""
-    for attachment in einvoice.candidates(attachments):
+    """Give the fields of the first attached file that is an e-invoice, and a note if one is bad.
+
+    So is a second one that says something else: each viewer may believe another.
+    """
+    first: dict[FieldName, Field] | None = None
+    for attachment in einvoice.candidates(attachments)[:MAX_EINVOICES]:
         try:
-            return einvoice.read(attachment.data), ()
+            read = einvoice.read(attachment.data)
         except einvoice.NoEInvoice:
             continue
         except einvoice.XmlRefused:
@@ -115,8 +127,12 @@ def read_xml(
                 message="The data inside the document cannot be read.",
                 hint="Ask the supplier for a new copy, or go by what the pages show.",
             )
-            return {}, (note,)
-    return {}, ()
+            return first or {}, (note,)
+        if first is None:
+            first = read
+        elif any(field.value != read[name].value for name, field in first.items() if name in read):
+            return first, (_TWO_EINVOICES,)
+    return first or {}, ()
 
 
 def pages_for_ocr(

@@ -21,6 +21,7 @@ from kobatela.uploads.models import Upload
 from payments.selectors import payments_of
 from proofs.models import Proof
 from proofs.readers import document_reading
+from proofs.readers.documents.facts import Note, NoteCode
 from proofs.readers.errors import ReaderUnavailable
 from proofs.selectors import PROCESSING_HOLDS_FOR
 from proofs.tests.factories import (
@@ -173,6 +174,23 @@ def test_approving_against_a_failed_check_needs_a_note() -> None:
 
     allowed = decide(proof, note="The supplier explained the difference.")
     assert (allowed.status, allowed.json["status"]) == (200, "APPROVED")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"text": "Quincaillerie\nDEVIS QUANTITATIF ET ESTIMATIF\nTotal 1200,00 EUR"},
+        {"notes": (Note(code=NoteCode.HIDDEN_TEXT, message="Hidden words on pages 1."),)},
+    ],
+)
+def test_approving_what_is_no_invoice_or_hides_words_needs_a_note(said: dict[str, Any]) -> None:
+    escrow = invoice_escrow({"expected_amount": "1200.00"})
+    proof = read_invoice(escrow, reading_of(**said))
+
+    refused = decide(proof)
+
+    assert (refused.status, refused.code) == (400, "DECISION_NOTE_REQUIRED")
+    assert list(payments_of(escrow.pk)) == []
 
 
 def test_what_agrees_and_what_could_not_be_read_needs_none() -> None:

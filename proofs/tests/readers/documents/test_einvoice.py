@@ -3,8 +3,9 @@
 import pytest
 
 from proofs.readers.documents import einvoice, xml_tree
-from proofs.readers.documents.facts import FieldName, Source
+from proofs.readers.documents.facts import FieldName, NoteCode, Source
 from proofs.readers.documents.pdf import Attachment
+from proofs.readers.documents.reading import read_xml
 from proofs.readers.documents.xml_tree import MAX_DEPTH, XmlRefused, parse_xml
 
 CII = """\
@@ -69,6 +70,7 @@ ALL = {
     "net": "400.00",
     "tax": "80.00",
     "type_code": "380",
+    "payable": "380.00",
 }
 # ZUGFeRD 1 has the same parts under other names.
 OLD_NAMES = (
@@ -93,7 +95,8 @@ UBL = """\
   </cac:PayeeFinancialAccount></cac:PaymentMeans>
   <cac:TaxTotal><cbc:TaxAmount currencyID="EUR">80.00</cbc:TaxAmount></cac:TaxTotal>
   <cac:LegalMonetaryTotal><cbc:TaxExclusiveAmount>400.00</cbc:TaxExclusiveAmount>
-    <cbc:TaxInclusiveAmount>480.00</cbc:TaxInclusiveAmount></cac:LegalMonetaryTotal>
+    <cbc:TaxInclusiveAmount>480.00</cbc:TaxInclusiveAmount>
+    <cbc:PayableAmount>380.00</cbc:PayableAmount></cac:LegalMonetaryTotal>
 </Invoice>"""
 
 
@@ -166,6 +169,30 @@ def test_a_value_that_is_none_is_left_out_and_the_others_are_read(
 
 def test_a_value_as_long_as_a_book_is_cut() -> None:
     assert len(values(CII.replace("Awa Bâtiment", "x" * 9_999))["supplier"]) == 300
+
+
+@pytest.mark.parametrize(
+    ("second", "notes"),
+    [
+        (CII, []),
+        (CII.replace(">FA-2026-0117<", ">FA-1<"), [NoteCode.XML_AMBIGUOUS]),
+        (UBL.replace("480.00", "48.00"), [NoteCode.XML_AMBIGUOUS]),
+        ("<note>Merci</note>", []),
+        ("<broken", [NoteCode.XML_UNREADABLE]),
+    ],
+)
+def test_a_second_e_invoice_that_says_something_else_is_told(
+    second: str, notes: list[NoteCode]
+) -> None:
+    attached = [
+        Attachment(name="other.xml", data=second.encode()),
+        Attachment(name="factur-x.xml", data=CII.encode()),
+    ]
+
+    fields, told = read_xml(attached)
+
+    assert {name.value: field.value for name, field in fields.items()} == ALL
+    assert [note.code for note in told] == notes
 
 
 def test_other_xml_is_no_e_invoice() -> None:
