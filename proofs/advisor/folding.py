@@ -5,6 +5,14 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+# Letters of their own that Unicode takes apart into nothing, as keyboards without them write them:
+# French, the Nordic languages, Polish, Turkish, and those of West Africa.
+_OTHER_LETTERS = {
+    "œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h",
+    "ŋ": "n", "ɲ": "n", "ɓ": "b", "ɗ": "d", "ɖ": "d", "ɛ": "e", "ɔ": "o", "ƙ": "k", "ƴ": "y",
+    "ƒ": "f", "\N{LATIN SMALL LETTER DOTLESS I}": "i", "\N{LATIN SMALL LETTER GAMMA}": "g",
+    "\N{LATIN SMALL LETTER V WITH HOOK}": "v",
+}  # fmt: skip
 NOT_AFTER_WORD = r"(?<![^\W_])"
 WORD = re.compile(r"[^\W_]+")
 
@@ -23,6 +31,10 @@ class Folded:
     def original_span(self, start: int, end: int) -> tuple[int, int]:
         """Where in the original the characters from `start` to before `end` stand."""
         return self.places[start], self.places[end - 1] + 1
+
+    def is_capital_at(self, start: int) -> bool:
+        """Whether the character at `start` is a capital in the original."""
+        return self.original[self.places[start]].isupper()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +92,5 @@ def _folded(character: str) -> Iterator[str]:
         if category == "Nd":
             yield str(unicodedata.digit(part))
             continue
-        yield from part.casefold()
+        small = part.casefold()
+        yield from _OTHER_LETTERS.get(small, small)

@@ -6,23 +6,18 @@ from enum import StrEnum
 from functools import cached_property
 
 from proofs.advisor.folding import WORD, Compact, Folded, fold, words_of
+from proofs.advisor.name_words import BEFORE_NAMES, GENERIC, ORDINARY
+from proofs.checks.sameness import LEGAL_FORMS
+from proofs.masking import is_iban
 
-# Words that names of firms and bodies are made of; alone they name nobody.
-_GENERIC = frozenset({
-    "association", "batiment", "bureau", "business", "center", "centre", "client", "clinic",
-    "clinique", "commerce", "commune", "compagnie", "company", "conseil", "construction",
-    "constructions", "cooperative", "district", "ecole", "entreprise", "entreprises",
-    "etablissement", "etablissements", "fondation", "foundation", "general", "generale", "gmbh",
-    "group", "groupe", "hopital", "hospital", "international", "limited", "ltda", "mairie",
-    "materiaux", "ministere", "ministry", "national", "nationale", "office", "partner",
-    "partners", "pharmacie", "plus", "project", "projet", "provider", "quincaillerie", "sarl",
-    "school", "sender", "service", "services", "societe", "solutions", "sons", "support",
-    "systems", "technologies", "trading", "transport", "travaux", "union", "works",
-})  # fmt: skip
 _LONG = 8
 _SHORTEST = 6
 _SIGNIFICANT_DIGITS = 8
 _COUNTRY_DIGITS = 7
+# The country and the check digits of an IBAN; what follows is the account as its bank writes it.
+_IBAN_HEAD = 4
+_SHORTEST_PART = 4
+_SHORTEST_SHORT = 2
 
 
 class Kind(StrEnum):
@@ -72,13 +67,17 @@ class KnownValues:
                 found = words[place : place + len(wanted)]
                 if tuple(item.group() for item in found) == wanted:
                     yield word.start(), found[-1].end(), Kind.NAME
+            if word.group() in self._short:
+                before = words[place - 1].group() if place else ""
+                if before in BEFORE_NAMES or folded.is_capital_at(word.start()):
+                    yield word.start(), word.end(), Kind.NAME
 
     @cached_property
     def _unspaced(self) -> tuple[tuple[Kind, str], ...]:
         """What is found however it is spaced: letters and figures only."""
         found = {
             *((Kind.EMAIL, _plain(value)) for value in self.emails),
-            *((Kind.IBAN, _plain(value)) for value in self.accounts),
+            *((Kind.IBAN, form) for value in self.accounts for form in _account_forms(value)),
             # Written with and without the country's code, so the end of it counts.
             *((Kind.PHONE, _digits(value)[-_SIGNIFICANT_DIGITS:]) for value in self.phones),
             *((Kind.NAME, "".join(order)) for name in self.names for order in _orders(name)),
@@ -105,6 +104,23 @@ class KnownValues:
         return by_first
 
     @cached_property
+    def _short(self) -> frozenset[str]:
+        """Parts of people's names of two and three letters: Sow, Bâ, Sy.
+
+        They are words of other languages too, so only a capital or what stands before tells.
+        """
+        return frozenset(
+            word
+            for name in self.names
+            if len(words := words_of(name)) > 1 and not _is_firm(words)
+            for word in words
+            if _SHORTEST_SHORT <= len(word) < _SHORTEST_PART
+            and word.isalpha()
+            and word not in ORDINARY
+            and word not in self.vocabulary
+        )
+
+    @cached_property
     def plain(self) -> frozenset[bytes]:
         """The longer values as bytes, for looking into what is no text."""
         values = self.names | self.emails | self.phones | self.accounts
@@ -115,6 +131,20 @@ class KnownValues:
 
 def _plain(value: str) -> str:
     return "".join(words_of(value))
+
+
+def _account_forms(value: str) -> Iterator[str]:
+    """An account as it is, and as people write it at home: without the country, and where the
+    bank's letters come first, without these too.
+    """
+    whole = _plain(value)
+    yield whole
+    if is_iban(whole):
+        at_home = whole[_IBAN_HEAD:]
+        yield at_home
+        figures = at_home.lstrip("abcdefghijklmnopqrstuvwxyz")
+        if len(figures) >= _SIGNIFICANT_DIGITS:
+            yield figures
 
 
 def _digits(value: str) -> str:
@@ -132,4 +162,8 @@ def _is_name(words: tuple[str, ...]) -> bool:
 
 
 def _names_somebody(word: str) -> bool:
-    return len(word) >= 4 and not word.isdecimal() and word not in _GENERIC
+    return len(word) >= _SHORTEST_PART and not word.isdecimal() and word not in GENERIC
+
+
+def _is_firm(words: list[str]) -> bool:
+    return any(word in GENERIC or word in LEGAL_FORMS for word in words)

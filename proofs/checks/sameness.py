@@ -13,7 +13,7 @@ _LAST_FOUR = 4
 # The fields that tell one supplier from another, the surest first.
 ISSUER_IDS = ("vat_id", "siret", "iban")
 # What a company is, not what it is called.
-_LEGAL_FORMS = frozenset(
+LEGAL_FORMS = frozenset(
     [
         "ag",
         "bv",
@@ -71,7 +71,7 @@ def name_words(name: str) -> list[str]:
     # S.A.R.L. is one word.
     plain = re.sub(r"\b((?:[a-z]\.){2,})", lambda found: found.group().replace(".", ""), plain)
     words = _WORD.findall(plain)
-    return [word for word in words if word not in _LEGAL_FORMS] or words
+    return [word for word in words if word not in LEGAL_FORMS] or words
 
 
 def same_supplier(expected: str, actual: str) -> bool:

@@ -19,10 +19,20 @@ from proofs.advisor.reply import Missing, Reply, Server
 from proofs.tests.model_server import API_KEY, MODEL, ModelServer, running
 
 KNOWN = KnownValues(
-    names=frozenset({"Aïssatou Koné"}),
+    names=frozenset(
+        {
+            "Aïssatou Koné",
+            "Nathalie Lecœur",
+            "Awa Sow",
+            "Bjørn Ødegård",
+            "Ali Bâ",
+            "Jean de la Tour",
+            "Entreprise Dia",
+        }
+    ),
     emails=frozenset({"awa@example.org"}),
     phones=frozenset({"+2250708091011"}),
-    accounts=frozenset({"FR7630006000011234567890189"}),
+    accounts=frozenset({"FR7630006000011234567890189", "CI93CI0080111301134291200589"}),
     vocabulary=VOCABULARY,
 )
 
@@ -55,6 +65,16 @@ def refusal(sent: bytes) -> str | None:
         ("(225) 07-08-09-10-11", "PHONE"),
         ("FR76 3000 6000 0112 3456 7890 189", "IBAN"),
         ("fr76-3000-6000-0112-3456-7890-189", "IBAN"),
+        ("30006 00001 12345678901 89", "IBAN"),
+        ("CI008 01113 011342912005 89", "IBAN"),
+        ("code 008, 01113, 011342912005-89", "IBAN"),
+        ("Lot LECOEUR", "NAME"),
+        ("M. Lecœur", "NAME"),
+        ("BJORN ODEGARD", "NAME"),
+        ("chez Sow", "NAME"),
+        ("SOW, demain", "NAME"),
+        ("la maison de Ba", "NAME"),
+        ("mme bâ", "NAME"),
         ({"Aïssatou Koné": 1}, "NAME"),
         ([[{"deep": "awa@example.org"}]], "EMAIL"),
         (708091011, "PHONE"),
@@ -67,6 +87,20 @@ def test_a_known_value_stops_the_request(text: Any, kind: str) -> None:
 def test_what_is_free_of_them_may_leave() -> None:
     assert refusal(body("A photo of 12 bags, [NAME_1], 1250.00 EUR, kone-free")) == "NAME"
     assert refusal(body("A photo of 12 bags, [NAME_1], 1250.00 EUR")) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DE LA CHAUX, de la peinture",
+        "we sow grass, ils ont ali",
+        "Bâtiment, Base, SOWETO, tombola",
+        "Dia 12 mm",  # of a firm, and a diameter
+        "CI008 01113 011342912006 89",
+    ],
+)
+def test_words_that_are_only_like_short_names_may_leave(text: str) -> None:
+    assert refusal(body(text)) is None
 
 
 @pytest.mark.parametrize("sent", [b"", b"\xff", b"not json", b"[" * 100_000])

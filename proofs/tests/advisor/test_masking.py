@@ -166,6 +166,28 @@ def test_a_part_of_a_name_that_our_own_prompt_uses_is_left_alone() -> None:
     assert masked("a photo of Awa Photo", known) == "a photo of [NAME_1]"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Pour Sow et LECOEUR, lot 3", "Pour [NAME_1] et [NAME_2], lot 3"),
+        ("chez sow", "chez [NAME_1]"),
+        ("BJORN ODEGARD", "[NAME_1]"),
+        (
+            "Guichet Compte Clé\nCI008  01113  011342912005  89\nTotal",
+            "Guichet Compte Clé\n[IBAN_1]\nTotal",
+        ),
+        ("we sow, SOWETO, sow", "we sow, SOWETO, sow"),
+    ],
+)
+def test_names_and_accounts_as_people_of_the_place_write_them(text: str, said: str) -> None:
+    known = KnownValues(
+        names=frozenset({"Awa Sow", "Nathalie Lecœur", "Bjørn Ødegård"}),
+        accounts=frozenset({"CI93CI0080111301134291200589"}),
+    )
+
+    assert masked(text, known) == said
+
+
 def test_known_values_are_printed_nowhere() -> None:
     assert "Kon" not in f"{KNOWN} {KNOWN!r}"
 
