@@ -87,11 +87,17 @@ def same_supplier(expected: str, actual: str) -> bool:
 
 
 def stands_in(name: str, text: str) -> str | None:
-    """The first line of a text that holds all words of a name; None where none does."""
+    """A name as it stands in a text, all its words on one line; None where it does not.
+
+    What else the line says is left out: an account or a telephone may stand beside a name.
+    """
     wanted = set(name_words(name))
     for line in text.splitlines():
-        if wanted and wanted <= set(_WORD.findall(plain_words(line))):
-            return line.strip()[:200]
+        if not wanted <= set(_WORD.findall(plain_words(line))):
+            continue
+        words = (word.group() for word in _WORD.finditer(line))
+        printed = [word for word in words if wanted & set(_WORD.findall(plain_words(word)))]
+        return " ".join(printed)[:200] or None
     return None
 
 
