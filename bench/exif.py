@@ -27,19 +27,31 @@ def run(options: Options) -> Report:
     """Read every photo and every hostile file of the folder."""
     folder = data_folder(options)
     photos, hostile = folder / "photos", folder / "hostile"
-    if not (photos / "photos.json").is_file() and not hostile.is_dir():
+    truth = _truth(photos / "photos.json")
+    if not truth and not hostile.is_dir():
         return missing("exif", folder, "photos")
     figures: list[Figure] = []
     notes: list[str] = []
-    if (photos / "photos.json").is_file():
-        figures += _positions(photos, notes)
+    if truth:
+        figures += _positions(photos, truth, notes)
+    else:
+        notes.append("positions not measured: no photo is named in photos/photos.json")
     if hostile.is_dir():
         figures += _hostile(hostile, notes)
     return Report("exif", figures, notes)
 
 
-def _positions(folder: Path, notes: list[str]) -> list[Figure]:
-    truth: dict[str, dict[str, Any]] = json.loads((folder / "photos.json").read_text("utf-8"))
+def _truth(path: Path) -> dict[str, dict[str, Any]]:
+    """What is known of each photo, by its name; nothing where nobody wrote it down."""
+    if not path.is_file():
+        return {}
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def _positions(
+    folder: Path, truth: Mapping[str, Mapping[str, Any]], notes: list[str]
+) -> list[Figure]:
     facts: dict[str, ImageFacts] = {}
     refused: list[str] = []
     for name in truth:
