@@ -1,6 +1,6 @@
 """Whoever talks to the model in a document or a photo moves nothing by it, even if it obeys."""
 
-from itertools import cycle
+from itertools import cycle, product
 from typing import Any
 
 import pytest
@@ -38,16 +38,23 @@ def read_document(text: str) -> Proof:
     return read(proof, f"Facture 2026-042\n{text}\nTotal 1 250,00 EUR", supplier=text)
 
 
+def clean_photo(text: str) -> Proof:
+    """A photo that the rules let a machine approve, with the text in its tags."""
+    proof = submit(site_escrow(), photo(software=text))
+    assert (proof.review_reasons, proof.processing) == ([], Processing.ADVISING)
+    return proof
+
+
 def test_r7_200_injected_proofs_and_an_obeying_model_change_no_state(
     model: ModelServer, scaled: Scaled
 ) -> None:
-    answers = cycle(OBEYED)
-    model.answer = lambda _body: Scripted(next(answers))
-    makers = cycle((held_photo, read_document))
+    # Each answer comes to each sort of proof.
+    pairs = cycle(product(OBEYED, (clean_photo, held_photo, read_document)))
     count = scaled(ci=20, soak=200)
 
-    for text in injections(count):
-        proof = next(makers)(text)
+    for text, (obeyed, make) in zip(injections(count), pairs, strict=False):
+        model.say(Scripted(obeyed))
+        proof = make(text)
         advise(proof_id=proof.pk)
         proof.refresh_from_db()
         assert (proof.status, proof.decided_by) == (ProofStatus.PENDING, "")
