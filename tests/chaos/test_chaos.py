@@ -1,6 +1,7 @@
 """The short form of `make chaos`; in a soak the full one, and builds broken on purpose."""
 
 import os
+import re
 import secrets
 
 import pytest
@@ -16,8 +17,8 @@ pytestmark = pytest.mark.chaos
 _FIXED_SEED = 20_261_126
 # Which checker must find what a broken build does, and in which words.
 _FOUND_BY = {
-    "no_psp_key": ("paid_once", "was paid 2 times"),
-    "key_per_attempt": ("paid_once", "was paid 2 times"),
+    "no_psp_key": ("paid_once", r"was paid [2-9]\d* times"),
+    "key_per_attempt": ("paid_once", r"was paid [2-9]\d* times"),
     "no_lock": ("bank", "its row says"),
     "wrong_payee": ("payees", "it is owed to"),
 }
@@ -55,4 +56,4 @@ def test_a_build_that_is_broken_on_purpose_is_found(seed: int, build: str) -> No
 
     print(report)
     checker, words = _FOUND_BY[build]
-    assert any(words in problem for problem in report.problems[checker]), str(report)
+    assert any(re.search(words, problem) for problem in report.problems[checker]), str(report)
