@@ -6,6 +6,7 @@ from typing import Any
 from audit.actions import Action
 from audit.services import entries
 from kobatela.kernel import clock
+from kobatela.kernel.errors import InvalidState
 from payments import bells, cases, hooks
 from payments.models import Hold, Payment, PaymentMethod, PaymentStatus
 from payments.psp.base import Reason
@@ -49,7 +50,12 @@ def put_on_hold(payment: Payment, hold: Hold) -> None:
 
 
 def mark_sent(payment: Payment, *, actor: str) -> None:
-    """PENDING → SENT, with its posting: from now on its outcome is open."""
+    """PENDING → SENT, with its posting: from now on its outcome is open.
+
+    Raises InvalidState for any other: only two people's word, or the PSP's, brings those there.
+    """
+    if payment.status != PaymentStatus.PENDING:
+        raise InvalidState(f"A {payment.status} payment is not sent.")
     payment.transition_to(PaymentStatus.SENT)
     payment.reason = Reason.NONE
     payment.sent_at = clock.now()

@@ -230,6 +230,7 @@ def took(world: Plain | Real, step: tuple[Any, ...]) -> bool:
         ("pay", 25),
     ]
 )
+@example(steps=[("buy", 1), ("give_back", 0), ("arrive", 0)])
 @given(steps=st.lists(STEPS, min_size=6, max_size=14))
 def test_any_sequence_spends_what_the_plain_model_spends(steps: list[tuple[Any, ...]]) -> None:
     midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
