@@ -78,7 +78,8 @@ def _page(batch_id: int) -> HttpResponseRedirect:
 def _collect(request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
     batch = collect_batch(caller=_caller(request), currency=data["currency"], kind=data["kind"])
     messages.success(
-        request, f"{batch.line_count} payments, {batch.money} in all. Two people must approve them."
+        request,
+        f"Payments: {batch.line_count}, {batch.money} in all. Two people must approve them.",
     )
     return _page(batch.pk)
 
@@ -105,7 +106,7 @@ def _take_statement(request: HttpRequest, batch: Batch, data: Mapping[str, Any])
     taken = import_statement(caller=_caller(request), batch_id=batch.pk, content=content)
     told = ", ".join(f"{count} {name}" for name, count in taken.counts.items())
     if taken.problems:
-        told += f"; {len(taken.problems)} rows could not be taken, see below"
+        told += f"; rows not taken: {len(taken.problems)}, see below"
     return f"The statement is taken: {told}."
 
 

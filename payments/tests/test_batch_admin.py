@@ -40,7 +40,7 @@ def test_a_batch_of_mobile_money_is_paid_in_the_console_from_waiting_to_settled(
 
     text = press(first, "collect", currency="XOF", kind="mobile_money")
     batch = Batch.objects.get()
-    assert "2 payments, 12000 XOF in all" in text
+    assert "Payments: 2, 12000 XOF in all" in text
     assert "It is noted. Another person must approve it too." in press(first, "approve", batch.pk)
     assert "It is noted." in press(first, "approve", batch.pk)
     assert "1 of 2" in shown(second, "payments_batch_change", batch.pk)
@@ -97,7 +97,7 @@ def test_what_is_wrong_with_a_statement_is_said_and_changes_nothing() -> None:
     content = statement_of(batch, "settled").replace(b"5000", b"4999")
     text = press(client, "statement", batch.pk, file=SimpleUploadedFile("statement.csv", content))
 
-    assert "1 rows could not be taken" in text
+    assert "rows not taken: 1" in text
     assert f"2: AMOUNT_DIFFERS {lines(batch)[0].code}" in text
     assert {line.status for line in lines(batch)} == {"OPEN"}
     batch.refresh_from_db()
