@@ -1,6 +1,6 @@
 """Payments, fundings and PSP events in the console."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from kobatela.accounts.services.approvals import ApprovalState
 from kobatela.accounts.services.callers import staff_caller
 from kobatela.kernel.admin import Command, ConsoleAdmin
 from payments import selectors
@@ -32,6 +33,8 @@ from payments.services.refunds import confirm_external
 from payments.services.same_money import say_same_money, why_not_same
 from payments.services.sending import may_give_up
 
+_NOTED = "It is noted. Another person must say the same."
+
 
 def _execute(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
     caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
@@ -45,36 +48,16 @@ def _confirm(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -
     return "The refund is settled."
 
 
-def _give_up(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
-    caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
-    state = say_never_received(payment_id=payment.pk, caller=caller)
-    if not state.granted:
-        return "It is noted. Another person must say the same."
-    return "The payment has failed and can be executed again, under a new key."
+def _by_two(
+    say: Callable[..., ApprovalState], done: str
+) -> Callable[[HttpRequest, Payment, Mapping[str, Any]], str]:
+    """The command of what two people must say of a payment; `done`: what the second one reads."""
 
+    def run(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
+        caller = staff_caller(request.user)  # type: ignore[arg-type]  # only staff comes here
+        return done if say(payment_id=payment.pk, caller=caller).granted else _NOTED
 
-def _paid(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
-    caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
-    state = say_was_paid(payment_id=payment.pk, caller=caller)
-    if not state.granted:
-        return "It is noted. Another person must say the same."
-    return "The payment is booked as paid."
-
-
-def _as_told(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
-    caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
-    state = settle_as_told(payment_id=payment.pk, caller=caller)
-    if not state.granted:
-        return "It is noted. Another person must say the same."
-    return "The payment is booked as the PSP says."
-
-
-def _same_money(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
-    caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
-    state = say_same_money(payment_id=payment.pk, caller=caller)
-    if not state.granted:
-        return "It is noted. Another person must say the same."
-    return "The money is booked once, and is not paid again."
+    return run
 
 
 def _hold(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str:
@@ -87,7 +70,7 @@ def _lift(request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> s
     caller = staff_caller(request.user)  # type: ignore[arg-type]  # the console lets only staff in
     lifted = lift_hold(payment_id=payment.pk, caller=caller)
     if lifted.hold_reason == Hold.CONTRADICTION:
-        return "It is noted. Another person must say the same."
+        return _NOTED
     return "The payment is no longer on hold."
 
 
@@ -180,7 +163,10 @@ class PaymentAdmin(ConsoleAdmin):
         Command(
             "never_received",
             "Never received",
-            _give_up,
+            _by_two(
+                say_never_received,
+                "The payment has failed and can be executed again, under a new key.",
+            ),
             help_text="Says that the PSP has no such payment, because you have looked there under "
             "each of the keys below. Two people must say so. Then it can be executed again.",
             danger=True,
@@ -189,7 +175,7 @@ class PaymentAdmin(ConsoleAdmin):
         Command(
             "was_paid",
             "It was paid",
-            _paid,
+            _by_two(say_was_paid, "The payment is booked as paid."),
             help_text="Says that the last try below, which had failed, was paid after all, because "
             "you have seen it on the account or at the PSP. Two people must say so.",
             danger=True,
@@ -198,7 +184,7 @@ class PaymentAdmin(ConsoleAdmin):
         Command(
             "as_told",
             "Settle as the PSP says",
-            _as_told,
+            _by_two(settle_as_told, "The payment is booked as the PSP says."),
             help_text="For a payment of which the PSP says that it paid another amount: compare "
             "with its own record. Less: the rest stays owed and is paid on its own. More: the "
             "surplus is our loss. Two people must say so.",
@@ -208,7 +194,7 @@ class PaymentAdmin(ConsoleAdmin):
         Command(
             "same_money",
             "It is the same money",
-            _same_money,
+            _by_two(say_same_money, "The money is booked once, and is not paid again."),
             help_text="Says that what the PSP returned is the money that support had booked as "
             "given back by the merchant: it came once, and is not paid again. Compare both on the "
             "accounts. Two people must say so.",

@@ -15,7 +15,7 @@ from payments.ledger.chart import AccountRef, PostingCode
 from payments.ledger.services import credit, debit, post
 from payments.models import Chargeback, Hold, KeptRefund, Payment, PaymentStatus
 from payments.services import books
-from payments.services.rows import add_payment, put_on_hold, save, tell
+from payments.services.rows import add_payment, put_on_hold, rest_of, save, tell
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -63,19 +63,7 @@ def hold_of_rest(payment: Payment) -> Hold:
 
 def add_rest(payment: Payment, rest_minor: int, *, hold: Hold, actor: str) -> None:
     """Order what is left of a refund that is kept back: it is still owed to the payer."""
-    rest = Payment(
-        escrow_id=payment.escrow_id,
-        kind=payment.kind,
-        method=payment.method,
-        payer_id=payment.payer_id,
-        payee_id=payment.payee_id,
-        destination=payment.destination,
-        amount_minor=rest_minor,
-        currency=payment.currency,
-        psp=payment.psp,
-        charge_ref=payment.charge_ref,
-        business_key=_next_key_of_rest(payment),
-    )
+    rest = rest_of(payment, rest_minor, business_key=_next_key_of_rest(payment))
     put_on_hold(rest, hold)
     add_payment(rest, actor=actor)
 

@@ -19,7 +19,7 @@ from payments.psp.base import OrderState, Outcome
 from payments.services import books
 from payments.services.holds import require_no_stake
 from payments.services.outcomes import record_outcome
-from payments.services.rows import add_payment, lock_owner, save, tell
+from payments.services.rows import add_payment, lock_owner, rest_of, save, tell
 from payments.services.sending import ask_about
 
 PAID_OTHERWISE_COMMAND = "paid_otherwise"
@@ -118,23 +118,11 @@ def _still_owe(payment: Payment, rest_minor: int, actor: str) -> None:
     )
     payment.amount_minor -= rest_minor
     save(payment, "amount_minor")
-    is_refund = payment.kind == PaymentKind.REFUND
-    rest = Payment(
-        escrow_id=payment.escrow_id,
+    rest = rest_of(payment, rest_minor, business_key=f"{payment.reference}:unpaid")
+    if payment.kind != PaymentKind.REFUND:
         # A purchase and a milestone have one payment that stands for them: the first. So the rest
         # is a payout of neither.
-        kind=payment.kind if is_refund else PaymentKind.PAYOUT,
-        method=payment.method,
-        payer_id=payment.payer_id,
-        payee_id=payment.payee_id,
-        party=payment.party,
-        destination=payment.destination,
-        amount_minor=rest_minor,
-        currency=payment.currency,
-        psp=payment.psp,
-        charge_ref=payment.charge_ref,
-        business_key=f"{payment.reference}:unpaid",
-    )
+        rest.kind = PaymentKind.PAYOUT
     add_payment(rest, actor=actor)
 
 

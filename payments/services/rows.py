@@ -49,6 +49,24 @@ def put_on_hold(payment: Payment, hold: Hold) -> None:
         payment.reason = Reason.ON_HOLD
 
 
+def rest_of(payment: Payment, rest_minor: int, *, business_key: str) -> Payment:
+    """A payment of what is still owed of another, the same way; not stored yet."""
+    return Payment(
+        escrow_id=payment.escrow_id,
+        kind=payment.kind,
+        method=payment.method,
+        payer_id=payment.payer_id,
+        payee_id=payment.payee_id,
+        party=payment.party,
+        destination=payment.destination,
+        amount_minor=rest_minor,
+        currency=payment.currency,
+        psp=payment.psp,
+        charge_ref=payment.charge_ref,
+        business_key=business_key,
+    )
+
+
 def mark_sent(payment: Payment, *, actor: str) -> None:
     """PENDING → SENT, with its posting: from now on its outcome is open.
 

@@ -14,10 +14,10 @@ from spend.admin.making import (
     IdField,
     PaidToAdmin,
     PaidToForm,
-    PayElsewhereForm,
     caller_of,
     destination_of,
     made,
+    pay_elsewhere,
 )
 from spend.models import AllowedUsage, Category, Merchant
 from spend.services import catalogue, permissions
@@ -146,15 +146,7 @@ class MerchantAdmin(PaidToAdmin):
         ListCommand("create", "Add a merchant", MerchantForm, _create_merchant, roles=STAFF),
     )
     commands: ClassVar = (
-        Command(
-            "pay_elsewhere",
-            "Change where they are paid",
-            _pay_elsewhere,
-            form_class=PayElsewhereForm,
-            help_text="A new account or user is paid once its time of waiting is over. What a user "
-            "was owed before stays that user's. Staff are told of it by an alert.",
-            danger=True,
-        ),
+        pay_elsewhere(_pay_elsewhere),
         Command(
             "deactivate",
             "Deactivate",

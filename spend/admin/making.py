@@ -14,7 +14,7 @@ from django.urls import reverse
 from escrow.services.amounts import AmountIn
 from kobatela.accounts.list_commands import MakingAdmin
 from kobatela.accounts.services.callers import staff_caller
-from kobatela.kernel.admin import ADMIN_GROUP, SUPPORT_GROUP, UncountedChangeList
+from kobatela.kernel.admin import ADMIN_GROUP, SUPPORT_GROUP, Command, UncountedChangeList
 from kobatela.kernel.caller import Caller
 from kobatela.rest.fields import MAX_BIGINT, minor
 from payments.recipients import destination_of_party, destinations_of_parties
@@ -58,6 +58,24 @@ class PayElsewhereForm(PaidToForm):
     """Where somebody is paid from now on."""
 
     needs_a_way = True
+
+
+def pay_elsewhere(
+    run: Callable[[HttpRequest, Any, Mapping[str, Any]], str],
+    *,
+    refusal: Callable[[Any], str | None] = lambda _row: None,
+) -> Command:
+    """The command by which a merchant or payee is paid elsewhere from now on."""
+    return Command(
+        "pay_elsewhere",
+        "Change where they are paid",
+        run,
+        form_class=PayElsewhereForm,
+        help_text="A new account or user is paid once its time of waiting is over. What a user was "
+        "owed before stays that user's. Staff are told of it by an alert.",
+        danger=True,
+        refusal=refusal,
+    )
 
 
 def destination_of(data: Mapping[str, Any]) -> Destination | None:

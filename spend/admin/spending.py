@@ -23,11 +23,11 @@ from spend.admin.making import (
     IdField,
     PaidToAdmin,
     PaidToForm,
-    PayElsewhereForm,
     caller_of,
     destination_of,
     limit_of,
     made,
+    pay_elsewhere,
 )
 from spend.models import (
     AllowedPayee,
@@ -156,16 +156,7 @@ class PayeeAdmin(PaidToAdmin):
         ListCommand("allow", "Allow a payee", PayeeForm, _allow, roles=STAFF),
     )
     commands: ClassVar = (
-        Command(
-            "pay_elsewhere",
-            "Change where they are paid",
-            _pay_elsewhere,
-            form_class=PayElsewhereForm,
-            help_text="A new account or user is paid once its time of waiting is over. What a user "
-            "was owed before stays that user's. Staff are told of it by an alert.",
-            danger=True,
-            refusal=_no_take_back,
-        ),
+        pay_elsewhere(_pay_elsewhere, refusal=_no_take_back),
         Command("take_back", "Take back", _take_back, danger=True, refusal=_no_take_back),
     )
 
