@@ -103,6 +103,8 @@ def test_what_is_paid_at_midnight_is_paid_on_the_new_day() -> None:
         pay(payee, 1_000)
         with refused(DailyLimitReached):
             pay(payee, 1)
+    assert [spending.amount_minor for spending in Spending.objects.all()] == [1_000]
+    assert_in_order()
 
 
 def test_a_payee_named_again_goes_on_where_the_first_stood() -> None:

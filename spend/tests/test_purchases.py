@@ -237,16 +237,21 @@ def test_a_disputed_escrow_pays_for_nothing_and_takes_nothing_back() -> None:
     assert_in_order()
 
 
-def test_a_buyer_finds_the_end_of_the_escrow_applied_and_a_stranger_applies_none() -> None:
-    escrow = make_escrow()
-    mandate = make_mandate(escrow=escrow, expires_at=escrow.deadline_at + timedelta(days=1))
-    order = {
+def body_under(mandate: Mandate) -> dict[str, object]:
+    """The body of a purchase of one euro."""
+    return {
         "sender_id": mandate.sender_id,
         "beneficiary_id": mandate.beneficiary_id,
         "merchant_id": make_merchant().pk,
         "amount": "1.00",
         "currency": "EUR",
     }
+
+
+def test_a_buyer_finds_the_end_of_the_escrow_applied_and_a_stranger_applies_none() -> None:
+    escrow = make_escrow()
+    mandate = make_mandate(escrow=escrow, expires_at=escrow.deadline_at + timedelta(days=1))
+    order = body_under(mandate)
     with clock.frozen(escrow.deadline_at):
         for user, code, status in (
             (make_user(), "VALIDATION_ERROR", EscrowStatus.FUNDED),
@@ -261,13 +266,7 @@ def test_a_buyer_finds_the_end_of_the_escrow_applied_and_a_stranger_applies_none
 def test_a_simulation_tells_of_the_end_of_an_escrow_only_to_its_parties() -> None:
     escrow = make_escrow()
     mandate = make_mandate(escrow=escrow, expires_at=escrow.deadline_at + timedelta(days=1))
-    order = {
-        "sender_id": mandate.sender_id,
-        "beneficiary_id": mandate.beneficiary_id,
-        "merchant_id": make_merchant().pk,
-        "amount": "1.00",
-        "currency": "EUR",
-    }
+    order = body_under(mandate)
     with clock.frozen(escrow.deadline_at):
         for user, is_told in ((mandate.beneficiary, False), (mandate.sender, True)):
             api = Api(make_key(Scope.SENDER, user=user)[1])
