@@ -4,8 +4,8 @@ As with pictures (`pool`), a document that is damaged or drives its child into a
 `ReaderRefusal`, and the next one is read as if nothing had been. What OCR cannot read is a note in
 the reading, never an error.
 
-A page has a budget for OCR, and a document has one for all of its pages. The first page that is too
-much ends the reading; pages that nobody got to are for a person to look at.
+A document has a budget for all of its pages. The first page that is too much ends the reading;
+pages that nobody got to are for a person to look at.
 """
 
 import atexit
@@ -13,8 +13,8 @@ import math
 import shutil
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ from proofs.readers.limits import (
     OCR_GRACE_S,
     OCR_LEAST_S,
     OCR_LIMITS,
-    OCR_PAGE_S,
     OCR_SIDE_PX,
     OCR_TIMEOUT_S,
     OCR_WALL_MAX_S,
@@ -138,12 +137,11 @@ def read_document(
     country: str | None = None,
     with_second: bool = False,
     ocr_budget_s: float = OCR_BUDGET_S,
-    ocr_page_s: float = OCR_PAGE_S,
 ) -> Reading:
     """Read a PDF, or a picture of a page: its e-invoice, its text, and by OCR what has no text.
 
     `engine` is `rapidocr`, `tesseract` or `none`; at most `ocr_max_pages` pages are read by it, and
-    no more than `ocr_budget_s` seconds of CPU time spent on it, and `ocr_page_s` on one of them.
+    none is begun that would take the reading beyond `ocr_budget_s` seconds of CPU time.
     `with_second`: what that leaves in doubt is read by the other engine as well, if it is there,
     within the same time. `country` decides what FCFA means (see `documents.fields.extract`). A
     document that cannot be parsed gives a reading with the status `failed` and no fields.
@@ -152,7 +150,7 @@ def read_document(
     is no such file.
     """
     path = path.resolve(strict=True)
-    ocr = _Ocr(engine, _Budget(ocr_budget_s, ocr_page_s))
+    ocr = _Ocr(engine, _Budget(ocr_budget_s))
     try:
         with tempfile.TemporaryDirectory() as folder:
             if media_type == PDF:
@@ -179,7 +177,8 @@ def _read_pdf(
         "ocr_max_pages": ocr_max_pages,
         "country": country,
     }
-    found = _parsers.run("read_pdf", asked)
+    with ocr.budget.counting():
+        found = _parsers.run("read_pdf", asked)
     if "reading" in found:
         return Reading.from_json(found["reading"])
     for number in _by_weight([int(number) for number in found["wanted"]][:ocr_max_pages]):
@@ -199,18 +198,13 @@ def _by_weight(numbers: Sequence[int]) -> list[int]:
 
 
 def _draw(path: Path, number: int, picture: Path, ocr: "_Ocr") -> bool:
-    """Draw a page for OCR; say whether that went well. It comes out of what the document may cost.
-
-    Drawing is one process's work, so the time on the wall is near enough to its CPU time.
-    """
-    started_s = time.monotonic()
+    """Draw a page for OCR; say whether that went well."""
     try:
-        render_page(path, number, picture, None)
+        with ocr.budget.counting():
+            render_page(path, number, picture, None)
     except ReaderRefusal:
         ocr.note(NoteCode.PAGE_NOT_RENDERED, f"Page {number} cannot be drawn.", pages=(number,))
         return False
-    finally:
-        ocr.budget.take(time.monotonic() - started_s, number)
     return True
 
 
@@ -251,40 +245,40 @@ def _other_engine(engine: str) -> str | None:
 
 
 class _Budget:
-    """What OCR of one document may cost: CPU time, and on the wall three times as much.
+    """What reading of one document may cost: CPU time, and on the wall three times as much.
 
     Counted is CPU time, so that an honest page is read as far on a busy machine as on a quiet one.
-    All that is done for one page comes out of its share as well.
     """
 
-    def __init__(self, cpu_s: float, page_cpu_s: float) -> None:
-        self._left_s = cpu_s
-        self._page_s = page_cpu_s
-        self._spent_s: dict[int, float] = defaultdict(float)
+    def __init__(self, cpu_s: float) -> None:
+        self.left_s = cpu_s
         self._ends_at = time.monotonic() + min(OCR_WALL_MAX_S, OCR_WALL_PER_CPU * cpu_s)
 
-    def left_s(self, number: int) -> float:
-        """The CPU time that page `number` may still have."""
-        return min(self._left_s, self._page_s - self._spent_s[number])
+    @property
+    def wall_left_s(self) -> float:
+        """The time on the wall until even an engine that hangs must have ended."""
+        return min(self._ends_at - time.monotonic(), OCR_WALL_PER_CPU * self.left_s)
 
-    def wall_left_s(self, number: int) -> float:
-        """The time on the wall until even an engine that hangs over this page must have ended."""
-        left_s = self._ends_at - time.monotonic()
-        return min(left_s, OCR_WALL_PER_CPU * self.left_s(number))
+    def allows(self, seconds: float) -> bool:
+        """Whether something that takes so much CPU time may still be begun."""
+        return min(self.left_s, self.wall_left_s) >= max(seconds, OCR_LEAST_S)
 
-    def allows(self, number: int, seconds: float) -> bool:
-        """Whether something that takes so much CPU time may still be begun for a page."""
-        left_s = min(self.left_s(number), self.wall_left_s(number))
-        return left_s >= max(seconds, OCR_LEAST_S)
+    def take(self, seconds: float) -> None:
+        """Spend CPU time."""
+        self.left_s -= seconds
 
-    def take(self, seconds: float, number: int) -> None:
-        """Spend CPU time on a page."""
-        self._left_s -= seconds
-        self._spent_s[number] += seconds
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Spend what a parser takes: one process's work, near enough the time on the wall."""
+        started_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self.take(time.monotonic() - started_s)
 
     def end(self) -> None:
         """Spend all that is left."""
-        self._left_s = 0.0
+        self.left_s = 0.0
 
 
 class _Ocr:
@@ -304,7 +298,7 @@ class _Ocr:
 
     def may_begin(self, number: int) -> bool:
         """Whether there is time for another page; it is noted where there is none."""
-        if self.budget.allows(number, self._longest_s):
+        if self.budget.allows(self._longest_s):
             return True
         self._note_not_read(number)
         return False
@@ -318,14 +312,14 @@ class _Ocr:
             "engine": self.engine,
             "turn": self._turn,
             "may_turn": self._may_turn,
-            "budget_s": self.budget.left_s(number),
+            "budget_s": self.budget.left_s,
         }
         try:
             answer = _engines.run(
                 "read_page",
                 asked,
-                timeout_s=max(OCR_LEAST_S, self.budget.wall_left_s(number)),
-                cpu_s=max(1, math.ceil(self.budget.left_s(number) + OCR_GRACE_S)),
+                timeout_s=max(OCR_LEAST_S, self.budget.wall_left_s),
+                cpu_s=max(1, math.ceil(self.budget.left_s + OCR_GRACE_S)),
             )
         except OcrLost as lost:
             self._note_lost(lost, number)
@@ -334,7 +328,7 @@ class _Ocr:
             self.note(NoteCode.OCR_UNAVAILABLE, "The engine does not start.", retry=True)
             return
         self.version = str(answer["version"])[:100]
-        self.budget.take(_seconds(answer["took_s"]), number)
+        self.budget.take(_seconds(answer["took_s"]))
         if answer.get("is_late"):
             self._end(number)
             return
@@ -345,7 +339,7 @@ class _Ocr:
         self.pages.append(page.to_json())
         self._turn = page.turned
         self._may_turn = self._may_turn and take_bool(answer["is_worth_turning"])
-        self._longest_s = max(self._longest_s, _seconds(answer["longest_s"]))
+        self._longest_s = max(self._longest_s, _seconds(answer["reading_s"]))
 
     def note(
         self, code: NoteCode, message: str, *, retry: bool = True, pages: tuple[int, ...] = ()

@@ -22,15 +22,14 @@ class ChildLimits:
 
 
 # A parser holds one PDF with all that PDFium makes of it, and one rendered page.
-PARSER_LIMITS = ChildLimits(address_space_bytes=700_000_000, cpu_s=12)
+PARSER_LIMITS = ChildLimits(address_space_bytes=700_000_000, cpu_s=6)
 PARSER_TIMEOUT_S = 18.0
 # An OCR engine with its models; its address space is larger than what it ever fills.
 OCR_LIMITS = ChildLimits(address_space_bytes=1_200_000_000, cpu_s=60)
 OCR_TIMEOUT_S = 90.0
-# CPU time that one document may have of it in all, and one page of it, with every turning and both
-# engines; alone on a core, that is the time on the wall.
-OCR_BUDGET_S = 45.0
-OCR_PAGE_S = 16.0
+# CPU time that reading of one document may take in all, with every turning and both engines; alone
+# on a core, that is the time on the wall.
+OCR_BUDGET_S = 17.0
 # How much longer it may take where others want the core too.
 OCR_WALL_PER_CPU = 3.0
 OCR_WALL_MAX_S = 240.0

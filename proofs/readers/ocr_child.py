@@ -41,7 +41,7 @@ def _read_page(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "page": read.page.to_json(),
         "is_worth_turning": read.is_worth_turning,
-        "longest_s": read.longest_s,
+        "reading_s": read.reading_s,
         "version": engine.version,
         "took_s": cpu_time_s() - started_s,
     }

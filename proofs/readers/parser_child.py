@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from PIL import Image
 from pypdfium2 import raw
@@ -30,10 +30,6 @@ class _AskedElsewhere:
 
     name: EngineName
     version: str
-
-    def read(self, picture: Image.Image, *, number: int) -> NoReturn:
-        """Read nothing: that was done."""
-        raise NotImplementedError
 
 
 def _forgetting(job: Job) -> Job:

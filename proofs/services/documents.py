@@ -67,8 +67,10 @@ def country_of(proof: Proof) -> str | None:
     return str(agreed) if agreed else _COUNTRY_OF_FRANCS.get(proof.currency)
 
 
-def read_file(storage_name: str, media_type: str, country: str | None) -> FileRead:
-    """Read a kept file in children, outside any transaction.
+def read_file(
+    storage_name: str, media_type: str, country: str | None, *, budget_s: float
+) -> FileRead:
+    """Read a kept file in children, outside any transaction, within `budget_s` of CPU time.
 
     Raises ReaderUnavailable, FileStorageUnavailable and FileNotFoundError, which say nothing about
     the document.
@@ -82,8 +84,7 @@ def read_file(storage_name: str, media_type: str, country: str | None) -> FileRe
             ocr_max_pages=settings.OCR_MAX_PAGES,
             country=country,
             with_second=settings.INVOICE_OCR_SECOND_OPINION,
-            ocr_budget_s=settings.OCR_BUDGET_SECONDS,
-            ocr_page_s=settings.OCR_PAGE_SECONDS,
+            ocr_budget_s=budget_s,
         )
     if reading.engine in OCR_ENGINES:
         counters.count("ocr.calls")

@@ -8,6 +8,7 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 
 from audit.actions import Action
@@ -62,7 +63,12 @@ def read_document(*, proof_id: int) -> Processing:
         return Processing(Proof.objects.values_list("processing", flat=True).get(pk=proof_id))
     crashpoint("document.claimed")
     try:
-        read = documents.read_file(order.storage_name, order.media_type, order.country)
+        read = documents.read_file(
+            order.storage_name,
+            order.media_type,
+            order.country,
+            budget_s=settings.OCR_BUDGET_SECONDS,
+        )
     except (ReaderUnavailable, FileStorageUnavailable, FileNotFoundError):
         logger.exception("The document of proof %s could not be read here", proof_id)
         return _give_back(order)
@@ -73,6 +79,7 @@ def read_document(*, proof_id: int) -> Processing:
 def reread_document(*, proof_id: int, actor: str) -> DocumentReading:
     """Read a proof's document once more, now, whatever was read before, also of a decided proof.
 
+    It may take longer than a reading that nobody asked for (`OCR_REREAD_SECONDS`).
     The new reading, its checks and findings stand beside the old ones, which stay; why a person had
     to look changes only while nobody has decided, and the decision never. What waits for a worker,
     or was given up, is done then.
@@ -84,7 +91,10 @@ def reread_document(*, proof_id: int, actor: str) -> DocumentReading:
     if seen is None or seen.upload is None or seen.milestone_kind not in DOCUMENT_KINDS:
         raise NoDocument(proof_id=proof_id)
     read = documents.read_file(
-        seen.upload.storage_name, seen.upload.media_type, documents.country_of(seen)
+        seen.upload.storage_name,
+        seen.upload.media_type,
+        documents.country_of(seen),
+        budget_s=settings.OCR_REREAD_SECONDS,
     )
     with transaction.atomic():
         proof = _locked(proof_id)

@@ -24,7 +24,7 @@ from proofs.readers.documents.facts import (
 )
 from proofs.readers.documents.hidden import hidden_note
 from proofs.readers.documents.layout import lines_of
-from proofs.readers.documents.ocr import Engine, OcrError
+from proofs.readers.documents.ocr import Engine, NamedEngine, OcrError
 from proofs.readers.documents.ocr.upright import read_upright
 from proofs.readers.documents.second import combine, is_doubtful
 from proofs.readers.errors import ReaderRefusal, type_not_allowed
@@ -173,7 +173,7 @@ def put_together(
     ocr_pages: Sequence[Page],
     xml_fields: dict[FieldName, Field],
     notes: Sequence[Note],
-    engine: Engine | None,
+    engine: NamedEngine | None,
     country: str | None,
 ) -> Reading:
     """Make the reading of its parts. `engine` is None where OCR had nothing to do."""

@@ -21,7 +21,7 @@ from kobatela.rest.tests.client import Answer, Api
 from kobatela.uploads.models import Upload
 from proofs.models import Proof
 from proofs.readers import document_reading, pool
-from proofs.readers.limits import PARSER_LIMITS, ChildLimits
+from proofs.readers.limits import OCR_LIMITS, PARSER_LIMITS, ChildLimits
 from proofs.services.derivatives import make_derivative
 from proofs.services.reading import read_document
 from proofs.states import Derivative, Processing
@@ -75,11 +75,15 @@ class Seen:
     worker_s: float = 0.0
     image_child_bytes: int = 0
     parser_child_bytes: int = 0
+    engine_child_bytes: int = 0
 
     def look_at_children(self) -> None:
         self.image_child_bytes = max(self.image_child_bytes, *memory_of(pool._default_pool))
         self.parser_child_bytes = max(
             self.parser_child_bytes, *memory_of(document_reading._parsers)
+        )
+        self.engine_child_bytes = max(
+            self.engine_child_bytes, *memory_of(document_reading._engines)
         )
 
 
@@ -148,8 +152,8 @@ def check(file: Hostile, site: Site, seen: Seen, files_dir: Path) -> None:
 def test_hostile_files_are_refused_or_kept_and_harm_nobody(
     settings: Settings, files_dir: Path, scaled: Scaled
 ) -> None:
-    settings.INVOICE_OCR_ENABLED = False
     count = scaled(ci=40, soak=300)
+    settings.INVOICE_OCR_ENABLED = count >= 300
     site, seen = Site(), Seen()
     own_before = _status_bytes("/proc/self/status", "VmRSS")
 
@@ -166,6 +170,7 @@ def test_hostile_files_are_refused_or_kept_and_harm_nobody(
     assert Upload.objects.count() == Proof.objects.count() == kept
     assert seen.image_child_bytes <= ChildLimits().address_space_bytes
     assert seen.parser_child_bytes <= PARSER_LIMITS.address_space_bytes
+    assert seen.engine_child_bytes <= OCR_LIMITS.address_space_bytes
     growth = _status_bytes("/proc/self/status", "VmRSS") - own_before
     assert growth < MOST_GROWTH_BYTES
     # Whoever comes next is served as if nothing had been.

@@ -5,7 +5,9 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 
-from kobatela.embedded.sample_documents import make_pdf
+from PIL import Image, ImageDraw, ImageFont
+
+from kobatela.embedded.sample_documents import make_pdf, make_scan_pdf
 from proofs.tests.hostile.base import Hostile, document, invoices
 from proofs.tests.readers.documents import paper
 
@@ -116,6 +118,20 @@ def heavy_documents() -> Iterator[Hostile]:
     )
     words = b"BT /F1 1 Tf 1 1 Td (words ) Tj ET " * 300_000
     yield document("PDF of 300000 words", _deflated(zlib.compress(words, 9), [b"/FlateDecode"]))
+    for rows, columns in ((60, 85), (100, 130)):
+        lying = _full_page(rows, columns).rotate(90, expand=True)
+        yield document(f"scan of {rows} rows on its side", make_scan_pdf([lying] * 5))
+
+
+def _full_page(rows: int, columns: int) -> Image.Image:
+    """A page at 200 dpi on which there is nothing but words."""
+    page = Image.new("L", (1654, 2339), 255)
+    draw = ImageDraw.Draw(page)
+    font = ImageFont.load_default(size=2400 / columns)
+    words = ("ciment sac chantier facture livraison brique 1 250,00 " * columns)[:columns]
+    for row in range(rows):
+        draw.text((60, 40 + row * 2260 / rows), words[row % 9 :], fill=20, font=font)
+    return page
 
 
 def wounded_documents(chance: random.Random) -> Iterator[Hostile]:

@@ -36,7 +36,7 @@ from proofs.tests.readers.documents.paper import page
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FEW_BYTES = 250_000_000
-OF_NO_TIME = {"version": "1", "took_s": 0.0, "longest_s": 0.0, "is_worth_turning": True}
+OF_NO_TIME = {"version": "1", "took_s": 0.0, "reading_s": 0.0, "is_worth_turning": True}
 
 
 class Kept(Protocol):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import Protocol
 
 from PIL import Image
@@ -10,6 +11,8 @@ from proofs.readers.documents.facts import MAX_TILT, MAX_WORDS_PER_PAGE, Page, S
 
 # What an engine reads with less is more often noise than text.
 MIN_CONFIDENCE = 0.6
+# Fewer letters do not tell how a page lies.
+LEAST_LETTERS = 60
 
 
 class EngineName(StrEnum):
@@ -36,8 +39,8 @@ class OcrError(Exception):
         self.is_available = is_available
 
 
-class Engine(Protocol):
-    """An OCR engine. Loading its models may take seconds and is done once, at the first page."""
+class NamedEngine(Protocol):
+    """Which engine read, as a reading tells."""
 
     @property
     def name(self) -> EngineName:
@@ -47,8 +50,50 @@ class Engine(Protocol):
     def version(self) -> str:
         """The version of the program or library, empty where it is not installed."""
 
+
+class Engine(NamedEngine, Protocol):
+    """An OCR engine. Loading its models may take seconds and is done once, at the first page."""
+
     def read(self, picture: Image.Image, *, number: int) -> Page:
         """Read the words of page `number`. Raises OcrError."""
+
+    def open(self, picture: Image.Image, *, number: int) -> "OpenPage":
+        """Begin with page `number`, which may turn out to lie wrong. Raises OcrError."""
+
+
+class OpenPage(Protocol):
+    """A page that an engine has begun with."""
+
+    def sample(self) -> Page:
+        """Read enough of it to tell whether it lies as it should. Raises OcrError."""
+
+    def read(self) -> Page:
+        """Read all of it; what was read before is not read again. Raises OcrError."""
+
+
+class WholePages:
+    """An engine for which a part of a page costs no less than the whole."""
+
+    def open(self: Engine, picture: Image.Image, *, number: int) -> OpenPage:
+        """Begin with a page, of which even a sample is all."""
+        return _Whole(self, picture, number)
+
+
+class _Whole:
+    def __init__(self, engine: Engine, picture: Image.Image, number: int) -> None:
+        self._engine = engine
+        self._picture = picture
+        self._number = number
+
+    def sample(self) -> Page:
+        return self._page
+
+    def read(self) -> Page:
+        return self._page
+
+    @cached_property
+    def _page(self) -> Page:
+        return self._engine.read(self._picture, number=self._number)
 
 
 def page_of(picture: Image.Image, words: Iterable[Word], *, number: int, tilt: float = 0.0) -> Page:

@@ -4,10 +4,10 @@ from typing import NoReturn
 
 from PIL import Image
 
-from proofs.readers.documents.ocr.base import EngineName, OcrError
+from proofs.readers.documents.ocr.base import EngineName, OcrError, WholePages
 
 
-class NoEngine:
+class NoEngine(WholePages):
     """OCR is switched off."""
 
     name = EngineName.NONE

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from PIL import Image
 
 from proofs.readers.documents.facts import MAX_WORD_CHARS, Page, Word
-from proofs.readers.documents.ocr.base import EngineName, OcrError, page_of
+from proofs.readers.documents.ocr.base import EngineName, OcrError, WholePages, page_of
 from proofs.readers.documents.ocr.tesseract_library import LibraryFailed, library
 
 PROGRAM = "tesseract"
@@ -26,7 +26,7 @@ _FIELD_LIMIT = 1_000_000
 DPI = 200
 
 
-class TesseractEngine:
+class TesseractEngine(WholePages):
     """The second engine: faster and smaller, weaker on receipts."""
 
     name = EngineName.TESSERACT

@@ -1,9 +1,9 @@
 """A page that lies on its side or stands on its head is turned until an engine reads it well.
 
 Engines read what they take for lines; letters that lie wrong give few words, or words of which the
-engine is unsure, or runs that are higher than wide. Only then the page is turned and read again, so
-that a page which is as it should be costs nothing more. What turning shows of one page is used for
-the next: pages of one scan lie alike.
+engine is unsure, or runs that are higher than wide. A sample of the page tells; only the direction
+whose sample reads best is read whole. What turning shows of one page is used for the next: pages of
+one scan lie alike.
 """
 
 import math
@@ -16,14 +16,15 @@ from dataclasses import dataclass, replace
 from PIL import Image
 
 from proofs.readers.documents.facts import Page
-from proofs.readers.documents.ocr.base import Engine
+from proofs.readers.documents.ocr.base import LEAST_LETTERS, Engine, OpenPage
 
 # RapidOCR reads real receipts with 0.95 and more, and with 0.76 and less on their head; Tesseract
 # with about 0.9, and figures on their head with 0.86.
 LEAST_CONFIDENCE = 0.88
-LEAST_LETTERS = 60
 # Turned, a page must read so much better: two readings of the same noise differ a little.
 GAIN = 1.3
+# What is read already is given even after the time is over.
+LEAST_TIMER_S = 0.1
 # Shorter runs may be as high as wide.
 _CHARS_OF_A_RUN = 4
 _STANDING = 0.5
@@ -42,13 +43,23 @@ class OutOfTime(BaseException):
 class Upright:
     """A page as it was read best, and what that tells of the next one of the same document.
 
-    `is_worth_turning` is false where all turning did not make enough letters readable; `longest_s`
-    is the CPU time of the longest reading.
+    `is_worth_turning` is false where all turning did not make enough letters readable; `reading_s`
+    is the CPU time of the one direction that was read.
     """
 
     page: Page
     is_worth_turning: bool
-    longest_s: float
+    reading_s: float
+
+
+@dataclass(slots=True)
+class _Direction:
+    """A page turned by `turn`, with a sample of what can be read of it so."""
+
+    turn: int
+    open_page: OpenPage
+    sample: Page
+    took_s: float
 
 
 def read_upright(
@@ -60,34 +71,55 @@ def read_upright(
     may_turn: bool = True,
     budget_s: float = math.inf,
 ) -> Upright:
-    """Read a page, turned by `turn`, and if that does not go well, otherwise.
+    """Read a page, turned by `turn`, or, if a sample of that does not read well, otherwise.
 
     `turned` of the page says by how many degrees, against the clock, the picture had to be turned.
-    After `budget_s` seconds of CPU time the best so far is given. No reading but the first is begun
-    that would, if it took as long as the longest before, end later.
+    No direction but the first is begun that would, if it took as long as the longest before, not
+    end within `budget_s` seconds of CPU time.
 
-    Raises OcrError, and OutOfTime where not even the first reading ended in time.
+    Raises OcrError, and OutOfTime where the page could not be read in that time.
     """
     ends_at = cpu_time_s() + budget_s
-    best, longest_s = _read(engine, picture, number, turn, ends_at)
-    if _reads_well(best) or not may_turn:
-        return Upright(best, may_turn, longest_s)
-    best_score = _score(best)
-    for more in _turns(best):
+    best = _sampled(engine, picture, number, turn, ends_at)
+    if may_turn and not _reads_well(best.sample):
+        best = _best_direction(engine, picture, number, best, ends_at)
+        # A page with little on it says nothing of how the others lie.
+        may_turn = _reads_well(best.sample) or _letters(best.sample) < LEAST_LETTERS
+    started_s = cpu_time_s()
+    with _interrupted_after(ends_at - started_s):
+        page = replace(best.open_page.read(), turned=best.turn)
+    return Upright(page, may_turn, best.took_s + cpu_time_s() - started_s)
+
+
+def _best_direction(
+    engine: Engine, picture: Image.Image, number: int, first: _Direction, ends_at: float
+) -> _Direction:
+    """Give the direction in which a page reads best, of those that there is time for."""
+    best, longest_s = first, first.took_s
+    for more in _turns(first.sample):
         if cpu_time_s() + longest_s > ends_at:
             break
         try:
-            read, took_s = _read(engine, picture, number, (turn + more) % 360, ends_at)
+            other = _sampled(engine, picture, number, (first.turn + more) % 360, ends_at)
         except OutOfTime:
             break
-        longest_s = max(longest_s, took_s)
-        if (score := _score(read)) > GAIN * best_score:
-            best, best_score = read, score
-        if _reads_well(read):
+        longest_s = max(longest_s, other.took_s)
+        if _score(other.sample) > GAIN * _score(best.sample):
+            best = other
+        if _reads_well(other.sample):
             break
-    # A page with little on it says nothing of how the others lie.
-    is_worth_turning = _reads_well(best) or _letters(best) < LEAST_LETTERS
-    return Upright(best, is_worth_turning, longest_s)
+    return best
+
+
+def _sampled(
+    engine: Engine, picture: Image.Image, number: int, turn: int, ends_at: float
+) -> _Direction:
+    started_s = cpu_time_s()
+    lying = picture.transpose(_TURNS[turn]) if turn else picture
+    with _interrupted_after(ends_at - started_s):
+        open_page = engine.open(lying, number=number)
+        sample = open_page.sample()
+    return _Direction(turn, open_page, sample, cpu_time_s() - started_s)
 
 
 def cpu_time_s() -> float:
@@ -107,17 +139,6 @@ def _turns(page: Page) -> tuple[int, ...]:
     return (90, 270) if (page.confidence or 0.0) >= LEAST_CONFIDENCE else (270, 90)
 
 
-def _read(
-    engine: Engine, picture: Image.Image, number: int, turn: int, ends_at: float
-) -> tuple[Page, float]:
-    """Give a page as it is read turned, and the CPU time that took."""
-    started_s = cpu_time_s()
-    lying = picture.transpose(_TURNS[turn]) if turn else picture
-    with _interrupted_after(ends_at - started_s):
-        page = replace(engine.read(lying, number=number), turned=turn)
-    return page, cpu_time_s() - started_s
-
-
 @contextmanager
 def _interrupted_after(seconds: float) -> Iterator[None]:
     """Raise OutOfTime after so much CPU time, as soon as the engine is between two of its steps.
@@ -133,7 +154,7 @@ def _interrupted_after(seconds: float) -> Iterator[None]:
 
     before = signal.signal(signal.SIGPROF, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_PROF, max(seconds, 0.01))
+        signal.setitimer(signal.ITIMER_PROF, max(seconds, LEAST_TIMER_S))
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)

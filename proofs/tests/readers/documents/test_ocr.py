@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from proofs.readers.documents.fields import extract
 from proofs.readers.documents.ocr import EngineName, OcrError, get_engine, tesseract
 from proofs.readers.documents.ocr.base import page_of
 from proofs.readers.documents.ocr.prepare import flatten, prepare, tilt_degrees
-from proofs.readers.documents.ocr.rapid import RapidEngine
+from proofs.readers.documents.ocr.rapid import SAMPLE_RUNS, RapidEngine
 from proofs.readers.documents.ocr.tesseract import TesseractEngine
 from proofs.readers.documents.ocr.tesseract_library import LibraryFailed, library
+from proofs.readers.documents.ocr.upright import read_upright
 from proofs.tests.readers.documents import paper
 
 INVOICE = (
@@ -78,6 +80,43 @@ def test_rapidocr_reads_a_crooked_page(degrees: float) -> None:
     assert (page.width, page.height) == (1000, 700)
     assert page.tilt == pytest.approx(np.tan(np.radians(degrees)) * 1000 / 700, abs=0.02)
     assert engine.version.startswith("3.")
+
+
+def test_rapidocr_read_run_by_run_gives_what_its_library_gives_in_one_call() -> None:
+    picture = photo(INVOICE, degrees=1.0)
+    model = RapidEngine()._load()
+    whole = model(np.asarray(picture)[:, :, ::-1].copy())
+
+    page = get_engine("rapidocr").read(picture, number=1)
+
+    assert [word.text for word in page.words] == list(whole.txts)
+    assert [word.confidence for word in page.words] == pytest.approx(list(whole.scores), abs=1e-4)
+    assert [(word.x0, word.y1) for word in page.words] == [
+        pytest.approx((min(box[:, 0]) / 1000, max(box[:, 1]) / 700), abs=1e-4)
+        for box in whole.boxes
+    ]
+
+
+@pytest.mark.parametrize("degrees", [90, 180])
+def test_rapidocr_reads_only_a_sample_of_a_page_that_lies_wrong_before_it_is_turned(
+    monkeypatch: pytest.MonkeyPatch, degrees: int
+) -> None:
+    engine = RapidEngine()
+    model = engine._load()
+    recognize, reads = model.recognize_txt, []
+
+    def recognize_one(runs: Sequence[Any]) -> Any:
+        reads.append(len(runs))
+        return recognize(runs)
+
+    monkeypatch.setattr(model, "recognize_txt", recognize_one)
+
+    page = read_upright(engine, photo(INVOICE).rotate(degrees, expand=True), number=1).page
+
+    expect_the_invoice(replace(page, turned=0), 1)
+    assert page.turned == 360 - degrees
+    assert set(reads) == {1}
+    assert len(page.words) <= len(reads) <= len(page.words) + 2 * SAMPLE_RUNS
 
 
 def test_rapidocr_finds_nothing_on_a_blank_page() -> None:
@@ -142,11 +181,12 @@ def test_rapidocr_that_is_not_installed_is_unavailable(monkeypatch: pytest.Monke
 
 
 def test_rapidocr_that_gives_up_on_a_page_is_not_asked_again() -> None:
-    def give_up(_: object) -> Any:
-        raise RuntimeError("onnx")
+    class GivesUp:
+        def preprocess_img(self, _: object) -> Any:
+            raise RuntimeError("onnx")
 
     engine = RapidEngine()
-    engine._model = give_up
+    engine._model = GivesUp()
     error = error_of(engine)
     assert (error.retry, error.is_available) == (False, True)
     assert "onnx" not in error.message, "the library's words are not ours"

@@ -15,6 +15,7 @@ from proofs.readers.documents.facts import (
     Source,
 )
 from proofs.readers.documents.ocr import Engine, EngineName, OcrError, get_engine
+from proofs.readers.documents.ocr.base import WholePages
 from proofs.readers.documents.reading import read_document
 from proofs.readers.errors import ReaderRefusal, RefusalCode
 from proofs.tests.readers.documents import paper
@@ -29,7 +30,7 @@ INVOICE = (
 )
 
 
-class FakeEngine:
+class FakeEngine(WholePages):
     """Reads the same page from every picture, and remembers the pictures."""
 
     name = EngineName.RAPIDOCR

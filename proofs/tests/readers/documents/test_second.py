@@ -9,6 +9,7 @@ from PIL import Image
 from proofs.readers.documents.facts import FieldName, NoteCode, Page, Reading, Source
 from proofs.readers.documents.fields import extract
 from proofs.readers.documents.ocr import EngineName, get_engine
+from proofs.readers.documents.ocr.base import WholePages
 from proofs.readers.documents.ocr.upright import read_upright
 from proofs.readers.documents.reading import read_document
 from proofs.readers.documents.second import combine, is_doubtful
@@ -86,7 +87,7 @@ def test_a_letter_more_or_less_in_a_name_is_no_dispute() -> None:
     assert both.fields[FieldName.SUPPLIER].confidence == 0.9
 
 
-class Reader:
+class Reader(WholePages):
     """Reads what it was given from every page that lies right, and noise from the others."""
 
     version = "1"
