@@ -13,7 +13,7 @@ import pypdfium2
 from PIL import Image
 
 from bench.figures import Bound, Figure, Options, Report
-from bench.processes import PeakOf, cpu_s, own_children, watch_peaks
+from bench.processes import READERS, PeakOf, cpu_with_children_s, watch_peaks
 from kobatela.embedded.sample_documents import InvoiceText, make_invoice_pdf, make_pdf
 from proofs.readers import document_reading
 from proofs.readers.documents.facts import Reading
@@ -124,15 +124,9 @@ def _hardest(folder: Path) -> None:
 
 
 def _measure(measured: Measured, path: Path, engine: str) -> None:
-    pids = own_children([_PARSER, _ENGINE, "proofs.readers.child"])
-    before, started = _cpu_of(pids), time.perf_counter()
+    before_s, started = cpu_with_children_s(READERS), time.perf_counter()
     reading = _read(path, engine)
-    measured.add(time.perf_counter() - started, _cpu_of(pids) - before, reading)
-
-
-def _cpu_of(pids: Sequence[int]) -> float:
-    """CPU time of this process and its readers, with all that those started."""
-    return time.process_time() + sum(map(cpu_s, pids))
+    measured.add(time.perf_counter() - started, cpu_with_children_s(READERS) - before_s, reading)
 
 
 def _read(path: Path, engine: str) -> Reading:

@@ -7,7 +7,6 @@ marks it as shown on the pages, since a page may say something else than the dat
 import json
 import os
 import re
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,15 +19,17 @@ from typing import Any
 
 from bench.data import data_folder, missing
 from bench.figures import Figure, Options, Report
-from proofs.readers.documents.facts import FieldName, Reading
+from bench.processes import READERS, cpu_with_children_s, peak_bytes_of_children
+from proofs.readers.document_reading import read_document
+from proofs.readers.documents.facts import FieldName, NoteCode, ReadingStatus
 from proofs.readers.documents.ocr import Engine, get_engine
-from proofs.readers.documents.reading import read_document
-from proofs.readers.errors import ReaderRefusal
+from proofs.readers.sniff import SNIFF_BYTES, sniff
 
 _ENGINE_VARIABLE = "INVOICE_OCR_PROVIDER"
 _SECOND_VARIABLE = "INVOICE_OCR_SECOND_OPINION"
 _DEFAULT_ENGINE = "rapidocr"
 _OTHER_ENGINE = {"rapidocr": "tesseract", "tesseract": "rapidocr"}
+_OCR_MAX_PAGES = 5
 _QUICK = 6
 _PROGRESS_EVERY_S = 10.0
 # A credit note: XML counts up what its page prints with a minus.
@@ -54,8 +55,9 @@ class Outcome:
     xml_values: Mapping[FieldName, str]
     seconds: float
     peak_bytes: int
-    engine: str = ""
-    refusal: str = ""
+    engine: str
+    is_read: bool
+    is_cut_short: bool
 
 
 @dataclass(frozen=True)
@@ -213,22 +215,26 @@ def _second_engine() -> Engine | None:
 
 
 def _read(document: Document) -> Outcome:
-    engine = get_engine(os.environ.get(_ENGINE_VARIABLE, _DEFAULT_ENGINE))
-    started = time.process_time()
-    reading: Reading | None = None
-    refusal = ""
-    try:
-        reading = read_document(document.path, engine=engine, second=_second_engine())
-    except ReaderRefusal as refused:
-        refusal = refused.code.value
+    """Read as a worker does, with its children, their limits and the time that a document has."""
+    started_s = cpu_with_children_s(READERS)
+    with document.path.open("rb") as file:
+        media_type = sniff(file.read(SNIFF_BYTES))
+    reading = read_document(
+        document.path,
+        media_type=media_type or "",
+        engine=os.environ.get(_ENGINE_VARIABLE, _DEFAULT_ENGINE),
+        ocr_max_pages=_OCR_MAX_PAGES,
+        with_second=_second_engine() is not None,
+    )
     return Outcome(
         document,
-        {name: field.value for name, field in reading.fields.items()} if reading else {},
-        {name: field.value for name, field in reading.xml_fields.items()} if reading else {},
-        time.process_time() - started,
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        reading.engine if reading else "",
-        refusal,
+        {name: field.value for name, field in reading.fields.items()},
+        {name: field.value for name, field in reading.xml_fields.items()},
+        cpu_with_children_s(READERS) - started_s,
+        peak_bytes_of_children(READERS),
+        reading.engine,
+        reading.status is not ReadingStatus.FAILED,
+        any(note.code is NoteCode.PAGES_NOT_READ for note in reading.notes),
     )
 
 
@@ -297,16 +303,19 @@ def _notes(outcomes: Sequence[Outcome], elapsed_s: float) -> list[str]:
             f" CPU each, at most {max(one.seconds for one in of_kind):.2g} s"
         )
     peak = max(one.peak_bytes for one in outcomes) / 1_000_000
-    notes.append(f"the largest process took {peak:.0f} MB")
+    notes.append(f"the largest child took {peak:.0f} MB")
+    if short := sorted(one.document.path.name for one in outcomes if one.is_cut_short):
+        notes.append(
+            f"not all pages read, for their number or for lack of time: {', '.join(short)}"
+        )
     signless = sum(one.document.truth.get(FieldName.TOTAL, "").startswith("±") for one in outcomes)
     if signless:
         notes.append(
             f"{signless} credit notes count by the amount alone: XML has no minus where pages do"
         )
     notes += _xml_notes(outcomes)
-    refused = [f"{one.document.path.name} ({one.refusal})" for one in outcomes if one.refusal]
-    if refused:
-        notes.append(f"refused: {', '.join(refused)}")
+    if unread := sorted(one.document.path.name for one in outcomes if not one.is_read):
+        notes.append(f"not read at all: {', '.join(unread)}")
     return notes
 
 

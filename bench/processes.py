@@ -2,11 +2,18 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+# The children that read proofs.
+READERS = (
+    "proofs.readers.child",
+    "proofs.readers.parser_child",
+    "proofs.readers.ocr_child",
+)
 _SAMPLE_EVERY_S = 0.02
 _KIB = 1024
 
@@ -129,6 +136,16 @@ def cpu_s(pid: int) -> float:
     # The name before the parenthesis may hold anything.
     fields = stat.rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_with_children_s(modules: Sequence[str]) -> float:
+    """CPU time of this process and of its children that run one of the modules."""
+    return time.process_time() + sum(map(cpu_s, own_children(modules)))
+
+
+def peak_bytes_of_children(modules: Sequence[str]) -> int:
+    """The most that one of the children that run one of the modules has had resident so far."""
+    return max(map(_peak_bytes, own_children(modules)), default=0)
 
 
 def _runs(pid: int, modules: Sequence[str]) -> bool:

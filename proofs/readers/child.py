@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from proofs.readers import image
-from proofs.readers.serving import serve
+from proofs.readers.serving import Job, serve
 
 
 def _read_image(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,10 +20,13 @@ def _render_derivative(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {"width": width, "height": height}
 
 
+JOBS: Mapping[str, Job] = {"read_image": _read_image, "render_derivative": _render_derivative}
+
+
 def main() -> None:
     """Serve the jobs on pictures."""
     image.prepare_decoders()
-    serve({"read_image": _read_image, "render_derivative": _render_derivative}, sys.argv[1:])
+    serve(JOBS, sys.argv[1:])
 
 
 if __name__ == "__main__":

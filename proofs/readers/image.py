@@ -125,7 +125,7 @@ def render_derivative(
     Gives its width and height. The file appears whole or not at all. Raises ReaderRefusal as
     `read_image` does, and OSError where `out_path` cannot be written.
     """
-    upright = load_upright(path, max_side_px, shrink_with=DERIVATIVE_FILTER)
+    upright = _load_upright(path, max_side_px)
     buffer = io.BytesIO()
     upright.save(buffer, "JPEG", quality=DERIVATIVE_QUALITY, optimize=True)
     part = part_path(out_path)
@@ -134,19 +134,13 @@ def render_derivative(
     return upright.size
 
 
-def load_upright(
-    path: Path, max_side_px: int, *, shrink_with: Image.Resampling = Image.Resampling.LANCZOS
-) -> Image.Image:
-    """Give a picture in colours, upright, on white and without metadata, no side longer than asked.
-
-    What a machine reads is shrunk with Lanczos, because small print needs it. Raises ReaderRefusal
-    as `read_image` does.
-    """
+def _load_upright(path: Path, max_side_px: int) -> Image.Image:
+    """Give a picture in colours, upright, on white and without metadata."""
     with _opened(path) as (image, _):
         shrink_by = max(1.0, max(image.size) / max_side_px)
         fitted = (max(1, round(image.width / shrink_by)), max(1, round(image.height / shrink_by)))
         small = _decoded(image, at_least=fitted, mode="RGB")
-        small = _on_white(small).resize(fitted, shrink_with)
+        small = _on_white(small).resize(fitted, DERIVATIVE_FILTER)
         _, turn_by = _orientations(image, read_tags(image.info.get("exif")).orientation)
         upright = _upright(small, turn_by)
         # Saving looks into `info` for a profile, a comment and tags; the original's stay behind.

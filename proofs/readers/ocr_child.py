@@ -13,7 +13,7 @@ from PIL import Image
 from proofs.readers.documents.ocr import OcrError, get_engine
 from proofs.readers.documents.ocr.upright import OutOfTime, cpu_time_s, read_upright
 from proofs.readers.documents.reading import note_of
-from proofs.readers.serving import serve
+from proofs.readers.serving import Job, serve
 
 
 def _read_page(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,9 +47,12 @@ def _read_page(arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+JOBS: Mapping[str, Job] = {"read_page": _read_page}
+
+
 def main() -> None:
     """Serve the one job."""
-    serve({"read_page": _read_page}, sys.argv[1:])
+    serve(JOBS, sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -127,17 +127,17 @@ def _note_without_engine(number: int) -> Note:
     raise AssertionError("no engine reads nothing")
 
 
+JOBS: Mapping[str, Job] = {
+    "count_pages": _forgetting(_count_pages),
+    "render_page": _forgetting(_render_page),
+    "read_pdf": _forgetting(_read_pdf),
+    "put_together": _put_together,
+}
+
+
 def main() -> None:
     """Serve the jobs on documents."""
-    serve(
-        {
-            "count_pages": _forgetting(_count_pages),
-            "render_page": _forgetting(_render_page),
-            "read_pdf": _forgetting(_read_pdf),
-            "put_together": _put_together,
-        },
-        sys.argv[1:],
-    )
+    serve(JOBS, sys.argv[1:])
 
 
 if __name__ == "__main__":

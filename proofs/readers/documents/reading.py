@@ -1,13 +1,10 @@
-"""A document from its file to its fields, in one process: the definition of what reading is.
+"""What a document's parts say together: its embedded e-invoice, its text, and pages read by OCR.
 
-Embedded e-invoice first, then the text of the pages, then OCR of the pages that are pictures. Where
-children do the parts, this says how they fit together.
+Children read the parts (`readers.document_reading`); this says how they fit together.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
 from proofs.readers.documents import einvoice, fields, pdf
 from proofs.readers.documents.facts import (
@@ -20,92 +17,24 @@ from proofs.readers.documents.facts import (
     Page,
     Reading,
     ReadingStatus,
-    Source,
 )
 from proofs.readers.documents.hidden import hidden_note
 from proofs.readers.documents.layout import lines_of
 from proofs.readers.documents.ocr import Engine, NamedEngine, OcrError
-from proofs.readers.documents.ocr.upright import read_upright
-from proofs.readers.documents.second import combine, is_doubtful
-from proofs.readers.errors import ReaderRefusal, type_not_allowed
-from proofs.readers.image import load_upright
-from proofs.readers.sniff import SNIFF_BYTES, sniff
 
-OCR_MAX_PAGES = 5
 # A page with fewer letters is a picture: scanners add a line or a page number of their own.
 MIN_LETTERS_OF_TEXT = 25
 # Below it OCR itself takes a good part for guesses.
 LOW_CONFIDENCE = 0.8
-# As large as a page at 300 dpi; what an engine takes less of, it makes smaller itself.
-MAX_PICTURE_SIDE_PX = 3508
 
 # Each may be large, and one is all that an invoice needs.
 MAX_EINVOICES = 4
 
-PDF = "application/pdf"
 _TWO_EINVOICES = Note(
     code=NoteCode.XML_AMBIGUOUS,
     message="Two sets of data inside the document say different things.",
     hint="Go by what the pages show, and ask the supplier which data hold.",
 )
-
-
-def read_document(
-    path: Path,
-    *,
-    engine: Engine,
-    ocr_max_pages: int = OCR_MAX_PAGES,
-    country: str | None = None,
-    with_xml: bool = True,
-    second: Engine | None = None,
-) -> Reading:
-    """Read a PDF, or a picture of a page; what `engine` leaves in doubt, by `second` as well.
-
-    Raises ReaderRefusal: FILE_TYPE_NOT_ALLOWED, FILE_UNREADABLE, FILE_TOO_LARGE (more than 30
-    pages), IMAGE_TOO_LARGE, PDF_ENCRYPTED. What an engine cannot read is a note, not an error.
-    """
-    with path.open("rb") as file:
-        media_type = sniff(file.read(SNIFF_BYTES))
-    if media_type is None:
-        raise type_not_allowed()
-    read = partial(
-        _read_once, path, media_type, ocr_max_pages=ocr_max_pages, country=country, xml=with_xml
-    )
-    reading = read(engine)
-    if second is None or reading.engine != engine.name.value or not is_doubtful(reading):
-        return reading
-    return combine(reading, read(second))
-
-
-def _read_once(
-    path: Path,
-    media_type: str,
-    engine: Engine,
-    *,
-    ocr_max_pages: int,
-    country: str | None,
-    xml: bool,
-) -> Reading:
-    if media_type != PDF:
-        return _read_picture(path, media_type, engine=engine, country=country)
-    parsed = pdf.parse(path)
-    xml_fields, xml_notes = read_xml(parsed.attachments) if xml else ({}, ())
-    wanted, skipped = pages_for_ocr(parsed.pages, ocr_max_pages)
-    seen: list[Page] = []
-    notes: list[Note] = [*parsed.notes, *xml_notes, *skipped]
-    for number in wanted:
-        page, page_notes = _ocr_page(path, number, engine)
-        seen += [page] if page else []
-        notes += page_notes
-    return put_together(
-        media_type=PDF,
-        text_pages=parsed.pages,
-        ocr_pages=seen,
-        xml_fields=xml_fields,
-        notes=notes,
-        engine=engine if wanted else None,
-        country=country,
-    )
 
 
 def read_xml(
@@ -224,45 +153,6 @@ def excerpt(pages: Sequence[Page]) -> str:
     """Give the text of pages in reading order, at most so much as is kept."""
     texts = ("\n".join(line.text for line in lines_of(page)) for page in pages)
     return PAGE_BREAK.join(texts)[:MAX_TEXT_CHARS]
-
-
-def _read_picture(path: Path, media_type: str, *, engine: Engine, country: str | None) -> Reading:
-    picture = load_upright(path, MAX_PICTURE_SIDE_PX)
-    notes: tuple[Note, ...] = ()
-    try:
-        page = read_upright(engine, picture, number=1).page
-    except OcrError as error:
-        notes = (note_of(error, engine),)
-        page = Page(
-            number=1,
-            width=float(picture.width),
-            height=float(picture.height),
-            words=(),
-            source=Source.OCR,
-        )
-    return put_together(
-        media_type=media_type,
-        text_pages=(),
-        ocr_pages=(page,),
-        xml_fields={},
-        notes=notes,
-        engine=engine,
-        country=country,
-    )
-
-
-def _ocr_page(path: Path, number: int, engine: Engine) -> tuple[Page | None, tuple[Note, ...]]:
-    try:
-        return read_upright(engine, pdf.render(path, number), number=number).page, ()
-    except OcrError as error:
-        return None, (note_of(error, engine),)
-    except ReaderRefusal:
-        note = Note(
-            code=NoteCode.PAGE_NOT_RENDERED,
-            message=f"Page {number} cannot be drawn.",
-            hint="Open the document yourself to look at this page.",
-        )
-        return None, (note,)
 
 
 def _status(

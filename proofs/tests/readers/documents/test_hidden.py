@@ -8,7 +8,7 @@ from kobatela.embedded.sample_documents import make_pdf
 from proofs.readers.documents.facts import FieldName, NoteCode, Page, Reading
 from proofs.readers.documents.ocr import Engine, get_engine
 from proofs.readers.documents.pdf import parse
-from proofs.readers.documents.reading import read_document
+from proofs.tests.readers.documents.one_process import read_document
 from proofs.tests.readers.documents.test_reading import FakeEngine, codes, values
 
 SHOWN = (

@@ -11,10 +11,10 @@ from proofs.readers.documents.fields import extract
 from proofs.readers.documents.ocr import EngineName, get_engine
 from proofs.readers.documents.ocr.base import WholePages
 from proofs.readers.documents.ocr.upright import read_upright
-from proofs.readers.documents.reading import read_document
 from proofs.readers.documents.second import combine, is_doubtful
 from proofs.tests.factories import reading_of
 from proofs.tests.readers.documents import paper
+from proofs.tests.readers.documents.one_process import read_document
 from proofs.tests.readers.documents.test_ocr import INVOICE, needs_tesseract, photo
 
 SUMS = {"total": "480.00", "net": "400.00", "tax": "80.00"}
