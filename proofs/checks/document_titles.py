@@ -12,8 +12,11 @@ from proofs.checks.sameness import plain_words
 
 # Titles stand at the head of the first page, below a letterhead that may be long.
 TITLE_LINES = 25
-# Alone on its line or column: "devis no 12 accepte" in a sentence is none.
-_AT_A_START = r"(?:^|  )[^\w(]*"
+# Alone on its line or column: "devis no 12 accepte" in a sentence is none. Forms name the field.
+_AT_A_START = (
+    r"(?:^|  )[^\w(]*"
+    r"(?:(?:titre|title|objet|nature|type(?: (?:de|of) document)?|document(?: type)?) ?: ?)?"
+)
 # Behind it stands its own number or date, or nothing.
 _NUMBER = (
     r"(?:\W{0,4}(?:no|nr|num|numero|number|date|ref|reference)\b|\W{0,4}n\b|\W*$|  "
@@ -22,8 +25,9 @@ _NUMBER = (
 # Or the invoice that it takes back.
 _OF_AN_INVOICE = r"(?: ?(?:sur|pour|de|a|for|of|on|to|against)(?: (?:la|the|tax|your))? ?)"
 _CREDIT = (
-    r"(facture d.avoir|note d.avoir|avoir|note de credit|credit (?:note|memo|invoice)"
-    r"|gutschrift)"
+    r"(facture d.avoir|note d.avoir|avoir|(?:note|avis) de credit"
+    r"|credit (?:note|memo|invoice|advice)|refund(?: (?:note|receipt|invoice|confirmation))?"
+    r"|(?:note|avis|bon) de remboursement|gutschrift)"
 )
 _TITLES_OF_CREDIT = re.compile(
     rf"{_AT_A_START}{_CREDIT}(?:{_NUMBER}|{_OF_AN_INVOICE}(?:facture|invoice))"

@@ -180,7 +180,8 @@ def _canonical(name: FieldName, raw: str) -> str:
         case FieldName.CURRENCY:
             return text if re.fullmatch("[A-Z]{3}", text) else ""
         case FieldName.TYPE_CODE:
-            return text if re.fullmatch("[0-9]{1,4}", text) else ""
+            # One that nobody knows is not no code: a person must look what the document is.
+            return text if not text or re.fullmatch("[0-9]{1,4}", text) else "other"
         case FieldName.IBAN | FieldName.VAT_ID | FieldName.SIRET:
             squeezed = re.sub(r"[^A-Z0-9]", "", text.upper())
             is_vat_id = _COUNTRY_AND_MORE.fullmatch(squeezed) is not None

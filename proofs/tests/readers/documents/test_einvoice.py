@@ -128,9 +128,10 @@ def test_a_ubl_invoice_is_read_likewise() -> None:
 @pytest.mark.parametrize(
     ("xml", "type_code"),
     [
+        (CII.replace(">380<", "> <"), None),
         (CII.replace(">380<", ">381<"), "381"),
         (as_zugferd_1(CII).replace(">380<", "> 384 <"), "384"),
-        (CII.replace(">380<", ">credit<"), None),
+        (CII.replace(">380<", ">credit<"), "other"),
         (UBL.replace("<Invoice ", "<CreditNote ").replace("</Invoice>", "</CreditNote>"), "381"),
         (
             UBL.replace("<cbc:Issue", "<cbc:InvoiceTypeCode>386</cbc:InvoiceTypeCode><cbc:Issue"),
