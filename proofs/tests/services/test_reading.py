@@ -232,6 +232,17 @@ def test_of_two_invoices_that_are_read_at_once_one_finds_the_other() -> None:
 # --- Once, by one ---------------------------------------------------------------------------------
 
 
+def test_a_reading_that_staff_ask_for_may_take_longer(settings: Settings) -> None:
+    proof = queued_invoice()
+    settings.OCR_BUDGET_SECONDS, settings.OCR_REREAD_SECONDS = 11.0, 77.0
+
+    with reads() as reader:
+        read_document(proof_id=proof.pk)
+        reading_service.reread_document(proof_id=proof.pk, actor="staff:1")
+
+    assert [call.kwargs["ocr_budget_s"] for call in reader.call_args_list] == [11.0, 77.0]
+
+
 def test_a_second_bell_reads_nothing() -> None:
     proof = read_invoice()
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from proofs.readers.documents.fields import extract
 from proofs.readers.documents.ocr import EngineName, OcrError, get_engine, tesseract
 from proofs.readers.documents.ocr.base import page_of
 from proofs.readers.documents.ocr.prepare import flatten, prepare, tilt_degrees
-from proofs.readers.documents.ocr.rapid import SAMPLE_RUNS, RapidEngine
+from proofs.readers.documents.ocr.rapid import SAMPLE_RUNS, DetectedPage, RapidEngine
 from proofs.readers.documents.ocr.tesseract import TesseractEngine
 from proofs.readers.documents.ocr.tesseract_library import LibraryFailed, library
 from proofs.readers.documents.ocr.upright import read_upright
@@ -95,6 +96,41 @@ def test_rapidocr_read_run_by_run_gives_what_its_library_gives_in_one_call() -> 
         pytest.approx((min(box[:, 0]) / 1000, max(box[:, 1]) / 700), abs=1e-4)
         for box in whole.boxes
     ]
+
+
+class Model:
+    """Finds `count` runs, each wider than the one before, and reads so many letters from each."""
+
+    def __init__(self, count: int, letters: int) -> None:
+        self.crops = [np.zeros((10, 20 + width, 3)) for width in range(count)]
+        self.letters = letters
+        self.read: list[int] = []
+
+    def preprocess_img(self, pixels: Any) -> tuple[Any, dict[str, Any]]:
+        return pixels, {}
+
+    def detect_and_crop(self, _pixels: Any, _record: Any) -> tuple[list[Any], Any]:
+        return self.crops, SimpleNamespace(boxes=np.zeros((len(self.crops), 4, 2)))
+
+    def recognize_txt(self, runs: Sequence[Any]) -> Any:
+        (run,) = runs
+        self.read.append(run.shape[1] - 20)
+        return SimpleNamespace(txts=["x" * self.letters], scores=[0.9])
+
+
+@pytest.mark.parametrize(("letters", "sampled"), [(20, 8), (3, 20)])
+def test_a_sample_is_the_longest_runs_until_they_have_letters_enough(
+    letters: int, sampled: int
+) -> None:
+    model = Model(30, letters)
+    page = DetectedPage(model, Image.new("RGB", (90, 90)), 1)
+
+    sample = page.sample()
+
+    assert model.read == list(range(29, 29 - sampled, -1))
+    assert len(sample.words) == sampled
+    assert len(page.read().words) == 30
+    assert sorted(model.read) == list(range(30)), "none is read twice"
 
 
 @pytest.mark.parametrize("degrees", [90, 180])
