@@ -170,7 +170,9 @@ class Action(StrEnum):
     PROOF_INFO_REQUESTED = "proof.info_requested"
     PROOF_READ = "proof.read"
     PROOF_FILE_READ = "proof_file.read"
-    # Of a noun of its own: the parties' timeline is made of what happened to the proof.
+    # Of nouns of their own: the parties' timeline is made of what happened to the proof.
+    REREAD_ASKED = "reread.asked"
+    REREAD_GIVEN_UP = "reread.given_up"
     ADVICE_GIVEN = "advice.given"
     ADVICE_MISSED = "advice.missed"
     ADVISOR_BREAKER_OPENED = "advisor.breaker_opened"

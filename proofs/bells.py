@@ -19,6 +19,11 @@ def ring_for_document(proof_id: int) -> None:
     _ring("proofs.tasks.read_document", proof_id)
 
 
+def ring_for_reread(proof_id: int) -> None:
+    """A proof's document wants to be read once more."""
+    _ring("proofs.tasks.reread_document", proof_id)
+
+
 def _ring(task_name: str, proof_id: int) -> None:
     task = current_app.signature(task_name, args=[str(proof_id)])
     # Robust: a broker that is down must not turn a stored proof into an error.

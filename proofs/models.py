@@ -36,6 +36,8 @@ class Proof(models.Model):
     last byte. page_count is that of a PDF. reading is the newest reading of a document.
     processing_since is when the machine came to the step at which it is. processing_due_at is when
     the sweeper may ring for it: a bell unheard, a retry, or a worker's claim that ran out.
+    reread_asked_at and reread_asked_by are set while somebody waits for the document to be read
+    once more; processing_attempts and processing_due_at are then those of that reading.
     """
 
     TRANSITIONS: ClassVar[Mapping[ProofStatus, frozenset[ProofStatus]]] = STATUS_TRANSITIONS
@@ -75,6 +77,8 @@ class Proof(models.Model):
     processing_since = models.DateTimeField()
     processing_attempts = models.PositiveSmallIntegerField(default=0)
     processing_due_at = models.DateTimeField(null=True, blank=True)
+    reread_asked_at = models.DateTimeField(null=True, blank=True)
+    reread_asked_by = models.CharField(max_length=80, blank=True, default="", db_default="")
 
     upload = models.OneToOneField(
         "uploads.Upload", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
@@ -171,6 +175,14 @@ class Proof(models.Model):
                 condition=~models.Q(decided_by=MACHINE_ACTOR)
                 | models.Q(status=ProofStatus.APPROVED.value, upload__isnull=False),
                 name="proof_machine_approves_files_only",
+            ),
+            # A first reading that is not over would share its attempts with the one asked for.
+            models.CheckConstraint(
+                condition=models.Q(reread_asked_at__isnull=True, reread_asked_by="")
+                | models.Q(reread_asked_at__isnull=False)
+                & ~models.Q(reread_asked_by="")
+                & ~models.Q(processing__in=[Processing.QUEUED.value, Processing.READING.value]),
+                name="proof_reread_asked_by_someone",
             ),
             models.UniqueConstraint(
                 fields=["milestone"],

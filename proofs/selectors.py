@@ -279,10 +279,9 @@ def machine_approved_minor(*, provider_id: int, escrow_id: int, currency: str) -
 
 def documents_due(*, now: datetime, limit: int) -> list[int]:
     """The proofs whose document nobody reads although it is time, due longest first."""
+    unread = Q(processing__in=[Processing.QUEUED, Processing.READING])
     return list(
-        Proof.objects.filter(
-            processing__in=[Processing.QUEUED, Processing.READING], processing_due_at__lte=now
-        )
+        Proof.objects.filter(unread | Q(reread_asked_at__isnull=False), processing_due_at__lte=now)
         .order_by("processing_due_at")
         .values_list("pk", flat=True)[:limit]
     )

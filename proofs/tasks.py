@@ -31,6 +31,14 @@ def read_document(proof_id: str) -> None:
     reading.read_document(proof_id=int(proof_id))
 
 
+@shared_task(ignore_result=True, time_limit=READ_TIME_LIMIT_S)
+def reread_document(proof_id: str) -> None:
+    """Read one proof's document once more, if somebody still waits for that."""
+    from proofs.services import rereading
+
+    rereading.reread_as_asked(proof_id=int(proof_id))
+
+
 @shared_task(ignore_result=True)
 def sweep_derivatives() -> None:
     """Render what no worker was told of."""

@@ -148,7 +148,7 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
     ),
     "PAGES_NOT_READ": (
         "Toutes les pages du document n'ont pas été lues.",
-        "Regardez les autres pages vous-même ; l'essentiel peut s'y trouver.",
+        "Regardez les autres pages vous-même, ou faites-le relire, avec plus de temps.",
     ),
     "XML_UNREADABLE": (
         "Les données de facture contenues dans le fichier sont endommagées.",
@@ -164,7 +164,7 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
     ),
     "OCR_OFF": (
         "Le document est une image, et les images ne sont pas lues ici.",
-        "Lisez-le vous-même ; un PDF qui contient son texte peut être lu par la machine.",
+        "Lisez-le vous-même, faites-le relire quand l'OCR marche, ou demandez un PDF avec texte.",
     ),
     "OCR_FAILED": (
         "La lecture d'une page comme image n'a pas réussi.",

@@ -48,6 +48,7 @@ def queues_in(command: list[str]) -> set[str]:
         ("payments.tasks.sweep_payments", "payments"),
         ("payments.tasks.process_psp_event", "payments"),
         ("proofs.tasks.read_document", "documents"),
+        ("proofs.tasks.reread_document", "documents"),
         ("proofs.tasks.render_pages", "documents"),
         ("proofs.tasks.sweep_documents", "default"),
         ("proofs.tasks.make_derivative", "default"),

@@ -138,6 +138,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "payments.tasks.*": {"queue": "payments"},
     "proofs.tasks.read_document": {"queue": "documents"},
+    "proofs.tasks.reread_document": {"queue": "documents"},
     "proofs.tasks.render_pages": {"queue": "documents"},
     "proofs.tasks.advise": {"queue": "advice"},
 }

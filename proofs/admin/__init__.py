@@ -13,6 +13,7 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
+    HttpResponseNotAllowed,
     HttpResponseRedirect,
 )
 from django.template.response import TemplateResponse
@@ -36,7 +37,7 @@ from proofs.admin.words import decision_tag, tone_of, words
 from proofs.files import original_response, picture_response
 from proofs.models import Proof
 from proofs.selectors import get_proof_for_review, next_in_queue, queue_length
-from proofs.services import reads
+from proofs.services import reads, rereading
 from proofs.services.decisions import APPROVE_COMMAND, decide_proof, request_info
 from proofs.states import Derivative, ProofStatus
 
@@ -121,6 +122,7 @@ class ProofAdmin(ConsoleAdmin):
         """The files and the verdict, before the default pages."""
         own: list[tuple[str, Callable[..., HttpResponseBase], str]] = [
             ("<path:object_id>/verdict/", self.verdict_view, "verdict"),
+            ("<path:object_id>/reread/", self.reread_view, "reread"),
             ("<path:object_id>/picture/", self.picture_view, "picture"),
             ("<path:object_id>/pages/<int:number>/", self.page_view, "page"),
             ("<path:object_id>/original/", self.original_view, "original"),
@@ -159,6 +161,22 @@ class ProofAdmin(ConsoleAdmin):
         following = next_in_queue(after=proof) if form.cleaned_data["then_next"] else None
         target = proof.pk if following is None else following
         return HttpResponseRedirect(reverse("admin:proofs_proof_change", args=[target]))
+
+    def reread_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Have the document read once more; the page says when that was asked, and what came."""
+        caller, proof = self._proof(request, object_id)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            is_new = rereading.ask_to_reread(caller=caller, proof_id=proof.pk)
+        except DomainError as refusal:
+            messages.error(request, f"{refusal.message} ({refusal.code})")
+        else:
+            if is_new:
+                messages.success(request, "The document will be read again.")
+            else:
+                messages.info(request, "The document is to be read again already.")
+        return HttpResponseRedirect(reverse("admin:proofs_proof_change", args=[proof.pk]))
 
     @or_unavailable
     def picture_view(self, request: HttpRequest, object_id: str) -> FileResponse:

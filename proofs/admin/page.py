@@ -20,10 +20,12 @@ from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import DomainError
 from kobatela.kernel.money import Money, format_minor
-from proofs.admin import advice, document
+from proofs.admin import advice, document, reread
 from proofs.admin.advice import AdviceShown
 from proofs.admin.document import DocumentShown
+from proofs.admin.reread import RereadShown
 from proofs.admin.words import decision_tag, figure, tone_of, words
+from proofs.checks.findings import FindingCode
 from proofs.checks.geofence import Geofence, usable_position
 from proofs.models import Proof
 from proofs.selectors import is_processing, next_in_queue, proofs_of_milestone
@@ -36,6 +38,8 @@ _EARLIER_PROOFS = 10
 _SKETCH_PX = 200
 # Shown otherwise, or said by the finding's own words.
 _NOT_FIGURES = frozenset({"matches", "field"})
+# True of a reading with the same time; the hint tells of one with more.
+_NOT_WORTH_IT = (FindingCode.PAGES_NOT_READ, "retry")
 _SEVERITIES = ("hard", "soft", "info")
 
 
@@ -72,6 +76,7 @@ class Page:
     amount: str
     picture: str
     document: DocumentShown | None
+    reread: RereadShown
     needs_note: Sequence[str]
     facts: Sequence[Fact]
     sketch: Sketch | None
@@ -95,6 +100,8 @@ def build(proof: Proof, caller: Caller) -> Page:
     fence = fence_of(proof.milestone)
     state = approvals.approval_state(f"proof:{proof.pk}", APPROVE_COMMAND)
     proof.approvals_given = 0 if state is None else state.given
+    history = _history(proof)
+    people = people_behind({proof.decided_by, proof.reread_asked_by})
     return Page(
         proof=proof,
         state=decision_tag(proof),
@@ -102,6 +109,9 @@ def build(proof: Proof, caller: Caller) -> Page:
         amount=_money(proof.amount_minor, proof.currency),
         picture=_picture(proof),
         document=document.shown(proof),
+        reread=reread.shown(
+            proof, caller, people[proof.reread_asked_by], [entry for entry, _ in history]
+        ),
         needs_note=failed_checks(proof, is_staff=True),
         facts=_facts(proof),
         sketch=_sketch(proof, fence),
@@ -111,8 +121,8 @@ def build(proof: Proof, caller: Caller) -> Page:
         requirements=_requirements(proof, fence),
         claims=_pretty(proof.metadata) if proof.metadata else "",
         advice=advice.shown(proof),
-        decided_by=people_behind({proof.decided_by})[proof.decided_by],
-        history=_history(proof),
+        decided_by=people[proof.decided_by],
+        history=history,
         earlier=list(
             proofs_of_milestone(proof.milestone_id).exclude(pk=proof.pk)[:_EARLIER_PROOFS]
         ),
@@ -240,7 +250,9 @@ def _findings(proof: Proof) -> list[dict[str, Any]]:
             "figures": [
                 figure(name, value)
                 for name, value in sorted(finding["data"].items())
-                if name not in _NOT_FIGURES and value is not None
+                if name not in _NOT_FIGURES
+                and value is not None
+                and (finding["code"], name) != _NOT_WORTH_IT
             ],
         }
         for finding in gravest_first

@@ -84,7 +84,7 @@ _WORDS: Mapping[FindingCode, tuple[str, str]] = {
     ),
     FindingCode.PAGES_NOT_READ: (
         "Not all pages of the document were read.",
-        "Look at the other pages yourself; what matters may stand there.",
+        "Look at the other pages yourself, or have it read again, which is given more time.",
     ),
     FindingCode.XML_UNREADABLE: (
         "The invoice data inside the file is damaged.",
@@ -100,7 +100,7 @@ _WORDS: Mapping[FindingCode, tuple[str, str]] = {
     ),
     FindingCode.OCR_OFF: (
         "The document is a picture, and pictures are not read here.",
-        "Read it yourself; a PDF with text of its own can be read by the machine.",
+        "Read it yourself, ask for a PDF with text of its own, or have it read again with OCR on.",
     ),
     FindingCode.OCR_FAILED: (
         "Reading a page as a picture did not succeed.",

@@ -82,13 +82,13 @@ def reread_document(*, proof_id: int, actor: str) -> DocumentReading:
     It may take longer than a reading that nobody asked for (`OCR_REREAD_SECONDS`).
     The new reading, its checks and findings stand beside the old ones, which stay; why a person had
     to look changes only while nobody has decided, and the decision never. What waits for a worker,
-    or was given up, is done then.
+    or was given up, is done then, and so is what somebody asked for in the console.
 
     Raises NoDocument for a proof without one; ReaderUnavailable, FileStorageUnavailable and
     FileNotFoundError where reading does not work.
     """
     seen = Proof.objects.select_related("upload", "milestone").filter(pk=proof_id).first()
-    if seen is None or seen.upload is None or seen.milestone_kind not in DOCUMENT_KINDS:
+    if seen is None or seen.upload is None or not has_document(seen):
         raise NoDocument(proof_id=proof_id)
     read = documents.read_file(
         seen.upload.storage_name,
@@ -97,8 +97,10 @@ def reread_document(*, proof_id: int, actor: str) -> DocumentReading:
         budget_s=settings.OCR_REREAD_SECONDS,
     )
     with transaction.atomic():
-        proof = _locked(proof_id)
+        proof = locked(proof_id)
         documents.store(proof=proof, read=read, actor=actor, action=Action.PROOF_DOCUMENT_REREAD)
+        proof.reread_asked_at, proof.reread_asked_by = None, ""
+        proof.processing_due_at = None
         if proof.processing in {Processing.QUEUED, Processing.READING, Processing.FAILED}:
             _pass_through(proof)
             _hand_on(proof)
@@ -106,6 +108,11 @@ def reread_document(*, proof_id: int, actor: str) -> DocumentReading:
             _save(proof)
     assert proof.reading is not None, "it was just read"
     return proof.reading
+
+
+def has_document(proof: Proof) -> bool:
+    """Whether a proof has a file that is read as a document."""
+    return proof.upload_id is not None and proof.milestone_kind in DOCUMENT_KINDS
 
 
 def _pass_through(proof: Proof) -> None:
@@ -137,10 +144,13 @@ def sweep_documents() -> dict[str, int]:
             proof = lock_proof(proof_id)
             if proof.processing_due_at is None or proof.processing_due_at > now:
                 continue
-            if proof.processing == Processing.QUEUED:
+            is_reread = proof.reread_asked_at is not None
+            is_unheard = is_reread and proof.processing_attempts == 0
+            if is_unheard or proof.processing == Processing.QUEUED:
                 proof.processing_due_at = now + RING_AGAIN_AFTER
                 proof.save(update_fields=["processing_due_at"])
-            bells.ring_for_document(proof_id)
+            ring = bells.ring_for_reread if is_reread else bells.ring_for_document
+            ring(proof_id)
     documents.alert_when_ocr_fails()
     return {"rung": len(due)}
 
@@ -148,7 +158,7 @@ def sweep_documents() -> dict[str, int]:
 @transaction.atomic
 def _claim(proof_id: int) -> Order | None:
     """Take a document for this worker; None when there is nothing to take."""
-    proof = _locked(proof_id)
+    proof = locked(proof_id)
     if proof.processing == Processing.READING:
         if proof.processing_due_at is not None and proof.processing_due_at > clock.now():
             return None
@@ -175,7 +185,7 @@ def _claim(proof_id: int) -> Order | None:
 @transaction.atomic
 def _finish(order: Order, read: FileRead) -> Processing:
     """Store what was read and what the checks say of it, unless another worker has done so."""
-    proof = _locked(order.proof_id)
+    proof = locked(order.proof_id)
     if not _is_still(proof, order):
         return Processing(proof.processing)
     _move(proof, Processing.CHECKING)
@@ -187,7 +197,7 @@ def _finish(order: Order, read: FileRead) -> Processing:
 @transaction.atomic
 def _give_back(order: Order) -> Processing:
     """Reading does not work here now: another try later, or none any more."""
-    proof = _locked(order.proof_id)
+    proof = locked(order.proof_id)
     if not _is_still(proof, order):
         return Processing(proof.processing)
     if proof.processing_attempts >= MAX_ATTEMPTS:
@@ -199,7 +209,7 @@ def _give_back(order: Order) -> Processing:
     return Processing(proof.processing)
 
 
-def _locked(proof_id: int) -> Proof:
+def locked(proof_id: int) -> Proof:
     """The proof, locked after its escrow and milestone, as everybody does.
 
     A command that closes the escrow holds that, and the escrow's audit stream, when it comes to the
@@ -244,6 +254,8 @@ def _save(proof: Proof) -> None:
             "processing_since",
             "processing_attempts",
             "processing_due_at",
+            "reread_asked_at",
+            "reread_asked_by",
             "findings",
             "review_reasons",
             "reading",

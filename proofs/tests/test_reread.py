@@ -7,13 +7,14 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from audit.models import AuditEntry
-from kobatela.accounts.tests.factories import make_staff, make_user
+from kobatela.accounts.tests.factories import make_staff, make_staff_caller, make_user
 from kobatela.kernel import clock
 from proofs.models import DocumentReading, Proof
 from proofs.readers import document_reading
 from proofs.readers.documents.facts import Reading
 from proofs.readers.errors import ReaderUnavailable
 from proofs.services.reading import MAX_ATTEMPTS, read_document
+from proofs.services.rereading import ask_to_reread, reread_as_asked
 from proofs.states import Processing, ProofStatus
 from proofs.tests.factories import (
     INVOICE_FIELDS,
@@ -98,6 +99,21 @@ def test_what_waits_for_a_worker_is_done_and_the_worker_finds_nothing_to_do() ->
 
     with patch.object(document_reading, "read_document", side_effect=AssertionError()):
         assert read_document(proof_id=proof.pk) == Processing.DONE
+
+
+def test_what_somebody_asked_for_in_the_console_is_done_then(agent: str) -> None:
+    proof = read_invoice()
+    ask_to_reread(caller=make_staff_caller(), proof_id=proof.pk)
+
+    reread(proof.pk)
+
+    proof.refresh_from_db()
+    assert (proof.reread_asked_at, proof.reread_asked_by) == (None, "")
+    assert proof.processing_due_at is None
+    assert proof.reading is not None
+    assert proof.reading.read_by == agent
+    with patch.object(document_reading, "read_document", side_effect=AssertionError()):
+        assert not reread_as_asked(proof_id=proof.pk), "the worker finds nothing to do"
 
 
 def test_one_that_cannot_be_read_stops_no_other() -> None:

@@ -224,7 +224,7 @@ NO_STATE = words(
     """
     access advice advisor alert allowlist apikey approval audit batch_file category certification
     destination difference escrow_grant job merchant party payee proof_file project project_mandates
-    projects psp_event psp_fee purchase_receipt reconciliation spending staff switch transfer upload
-    usage user
+    projects psp_event psp_fee purchase_receipt reconciliation reread spending staff switch transfer
+    upload usage user
     """
 )
