@@ -54,8 +54,9 @@ def run(options: Options) -> Report:
 
 def _photo(seed: int) -> bytes:
     return make_photo(
-        latitude=_SITE[0],
-        longitude=_SITE[1],
+        # No two at one place in one second: they would wait for a person.
+        latitude=_SITE[0] + seed % 1000 * 1e-7,
+        longitude=_SITE[1] + seed // 1000 % 1000 * 1e-7,
         taken_at=clock.now(),
         seed=seed,
         width=_WIDTH,

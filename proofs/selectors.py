@@ -203,6 +203,11 @@ def images_to_compare(
     ]
 
 
+def was_rejected(milestone_id: int) -> bool:
+    """Whether a proof of this milestone was rejected."""
+    return Proof.objects.filter(milestone_id=milestone_id, status=ProofStatus.REJECTED).exists()
+
+
 def photos_taken_around(*, provider_id: int, at: datetime) -> list[KnownPhoto]:
     """The provider's live photos that say where they were taken, and when, so near to `at` that
     their places can contradict one: the 20 nearest in time before it, and after it.

@@ -291,10 +291,10 @@ def photo_milestone(sequence_index: int, amount: str, **terms: Any) -> dict[str,
 
 
 def photo(*, north_deg: float = 0.0, with_gps: bool = True) -> bytes:
-    """A photo taken now, so far north of the site."""
+    """A photo taken now, so far north of the site, and where nobody stood before."""
     return make_photo(
         latitude=SITE_LAT + north_deg,
-        longitude=SITE_LNG,
+        longitude=SITE_LNG + secrets.randbelow(1000) * 1e-7,
         taken_at=clock.now(),
         seed=secrets.randbelow(2**32),
         width=800,

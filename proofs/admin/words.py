@@ -56,6 +56,7 @@ WORDS: Mapping[str, str] = {
     ReviewReason.FENCE_NOT_SET: "no place agreed",
     ReviewReason.AGE_LIMIT_NOT_SET: "no age limit agreed",
     ReviewReason.PARTIES_RELATED: "related parties",
+    ReviewReason.REJECTED_BEFORE: "one was rejected before",
     ReviewReason.CAME_BY_LINK: "came by link",
     ReviewReason.DRAWN_FOR_REVIEW: "drawn sample",
     ReviewReason.MACHINE_APPROVAL_OFF: "machine switched off",

@@ -150,7 +150,8 @@ def _compare_with_gps_time(window: CaptureWindow, gps_time: datetime | None) -> 
     difference = max(window.earliest - gps_time, gps_time - window.latest)
     return Finding(
         code=FindingCode.GPS_TIME_DIFFERS,
-        severity=Severity.INFO,
+        # One of the two is wrong, or the position is not of the moment of the photo.
+        severity=Severity.SOFT,
         message="The camera's clock and the time of its position do not agree.",
         hint="Compare both times with what the picture shows.",
         data={"difference_minutes": _minutes(difference)},

@@ -40,12 +40,6 @@ def hamming_distance(first_hash: str, second_hash: str) -> int:
     return (_bits(first_hash) ^ _bits(second_hash)).bit_count()
 
 
-def least_distance(first_hash: str, second_hash: str) -> int:
-    """Count the bits in which two pictures differ where one is laid upon the other at its best."""
-    other_bits = _bits(second_hash)
-    return min((bits ^ other_bits).bit_count() for bits in _all_ways(_bits(first_hash)))
-
-
 def turned_hashes(perceptual_hash: str) -> tuple[str, ...]:
     """The hashes of a picture mirrored, on its head, and those a quarter on: seven of them."""
     _, *turned = _all_ways(_bits(perceptual_hash))

@@ -32,6 +32,7 @@ class MachineCase:
     reuse_reasons: tuple[ReviewReason, ...]
     came_by_link: bool
     parties_related: bool
+    rejected_before: bool
     amount_minor: int
     approve_max_minor: int | None
     day_max_minor: int | None
@@ -77,6 +78,9 @@ def _held_by_terms(case: MachineCase) -> Iterator[ReviewReason]:
         yield ReviewReason.CAME_BY_LINK
     if case.parties_related:
         yield ReviewReason.PARTIES_RELATED
+    # A machine does not overrule the person who said no.
+    if case.rejected_before:
+        yield ReviewReason.REJECTED_BEFORE
 
 
 def _held_by_limits(case: MachineCase) -> Iterator[ReviewReason]:

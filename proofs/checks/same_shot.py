@@ -1,21 +1,15 @@
 """Whether a photo is another one once more, cut or edited, whoever sent that. Pure.
 
-Tags are copied with a picture. Two photos that one camera took in the same second have their place
-to the last digit in common only if it did not move, and then they are of one size; and they show
-what the other shows. Where both say the same second and the same place, a copy that was cut has
-another size, and one that was edited looks like the first.
+Tags are copied with a picture. That two photos say the same second and the same place to the last
+digit tells that one is a piece or an edited copy of the other, or that both are of one burst; and
+who proves two things within one second from one spot is asked, whatever the pictures show.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from proofs.checks.duplicates import least_distance
 from proofs.checks.findings import Finding, FindingCode, Severity
 from proofs.checks.travel import KnownPhoto, Taken
-
-# Of pictures that have nothing to do with each other two in 10,000 pairs are so near whichever way
-# they are laid; a copy from whose sides a twentieth is cut is in 19 of 20 cases.
-LIKE_BITS = 90
 
 
 def check_same_shot(
@@ -28,7 +22,7 @@ def check_same_shot(
     matches = [
         {"reference": known.reference}
         for known in known_photos
-        if _is_same_moment(taken, facts, known) and _is_a_copy(facts, known.facts)
+        if _is_same_moment(taken, facts, known)
     ]
     if not matches:
         return []
@@ -50,18 +44,3 @@ def _is_same_moment(taken: Taken, facts: Mapping[str, Any], known: KnownPhoto) -
         and facts.get("taken_at_local") == known.facts.get("taken_at_local")
         and (taken.latitude, taken.longitude) == (known.taken.latitude, known.taken.longitude)
     )
-
-
-def _is_a_copy(facts: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    if _size(facts) != _size(other):
-        return True
-    one_hash, other_hash = facts.get("perceptual_hash"), other.get("perceptual_hash")
-    # Without structure pictures cannot be told from each other, and may be one.
-    if one_hash is None or other_hash is None:
-        return True
-    return least_distance(one_hash, other_hash) <= LIKE_BITS
-
-
-def _size(facts: Mapping[str, Any]) -> frozenset[Any]:
-    """The two sides, whichever way the picture lies."""
-    return frozenset({facts.get("width"), facts.get("height")})

@@ -19,7 +19,7 @@ from proofs.checks.policy import (
     reasons_to_hold,
 )
 from proofs.models import Proof
-from proofs.selectors import machine_approved_minor, taken_where
+from proofs.selectors import machine_approved_minor, taken_where, was_rejected
 from proofs.services import outcome
 from proofs.services.evidence import Evidence
 from proofs.services.reuse import Reuse, look_around, look_for_picture
@@ -139,6 +139,7 @@ def _case(
         reuse_reasons=reuse_reasons,
         came_by_link=came_by_link,
         parties_related=are_related(escrow.client_id, escrow.provider_id),
+        rejected_before=was_rejected(milestone.pk),
         amount_minor=milestone.amount_minor,
         approve_max_minor=settings.KOBATELA_AUTO_APPROVE_MAX_MINOR.get(milestone.currency),
         day_max_minor=settings.KOBATELA_AUTO_APPROVE_DAY_MAX_MINOR.get(milestone.currency),

@@ -73,11 +73,17 @@ def site_escrow(
     return make_escrow(milestones=milestones, **({"amount_total_minor": total} | overrides))
 
 
-def photo(position: tuple[float, float] = NEARBY, **overrides: Any) -> bytes:
-    """A small JPEG taken ten minutes ago near the site; each one shows something else."""
+def photo(position: tuple[float, float] | None = None, **overrides: Any) -> bytes:
+    """A small JPEG taken ten minutes ago; each one shows something else.
+
+    If not at `position`, then near the site, each a centimetre beside the one before: nobody stands
+    twice exactly where he stood.
+    """
+    seed = next(_seeds)
+    position = position or (NEARBY[0], NEARBY[1] + seed % 1000 * 1e-7)
     values: dict[str, Any] = {
         "taken_at": clock.now() - timedelta(minutes=10),
-        "seed": next(_seeds),
+        "seed": seed,
         "width": 320,
         "height": 240,
     }

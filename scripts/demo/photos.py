@@ -8,13 +8,15 @@ from kobatela.kernel import clock
 
 _TAKEN_BEFORE = timedelta(minutes=4)
 _SEEDS = 2**32
+# Nobody stands twice exactly where somebody stood: a centimetre, up to four metres.
+_STEPS, _STEP_DEG = 400, 1e-7
 
 
 def photo_at(latitude: float, longitude: float) -> bytes:
-    """A JPEG taken a few minutes ago at this place."""
+    """A JPEG taken a few minutes ago at this place, within a few metres."""
     return make_photo(
-        latitude=latitude,
-        longitude=longitude,
+        latitude=latitude + secrets.randbelow(_STEPS) * _STEP_DEG,
+        longitude=longitude + secrets.randbelow(_STEPS) * _STEP_DEG,
         taken_at=clock.now() - _TAKEN_BEFORE,
         seed=secrets.randbelow(_SEEDS),
         positioning_error_m=5.0,

@@ -317,8 +317,9 @@ class Traveller:
 
     def _photo(self, *, with_gps: bool) -> bytes:
         return make_photo(
-            latitude=SITE_LAT,
-            longitude=SITE_LNG,
+            # Nobody stands twice exactly where somebody stood.
+            latitude=SITE_LAT + secrets.randbelow(1000) * 1e-7,
+            longitude=SITE_LNG + secrets.randbelow(1000) * 1e-7,
             taken_at=clock.now(),
             seed=secrets.randbelow(2**32),
             width=480,

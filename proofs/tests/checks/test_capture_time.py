@@ -146,17 +146,17 @@ def test_the_cameras_own_offset_goes_before_the_gps_time() -> None:
 
 def test_a_gps_time_of_today_does_not_make_a_photo_of_last_year_young() -> None:
     findings = judge("2025-03-10T12:00:00", None, "2026-03-10T12:00:00+00:00")
-    assert verdict(findings) == [*HARD_STALE, ("GPS_TIME_DIFFERS", "info")]
+    assert verdict(findings) == [*HARD_STALE, ("GPS_TIME_DIFFERS", "soft")]
 
 
 def test_a_gps_fix_of_last_week_does_not_make_a_photo_of_today_old() -> None:
     findings = judge("2026-03-10T12:00:00", None, "2026-03-03T12:00:00+00:00")
-    assert verdict(findings) == [*SOFT_ZONE, ("GPS_TIME_DIFFERS", "info")]
+    assert verdict(findings) == [*SOFT_ZONE, ("GPS_TIME_DIFFERS", "soft")]
 
 
 def test_two_clocks_that_disagree_are_shown() -> None:
     findings = judge("2026-03-10T12:00:00", "+00:00", "2026-03-10T10:00:00+00:00")
-    assert verdict(findings) == [("GPS_TIME_DIFFERS", "info")]
+    assert verdict(findings) == [("GPS_TIME_DIFFERS", "soft")]
     assert findings[0].data == {"difference_minutes": 120.0}
     assert judge("2026-03-10T12:00:00", "+00:00", "2026-03-10T11:45:00+00:00") == []
 
@@ -173,7 +173,7 @@ def test_the_ends_of_the_calendar_are_what_broken_clocks_show(reading: str) -> N
 
 def test_a_gps_time_at_the_end_of_the_calendar_harms_nothing() -> None:
     findings = judge("2026-03-10T12:00:00", "+00:00", "9999-12-31T23:59:59+00:00")
-    assert verdict(findings) == [("GPS_TIME_DIFFERS", "info")]
+    assert verdict(findings) == [("GPS_TIME_DIFFERS", "soft")]
 
 
 def test_the_moment_of_arrival_needs_a_zone() -> None:

@@ -10,7 +10,6 @@ from proofs.checks.duplicates import (
     KnownImage,
     check_reuse,
     hamming_distance,
-    least_distance,
 )
 from proofs.checks.findings import FindingCode, Severity
 
@@ -86,7 +85,6 @@ def test_a_picture_that_is_mirrored_or_turned_is_known_again(
     (finding,) = check_reuse(perceptual_hash=UNLIKE_ITSELF, known_images=known)
 
     assert finding.data["matches"] == [{"reference": 7, "distance_bits": 48, "turned": True}]
-    assert least_distance(UNLIKE_ITSELF, copy) == least_distance(copy, UNLIKE_ITSELF) == 48
 
 
 def test_a_picture_without_structure_matches_nothing() -> None:

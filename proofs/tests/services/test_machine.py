@@ -209,6 +209,32 @@ def test_the_same_file_at_once_on_eight_escrows_is_approved_at_most_once() -> No
     assert_in_order()
 
 
+def test_a_machine_does_not_overrule_whoever_rejected_the_photo_before() -> None:
+    escrow = site_escrow()
+    rejected = submit(escrow, vague_photo())
+    decide_proof(
+        caller=make_caller(Scope.SUPPORT, make_user()),
+        proof_id=rejected.pk,
+        decision=ProofStatus.REJECTED,
+        note="The wall is not built.",
+    )
+
+    proof = submit(escrow, photo())
+
+    assert outcome(proof) == ("PENDING", ["REJECTED_BEFORE"])
+    assert not payments_of(escrow.pk)
+
+
+def test_a_photo_whose_position_was_fixed_at_another_time_goes_to_a_person() -> None:
+    honest, content = photo(with_gps_time=True), photo(with_gps_time=True)
+    day = f"{clock.now():%Y:%m:%d}".encode()
+    assert content.count(day) == 2, "the camera's day and the position's"
+    moved = content[: content.rindex(day)] + b"2024:11:24" + content[content.rindex(day) + 10 :]
+
+    assert outcome(submit(site_escrow(), honest)) == ("APPROVED", [])
+    assert outcome(submit(site_escrow(), moved)) == ("PENDING", ["GPS_TIME_DIFFERS"])
+
+
 @pytest.mark.concurrency
 @pytest.mark.django_db(transaction=True)
 def test_the_same_file_at_once_on_ones_own_eight_escrows_is_taken_once() -> None:

@@ -38,12 +38,17 @@ def cut(picture: Image.Image) -> Image.Image:
     return picture.crop((60, 40, 580, 440))
 
 
+def cut_and_made_as_large_again(picture: Image.Image) -> Image.Image:
+    return cut(picture).resize(picture.size)
+
+
 @pytest.mark.parametrize(
     ("change", "reasons"),
     [
         (mirrored, ["REUSED_IMAGE", "REUSED_SHOT"]),
         (on_its_side, ["REUSED_IMAGE", "REUSED_SHOT"]),
         (cut, ["REUSED_SHOT"]),
+        (cut_and_made_as_large_again, ["REUSED_SHOT"]),
     ],
 )
 def test_a_photo_that_is_sent_again_mirrored_turned_or_cut_goes_to_a_person(
