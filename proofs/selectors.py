@@ -292,8 +292,11 @@ def documents_due(*, now: datetime, limit: int) -> list[int]:
     )
 
 
-def invoices_numbered(key: str, *, but: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Live proofs whose newest reading has this invoice number, with the fields read, newest first.
+def invoices_numbered(
+    key: str, *, but: int
+) -> Iterator[tuple[int, dict[str, Any], list[dict[str, Any]]]]:
+    """Live proofs whose newest reading has this invoice number, the newest first, with the fields
+    that were read and the comparisons that were made.
 
     `but` is the proof that asks. All of them: suppliers count from 1, so the one that is looked
     for may stand behind any number of others.
@@ -302,7 +305,7 @@ def invoices_numbered(key: str, *, but: int) -> Iterator[tuple[int, dict[str, An
         Proof.objects.filter(reading__number_key=key, status__in=LIVE_STATUSES)
         .exclude(pk=but)
         .order_by("-pk")
-        .values_list("pk", "reading__fields")
+        .values_list("pk", "reading__fields", "reading__checks")
         .iterator()
     )
 

@@ -127,7 +127,7 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "Comparez les deux preuves avant de décider.",
     ),
     "XML_DIFFERS_FROM_PAGE": (
-        "Les données de facture contenues dans le fichier ne disent pas la même chose que la page.",
+        "Les données de facture contenues dans le fichier disent autre chose que la page, ou plus.",
         "Ne croyez ni l'une ni l'autre avant que le fournisseur ait dit laquelle vaut.",
     ),
     "VALUE_UNSURE": (

@@ -63,7 +63,7 @@ _WORDS: Mapping[FindingCode, tuple[str, str]] = {
         "Compare both proofs before you decide.",
     ),
     FindingCode.XML_DIFFERS_FROM_PAGE: (
-        "The invoice data inside the file says something else than the page.",
+        "The invoice data inside the file says something else than the page, or more than it.",
         "Trust neither before the supplier has said which one holds.",
     ),
     FindingCode.VALUE_UNSURE: (

@@ -8,31 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from proofs.checks.against_xml import against_xml
 from proofs.checks.claims import against_claims, unreadable_claims
-from proofs.checks.comparing import (
-    CHECK_NAMES,
-    SURE_ENOUGH,
-    Check,
-    Result,
-    agree,
-    is_sure,
-    unsure,
-)
+from proofs.checks.comparing import Check, agree, is_sure, unsure
 from proofs.checks.document_kinds import INVOICE, about_hidden_text, about_kind, must_be_invoice
 from proofs.checks.document_words import finding
 from proofs.checks.findings import Finding, FindingCode
 from proofs.checks.requirements import Said, against_requirements
 from proofs.checks.sameness import valid_iban
 from proofs.readers.documents.facts import Field, FieldName, Reading, ReadingStatus
-
-_COMPARED_WITH_XML = (
-    FieldName.TOTAL,
-    FieldName.CURRENCY,
-    FieldName.DATE,
-    FieldName.NUMBER,
-    FieldName.SUPPLIER,
-    FieldName.IBAN,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +68,7 @@ def check_document(reading: Reading, case: Case) -> Compared:
         *(about_kind(reading) if is_for_invoice else ()),
         *about_hidden_text(reading),
         *against_requirements(Said(fields, reading.text), case.requirements, case.currency),
-        *_against_xml(reading),
+        *against_xml(reading),
         *against_claims(fields, case.claims),
     ):
         checks.append(check)
@@ -135,7 +119,7 @@ def _twins(case: Case) -> Iterator[Finding]:
         yield finding(FindingCode.REUSED_INVOICE_NUMBER, matches=matches)
 
 
-# --- Against the milestone and the document's own XML ---------------------------------------------
+# --- Against the milestone ------------------------------------------------------------------------
 
 
 def _against_milestone(fields: Mapping[FieldName, Field], case: Case) -> Iterator[Finding]:
@@ -165,19 +149,3 @@ def _against_milestone(fields: Mapping[FieldName, Field], case: Case) -> Iterato
         expected=f"{case.amount} {case.currency}",
         actual=total.value if currency is None else f"{total.value} {currency.value}",
     )
-
-
-def _against_xml(reading: Reading) -> Iterator[Result]:
-    for name in _COMPARED_WITH_XML:
-        exact, seen = reading.xml_fields.get(name), reading.fields.get(name)
-        if exact is None or seen is None:
-            continue
-        label = CHECK_NAMES[name]
-        agrees: bool | None = agree(name, exact.value, seen.value)
-        if not agrees and seen.confidence < SURE_ENOUGH:
-            agrees = None
-        check = Check(name=f"xml_{label}", expected=exact.value, actual=seen.value, agrees=agrees)
-        told = finding(
-            FindingCode.XML_DIFFERS_FROM_PAGE, field=label, expected=exact.value, actual=seen.value
-        )
-        yield check, [told] if agrees is False else []

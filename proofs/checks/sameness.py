@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from difflib import SequenceMatcher
 
 from proofs.masking import is_iban
@@ -10,7 +10,9 @@ from proofs.masking import is_iban
 # Two spellings of one name differ by a letter or two that OCR or a person got wrong.
 SAME_NAME_RATIO = 0.85
 _LAST_FOUR = 4
-# The fields that tell one supplier from another, the surest first.
+# What a document says of who made it, by field: its page and its XML may say different things.
+Issuer = Mapping[str, Collection[str]]
+# The fields that tell one supplier from another.
 ISSUER_IDS = ("vat_id", "siret", "iban")
 # What a company is, not what it is called.
 LEGAL_FORMS = frozenset(
@@ -81,7 +83,7 @@ def same_supplier(expected: str, actual: str) -> bool:
     wanted, printed = name_words(expected), name_words(actual)
     if not wanted or not printed:
         return False
-    if all(any(_nearly(word, other) for other in printed) for word in wanted):
+    if _all_stand_in(wanted, printed):
         return True
     return _ratio("".join(wanted), "".join(printed)) >= SAME_NAME_RATIO
 
@@ -129,19 +131,38 @@ def same_iban(expected: str, actual: str) -> bool:
     return printed[-_LAST_FOUR:] == wanted if len(wanted) == _LAST_FOUR else printed == wanted
 
 
-def same_issuer(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Whether two invoices, as field values by name, come from one supplier.
+def same_issuer(one: Issuer, other: Issuer) -> bool:
+    """Whether two invoices, as all that they say of who made them, come from one supplier.
 
-    An identifier that both have decides; names only where no identifier does.
+    One identifier in common is enough: whoever sends an invoice a second time can change the
+    others. Names alone are enough as well, but have to be the whole name where identifiers differ.
     """
+    differ = False
     for name in ISSUER_IDS:
-        if name in one and name in other:
-            return plain_iban(one[name]) == plain_iban(other[name])
-    if "supplier" not in one or "supplier" not in other:
-        return False
-    return same_supplier(one["supplier"], other["supplier"]) or same_supplier(
-        other["supplier"], one["supplier"]
+        ids = [{plain_iban(value) for value in side.get(name, ())} for side in (one, other)]
+        if ids[0] & ids[1]:
+            return True
+        differ = differ or all(ids)
+    is_same = _same_words if differ else _either_names_the_other
+    return any(
+        is_same(name, alias)
+        for name in one.get("supplier", ())
+        for alias in other.get("supplier", ())
     )
+
+
+def _either_names_the_other(one: str, other: str) -> bool:
+    return same_supplier(one, other) or same_supplier(other, one)
+
+
+def _same_words(one: str, other: str) -> bool:
+    """Whether two names have the same words, be it in another order, and no others."""
+    names = (name_words(one), name_words(other))
+    return all(names) and _all_stand_in(*names) and _all_stand_in(*reversed(names))
+
+
+def _all_stand_in(wanted: Sequence[str], printed: Sequence[str]) -> bool:
+    return all(any(_nearly(word, other) for other in printed) for word in wanted)
 
 
 def _nearly(word: str, other: str) -> bool:

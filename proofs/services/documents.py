@@ -18,10 +18,11 @@ from kobatela.kernel import clock
 from kobatela.kernel.money import format_minor
 from kobatela.uploads import storage
 from proofs.checks import findings
+from proofs.checks.against_xml import against_xml
 from proofs.checks.document_words import DOCUMENT_CODES
 from proofs.checks.documents import Case, Compared, check_document, merged_fields
 from proofs.checks.findings import Finding
-from proofs.checks.sameness import ISSUER_IDS, number_key, same_issuer
+from proofs.checks.sameness import ISSUER_IDS, Issuer, number_key, same_issuer
 from proofs.models import DocumentReading, Proof
 from proofs.readers import document_reading
 from proofs.readers.documents.facts import FieldName, NoteCode, Reading
@@ -104,7 +105,10 @@ def store(*, proof: Proof, read: FileRead, actor: str, action: Action) -> Compar
     number = fields.get(FieldName.NUMBER)
     key = "" if number is None else number_key(number.value)
     shown = {name.value: found.to_json() for name, found in fields.items()}
-    compared = check_document(reading, _case(proof, key, shown))
+    # What the document says against itself is what an earlier proof has kept of its own.
+    alone = [check.to_json() for check, _ in against_xml(reading)]
+    twins = _twins(proof, key, _issuer(shown, alone))
+    compared = check_document(reading, _case(proof, twins))
     proof.reading = DocumentReading.objects.create(
         proof=proof,
         engine=reading.engine,
@@ -156,18 +160,18 @@ def alert_when_ocr_fails() -> None:
     )
 
 
-def _case(proof: Proof, key: str, shown: dict[str, Any]) -> Case:
+def _case(proof: Proof, twins: Sequence[int]) -> Case:
     return Case(
         kind=proof.milestone_kind,
         currency=proof.currency,
         amount=format_minor(proof.amount_minor, proof.currency),
         requirements=proof.milestone.proof_requirements,
         claims=proof.metadata,
-        twins=_twins(proof, key, shown),
+        twins=twins,
     )
 
 
-def _twins(proof: Proof, key: str, shown: dict[str, Any]) -> list[int]:
+def _twins(proof: Proof, key: str, issuer: Issuer) -> list[int]:
     """Other live proofs with the same number of the same supplier, the newest 20; true to the
     transaction's end.
 
@@ -177,22 +181,31 @@ def _twins(proof: Proof, key: str, shown: dict[str, Any]) -> list[int]:
         return []
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_NUMBER_LOCKS, key])
-    issuer = _issuer(shown)
     twins = (
         proof_id
-        for proof_id, fields in invoices_numbered(key, but=proof.pk)
-        if same_issuer(issuer, _issuer(fields))
+        for proof_id, fields, checks in invoices_numbered(key, but=proof.pk)
+        if same_issuer(issuer, _issuer(fields, checks))
     )
     return list(islice(twins, MAX_MATCHES))
 
 
-def _issuer(fields: dict[str, Any]) -> dict[str, str]:
-    """What tells who made a document; an identifier that may be misread leaves it to the name."""
-    return {
-        name: str(found["value"])
-        for name, found in fields.items()
-        if name not in ISSUER_IDS or found["confidence"] >= _SURE_OF_AN_ID
+def _issuer(fields: dict[str, Any], checks: Sequence[dict[str, Any]]) -> Issuer:
+    """All that tells who made a document, on its page and in its XML.
+
+    An identifier that may be misread leaves it to the name. The fields are the XML's where it has
+    them; what the page shows instead stands in the comparison of the two.
+    """
+    said = {
+        name: {str(fields[name]["value"])}
+        for name in (*ISSUER_IDS, "supplier")
+        if name in fields
+        and (name not in ISSUER_IDS or fields[name]["confidence"] >= _SURE_OF_AN_ID)
     }
+    for check in checks:
+        name = check["name"].removeprefix("xml_")
+        if name in said and name != check["name"] and check["agrees"] is False:
+            said[name].add(str(check["actual"]))
+    return said
 
 
 def _is_trouble(reading: Reading) -> bool:

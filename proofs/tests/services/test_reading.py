@@ -154,12 +154,33 @@ def test_the_same_number_of_the_same_supplier_in_another_live_proof_is_found() -
             INVOICE_FIELDS | {"number": "f 2026/118", "supplier": "QUINCAILLERIE DU PLATEAU SARL"}
         )
     )
-    other = read_invoice(reading=reading_of(INVOICE_FIELDS | {"iban": "DE89370400440532013000"}))
+    elsewhere = {"iban": "DE89370400440532013000", "supplier": "Koné Frères"}
+    other = read_invoice(reading=reading_of(INVOICE_FIELDS | elsewhere))
 
     assert "REUSED_INVOICE_NUMBER" not in first.review_reasons
     (finding,) = second.findings
     assert finding["data"] == {"matches": [{"reference": first.pk}]}
-    assert other.findings == [], "another account is another supplier"
+    assert other.findings == [], "another account and another name are another supplier"
+
+
+@pytest.mark.parametrize("name", ["iban", "vat_id", "supplier"])
+def test_data_that_name_another_maker_than_the_page_hide_no_reused_number(name: str) -> None:
+    page = INVOICE_FIELDS | {"vat_id": "FR40303265045"}
+    data = {
+        "iban": "DE89370400440532013000",
+        "vat_id": "FR83404833048",
+        "supplier": "Koné Frères",
+    }
+    # Of what tells a maker the page that comes first has this one thing alone.
+    kept = {field for field in page if field not in data or field == name}
+    first = read_invoice(reading=reading_of({field: page[field] for field in kept}))
+    hidden = read_invoice(reading=reading_of(page, data))
+    again = read_invoice(reading=reading_of({field: page[field] for field in kept}))
+
+    assert "XML_DIFFERS_FROM_PAGE" in hidden.review_reasons
+    for proof, seen in ((hidden, [first.pk]), (again, [hidden.pk, first.pk])):
+        (reused,) = [f for f in proof.findings if f["code"] == "REUSED_INVOICE_NUMBER"]
+        assert [match["reference"] for match in reused["data"]["matches"]] == seen
 
 
 def test_a_reused_number_is_found_behind_those_of_other_suppliers(
@@ -168,8 +189,8 @@ def test_a_reused_number_is_found_behind_those_of_other_suppliers(
     for module in (documents, selectors):
         monkeypatch.setattr(module, "MAX_MATCHES", 1, raising=False)
     first = read_invoice()
-    for iban in ("DE89370400440532013000", "BE68539007547034"):
-        read_invoice(reading=reading_of(INVOICE_FIELDS | {"iban": iban}))
+    for iban, name in (("DE89370400440532013000", "Koné"), ("BE68539007547034", "Awa Diop")):
+        read_invoice(reading=reading_of(INVOICE_FIELDS | {"iban": iban, "supplier": name}))
 
     (finding,) = read_invoice().findings
     (newest,) = read_invoice().findings
@@ -179,15 +200,15 @@ def test_a_reused_number_is_found_behind_those_of_other_suppliers(
 
 
 def test_an_identifier_that_is_in_doubt_leaves_it_to_the_suppliers_names() -> None:
-    def read(vat_id: str, confidence: float) -> Proof:
-        shown = {name: value for name, value in INVOICE_FIELDS.items() if name != "iban"}
+    def read(vat_id: str, confidence: float, **values: str) -> Proof:
+        shown = {n: value for n, value in (INVOICE_FIELDS | values).items() if n != "iban"}
         reading = reading_of(shown)
         field = field_of("vat_id", vat_id, confidence=confidence)
         return read_invoice(reading=replace(reading, fields={**reading.fields, field.name: field}))
 
     first = read("FR40303265045", 0.98)
     doubted = read("FR41303265045", 0.35)
-    sure = read("FR83404833048", 0.98)
+    sure = read("FR83404833048", 0.98, supplier=INVOICE_FIELDS["supplier"] + " Nord")
 
     assert doubted.findings[0]["data"] == {"matches": [{"reference": first.pk}]}
     assert sure.findings[0]["data"] == {"matches": [{"reference": doubted.pk}]}, "not the first"
