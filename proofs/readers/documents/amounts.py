@@ -14,8 +14,17 @@ from proofs.readers.documents.layout import Line
 # Beyond it, two amounts cannot be told from a telephone number.
 MAX_AMOUNT = Decimal(10) ** 13
 
-CURRENCY_CODES = "EUR|USD|GBP|CHF|MYR|RM|XOF|XAF|FCFA|CFA|INR|CAD|MAD"
-CURRENCY_SIGNS = rf"€|US\$|\$|£|¥|₹|{CURRENCY_CODES}|F\s?\.?CFA|Rs\.?"
+# ISO 4217, without codes that are words as well, such as TRY, ALL, TOP and PHP.
+ISO_CODES = (
+    "EUR|USD|GBP|CHF|MYR|XOF|XAF|INR|CAD|MAD|AUD|NZD|HKD|SGD|TWD|JPY|CNY|KRW|THB|IDR|VND|SEK|NOK|DKK"
+    "|PLN|CZK|HUF|BRL|MXN|AED|SAR|QAR|EGP|TND|DZD|MRU|NGN|GHS|KES|UGX|TZS|RWF|BIF|CDF|GNF|GMD|LRD"
+    "|SLE|ETB|DJF|KMF|MGA|ZAR|ZMW|MWK|MZN|AOA|HTG|XPF"
+)
+CURRENCY_CODES = f"{ISO_CODES}|RM|FCFA|CFA"
+_DOLLARS = r"(?:(?:US|CA|AU|NZ|HK|[ACS])\s?)?\$"
+# Naira are printed as "N1,250,000.00" too; a lone N before other numbers is a number's.
+_NAIRA = r"₦|N(?=\d{1,3}(?:,\d{3})+\.\d\d)"
+CURRENCY_SIGNS = rf"€|{_DOLLARS}|£|¥|₹|{_NAIRA}|{CURRENCY_CODES}|F\s?\.?CFA|Rs\.?"
 _MINUS = "-\u2212\u2013"
 _GROUPED = r"\d{1,3}(?:[ \u00a0\u202f\u2009]\d{3})+(?:[.,]\d{1,2})?"
 _POINTED = r"\d{1,3}(?:(?P<sep>[.,'\u2019])\d{3})+(?:(?!(?P=sep))[.,]\d{1,2})?"

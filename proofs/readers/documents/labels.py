@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from proofs.readers.documents.amounts import CURRENCY_CODES
 from proofs.readers.documents.layout import COLUMN, Line
 
 COLUMN_LINES_UP = 12
@@ -23,7 +24,7 @@ class Label:
 
 
 _LETTERS = re.compile(r"[a-z]{2}")
-_CURRENCIES = re.compile(r"\b(?:eur|usd|gbp|chf|rm|myr|fcfa|f cfa|cfa|xof|xaf|inr)\b")
+_CURRENCIES = re.compile(rf"\b(?:{CURRENCY_CODES.lower()}|f cfa)\b")
 
 
 def has_letters(text: str) -> bool:

@@ -15,6 +15,7 @@ from itertools import islice
 
 from proofs.readers.documents.amount_labels import Role, is_adjustment, role_of
 from proofs.readers.documents.amounts import Amount, amounts_in
+from proofs.readers.documents.currency_marks import is_conversion, marks_at, money_kind
 from proofs.readers.documents.ids import holds_vat_id
 from proofs.readers.documents.labels import Label, nearest_label
 from proofs.readers.documents.layout import Line
@@ -48,6 +49,8 @@ _WHOLE_NUMBER_POINTS = -1.5
 _SURE_POINTS = 7.0
 # More on one line are a table of numbers, and more on a document are none of a bill.
 MAX_AMOUNTS_PER_LINE, MAX_AMOUNTS = 30, 1_500
+# Of more totals, the currency of the first tells.
+MAX_IN_MONEY = 60
 # What is called a rounding and is more than this is what was rounded.
 _MAX_ROUNDING_PRINTED = Decimal("0.5")
 
@@ -68,18 +71,26 @@ class Totals:
 
 def find_totals(lines: Sequence[Line]) -> Totals:
     """Weigh all amounts of a document and give the total, the net and the tax."""
-    labelled = label_amounts(lines)
+    labelled = _without_other_money(lines, label_amounts(lines))
     candidates = [one for one in labelled if one.role in _POINTS and one.value != 0]
     if not candidates:
         return Totals()
     sums = Sums(labelled)
     points = {id(one): _points(one, sums) for one in candidates}
     totals = [one for one in candidates if one.role not in _NO_TOTALS] or candidates
-    largest = max(abs(one.value) for one in totals)
+    money = {id(one): _money_of(lines, one) for one in totals[:MAX_IN_MONEY]}
+    largest: dict[str | None, Decimal] = {}
     for one in totals:
-        points[id(one)] += _LARGEST_POINTS * (abs(one.value) == largest)
+        of_kind = money.get(id(one))
+        largest[of_kind] = max(abs(one.value), largest.get(of_kind, Decimal(0)))
+    for one in totals:
+        # Of the same sum in two currencies neither is the larger.
+        is_largest = abs(one.value) == largest[money.get(id(one))]
+        points[id(one)] += _LARGEST_POINTS * is_largest
     # Of equals the later: the last word on a page is the last word.
-    best = max(candidates, key=lambda one: (points[id(one)], one.amount.line_index))
+    best = max(
+        candidates, key=lambda one: (points[id(one)], one.amount.line_index, one.amount.start)
+    )
     sure = min(1.0, max(0.1, points[id(best)] / _SURE_POINTS))
     return Totals((best, sure), *_parts(best, labelled, sums))
 
@@ -108,7 +119,8 @@ def label_amounts(lines: Sequence[Line]) -> list[Labelled]:
                 # "TVA FR 40 303 265 045" is no tax of 40 thousand millions.
                 role = Role.OTHER
             end_of_last = amount.end
-            found.append(Labelled(amount, role, label.text, label.is_heading, below_summary))
+            is_below_heading = label.is_heading and not _is_row_of_totals(line, amounts)
+            found.append(Labelled(amount, role, label.text, is_below_heading, below_summary))
     return found[:MAX_AMOUNTS]
 
 
@@ -122,6 +134,11 @@ def _is_whole_total(amount: Amount, in_line: Sequence[Amount], role: Role) -> bo
     )
 
 
+def _is_row_of_totals(line: Line, amounts: Sequence[Amount]) -> bool:
+    """Whether a line says of itself that it is a total, as the last of a table with columns."""
+    return role_of(line.plain[: amounts[0].start]) in {Role.GROSS, Role.TOTAL, Role.PAYABLE}
+
+
 def _label(lines: Sequence[Line], index: int, amount: Amount, end_of_last: int) -> Label:
     return nearest_label(
         lines,
@@ -131,6 +148,36 @@ def _label(lines: Sequence[Line], index: int, amount: Amount, end_of_last: int) 
         end_of_last,
         lambda label: role_of(label) is not Role.NONE,
     )
+
+
+def _without_other_money(lines: Sequence[Line], labelled: Sequence[Labelled]) -> list[Labelled]:
+    """Leave out totals in another currency than the document's own, which most amounts are in.
+
+    Where no more amounts are in one than in the other, only what is called a conversion is left
+    out.
+    """
+    totals = [one for one in labelled if one.role in _POINTS and one.role not in _NO_TOTALS]
+    money = {id(one): _money_of(lines, one) for one in totals[:MAX_IN_MONEY]}
+    if len({of_kind for of_kind in money.values() if of_kind}) < 2:
+        return list(labelled)
+    counts = Counter(of_kind for of_kind in money.values() if of_kind)
+    counts.update(
+        of_kind
+        for one in labelled
+        if id(one) not in money and (of_kind := money_kind(one.amount.currency))
+    )
+    converted = {id(one) for one in totals if is_conversion(one.label)}
+    own = {money.get(id(one)) for one in totals if id(one) not in converted} - {None}
+    if own and converted:
+        counts = Counter({of_kind: counts[of_kind] for of_kind in own if of_kind})
+    most = max(counts.values())
+    kept = {of_kind for of_kind, count in counts.items() if count == most}
+    return [one for one in labelled if money.get(id(one)) is None or money[id(one)] in kept]
+
+
+def _money_of(lines: Sequence[Line], one: Labelled) -> str | None:
+    kinds = (money_kind(mark.sign) for mark in marks_at(lines, one.amount))
+    return next((kind for kind in kinds if kind), None)
 
 
 def _points(one: Labelled, sums: Sums) -> float:

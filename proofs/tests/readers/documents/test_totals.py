@@ -211,3 +211,26 @@ def test_what_an_insurance_adjusts_is_no_total() -> None:
     roles = [one.role for one in label_amounts(paper.lines(*rows))]
 
     assert roles == [Role.OTHER, Role.CHANGE, Role.ROUNDING, Role.ROUNDING]
+
+
+@pytest.mark.parametrize(
+    ("rows", "total"),
+    [
+        (
+            (
+                "Article    Montant FCFA    Montant EUR",
+                "Pompe      131 191         200,00",
+                "Total      131 191         200,00",
+            ),
+            "200.00",
+        ),
+        (
+            ("Pump       USD 400.00", "Total (USD)    400.00", "Total (XOF @ 605.2)  242,080"),
+            "400.00",
+        ),
+        (("Total CHF          540.50", "Montant en EUR : 572.90"), "540.50"),
+        (("Total      300 000 FCFA", "Total (contre-valeur)   457,35 EUR"), "300000"),
+    ],
+)
+def test_a_total_in_other_money_is_not_the_documents(rows: tuple[str, ...], total: str) -> None:
+    assert found(*rows)[0] == total
