@@ -12,14 +12,13 @@ import atexit
 import math
 import shutil
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from proofs.readers import pool
+from proofs.readers.budget import Budget
 from proofs.readers.documents.facts import (
     MAX_PAGES,
     Note,
@@ -29,7 +28,7 @@ from proofs.readers.documents.facts import (
     ReadingStatus,
 )
 from proofs.readers.documents.second import combine, is_doubtful
-from proofs.readers.documents.untrusted import take_bool, take_number
+from proofs.readers.documents.untrusted import take_number
 from proofs.readers.errors import ReaderRefusal, ReaderUnavailable, document_unreadable
 from proofs.readers.limits import (
     DERIVATIVE_SIDE_PX,
@@ -37,10 +36,9 @@ from proofs.readers.limits import (
     OCR_GRACE_S,
     OCR_LEAST_S,
     OCR_LIMITS,
+    OCR_LOADING_S,
     OCR_SIDE_PX,
     OCR_TIMEOUT_S,
-    OCR_WALL_MAX_S,
-    OCR_WALL_PER_CPU,
     PARSER_LIMITS,
     PARSER_TIMEOUT_S,
     part_path,
@@ -66,15 +64,24 @@ class OcrLost(Exception):
         self.is_page = lost.reason == "cpu"
 
 
-def _refusal(_lost: ChildLost) -> ReaderRefusal:
-    return document_unreadable()
+class ParserLost(ReaderRefusal):
+    """A document cost its parser its process: a refusal at the door.
+
+    `may_retry`: it took too long, which says less of a document that passed the door before.
+    """
+
+    def __init__(self, lost: ChildLost) -> None:
+        """Refuse it as damaged."""
+        refusal = document_unreadable()
+        super().__init__(refusal.code, refusal.message, refusal.hint)
+        self.may_retry = lost.reason in {"cpu", "time"}
 
 
 _parsers = ReaderPool(
     module="proofs.readers.parser_child",
     limits=PARSER_LIMITS,
     timeout_s=PARSER_TIMEOUT_S,
-    when_lost=_refusal,
+    when_lost=ParserLost,
 )
 # One page at a time: an engine takes much memory, and a core for itself.
 _engines = ReaderPool(
@@ -150,7 +157,7 @@ def read_document(
     is no such file.
     """
     path = path.resolve(strict=True)
-    ocr = _Ocr(engine, _Budget(ocr_budget_s))
+    ocr = _Ocr(engine, Budget(ocr_budget_s))
     try:
         with tempfile.TemporaryDirectory() as folder:
             if media_type == PDF:
@@ -160,6 +167,8 @@ def read_document(
             if isinstance(found, Reading):
                 return found
             return _of_pages(found, ocr, country, with_second=with_second)
+    except ParserLost as lost:
+        return _unreadable(media_type, _TOOK_TOO_LONG if lost.may_retry else ())
     except ReaderRefusal:
         return _unreadable(media_type)
     except (KeyError, TypeError, ValueError):
@@ -244,47 +253,10 @@ def _other_engine(engine: str) -> str | None:
     return None
 
 
-class _Budget:
-    """What reading of one document may cost: CPU time, and on the wall three times as much.
-
-    Counted is CPU time, so that an honest page is read as far on a busy machine as on a quiet one.
-    """
-
-    def __init__(self, cpu_s: float) -> None:
-        self.left_s = cpu_s
-        self._ends_at = time.monotonic() + min(OCR_WALL_MAX_S, OCR_WALL_PER_CPU * cpu_s)
-
-    @property
-    def wall_left_s(self) -> float:
-        """The time on the wall until even an engine that hangs must have ended."""
-        return min(self._ends_at - time.monotonic(), OCR_WALL_PER_CPU * self.left_s)
-
-    def allows(self, seconds: float) -> bool:
-        """Whether something that takes so much CPU time may still be begun."""
-        return min(self.left_s, self.wall_left_s) >= max(seconds, OCR_LEAST_S)
-
-    def take(self, seconds: float) -> None:
-        """Spend CPU time."""
-        self.left_s -= seconds
-
-    @contextmanager
-    def counting(self) -> Iterator[None]:
-        """Spend what a parser takes: one process's work, near enough the time on the wall."""
-        started_s = time.monotonic()
-        try:
-            yield
-        finally:
-            self.take(time.monotonic() - started_s)
-
-    def end(self) -> None:
-        """Spend all that is left."""
-        self.left_s = 0.0
-
-
 class _Ocr:
     """The pages that one document has given to an engine, within what the document may cost."""
 
-    def __init__(self, engine: str, budget: _Budget) -> None:
+    def __init__(self, engine: str, budget: Budget) -> None:
         self.engine = engine
         self.budget = budget
         self.version = ""
@@ -293,7 +265,6 @@ class _Ocr:
         self.notes: list[Note] = []
         # What earlier pages of the document say of the next one.
         self._turn = 0
-        self._may_turn = True
         self._longest_s = 0.0
 
     def may_begin(self, number: int) -> bool:
@@ -311,15 +282,14 @@ class _Ocr:
             "number": number,
             "engine": self.engine,
             "turn": self._turn,
-            "may_turn": self._may_turn,
             "budget_s": self.budget.left_s,
         }
         try:
             answer = _engines.run(
                 "read_page",
                 asked,
-                timeout_s=max(OCR_LEAST_S, self.budget.wall_left_s),
-                cpu_s=max(1, math.ceil(self.budget.left_s + OCR_GRACE_S)),
+                timeout_s=max(OCR_LEAST_S, self.budget.wall_left_s) + OCR_LOADING_S,
+                cpu_s=max(1, math.ceil(self.budget.left_s + OCR_GRACE_S + OCR_LOADING_S)),
             )
         except OcrLost as lost:
             self._note_lost(lost, number)
@@ -338,7 +308,6 @@ class _Ocr:
         page = Page.from_json(answer["page"])
         self.pages.append(page.to_json())
         self._turn = page.turned
-        self._may_turn = self._may_turn and take_bool(answer["is_worth_turning"])
         self._longest_s = max(self._longest_s, _seconds(answer["reading_s"]))
 
     def note(
@@ -382,7 +351,12 @@ def _put_together(parts: Mapping[str, Any], ocr: _Ocr, country: str | None) -> R
     return Reading.from_json(_parsers.run("put_together", asked)["reading"])
 
 
-def _unreadable(media_type: str) -> Reading:
+_TOOK_TOO_LONG = (
+    Note(code=NoteCode.PAGES_NOT_READ, message="The document took too long.", retry=True),
+)
+
+
+def _unreadable(media_type: str, notes: tuple[Note, ...] = ()) -> Reading:
     return Reading(
         media_type=media_type,
         pages_total=0,
@@ -390,4 +364,5 @@ def _unreadable(media_type: str) -> Reading:
         engine="text",
         engine_version="",
         status=ReadingStatus.FAILED,
+        notes=notes,
     )

@@ -22,7 +22,8 @@ class ChildLimits:
 
 
 # A parser holds one PDF with all that PDFium makes of it, and one rendered page.
-PARSER_LIMITS = ChildLimits(address_space_bytes=700_000_000, cpu_s=6)
+# Thirty scans with text behind them, 24 MB, take it more than six seconds.
+PARSER_LIMITS = ChildLimits(address_space_bytes=700_000_000, cpu_s=12)
 PARSER_TIMEOUT_S = 18.0
 # An OCR engine with its models; its address space is larger than what it ever fills.
 OCR_LIMITS = ChildLimits(address_space_bytes=1_200_000_000, cpu_s=60)
@@ -35,6 +36,8 @@ OCR_WALL_PER_CPU = 3.0
 OCR_WALL_MAX_S = 240.0
 # What an engine gets beyond it before it is killed: it may be in a step that cannot be interrupted.
 OCR_GRACE_S = 2.0
+# What loading of its models may take besides: that is the first page's by chance alone.
+OCR_LOADING_S = 8.0
 # With less left no page is begun: an engine that is killed has to load its models again.
 OCR_LEAST_S = 2.0
 # As large as a page at 300 dpi; an engine makes smaller what it takes less of.

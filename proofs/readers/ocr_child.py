@@ -18,6 +18,10 @@ from proofs.readers.serving import Job, serve
 
 def _read_page(arguments: Mapping[str, Any]) -> dict[str, Any]:
     engine = get_engine(arguments["engine"])
+    try:
+        engine.load()
+    except OcrError as error:
+        return {"note": note_of(error, engine).to_json(), "version": engine.version, "took_s": 0.0}
     started_s = cpu_time_s()
     with Image.open(Path(arguments["path"]), formats=("JPEG", "PNG")) as picture:
         picture.load()
@@ -27,7 +31,6 @@ def _read_page(arguments: Mapping[str, Any]) -> dict[str, Any]:
             picture,
             number=arguments["number"],
             turn=arguments["turn"],
-            may_turn=arguments["may_turn"],
             budget_s=arguments["budget_s"],
         )
     except OcrError as error:
@@ -40,7 +43,6 @@ def _read_page(arguments: Mapping[str, Any]) -> dict[str, Any]:
         return {"is_late": True, "version": engine.version, "took_s": cpu_time_s() - started_s}
     return {
         "page": read.page.to_json(),
-        "is_worth_turning": read.is_worth_turning,
         "reading_s": read.reading_s,
         "version": engine.version,
         "took_s": cpu_time_s() - started_s,

@@ -36,7 +36,7 @@ from proofs.tests.readers.documents.paper import page
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FEW_BYTES = 250_000_000
-OF_NO_TIME = {"version": "1", "took_s": 0.0, "reading_s": 0.0, "is_worth_turning": True}
+OF_NO_TIME = {"version": "1", "took_s": 0.0, "reading_s": 0.0}
 
 
 class Kept(Protocol):
@@ -65,7 +65,7 @@ def small_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     modules = {"_parsers": "proofs.readers.parser_child", "_engines": "proofs.readers.ocr_child"}
     pools = []
     for name, module in modules.items():
-        lost = OcrLost if name == "_engines" else document_reading._refusal
+        lost = OcrLost if name == "_engines" else document_reading.ParserLost
         pool = ReaderPool(module=module, limits=limits, children=1, when_lost=lost)
         monkeypatch.setattr(document_reading, name, pool)
         pools.append(pool)
@@ -294,6 +294,29 @@ def test_a_page_that_costs_the_engine_its_process_is_a_note_and_the_rest_is_read
 
     assert values_of(reading) == INVOICE_FIELDS
     assert [(note.code, note.retry) for note in reading.notes] == [(code, may_retry)]
+
+
+@pytest.mark.parametrize(
+    ("reason", "notes"),
+    [
+        ("cpu", [(NoteCode.PAGES_NOT_READ, True)]),
+        ("time", [(NoteCode.PAGES_NOT_READ, True)]),
+        ("memory", []),
+        ("died", []),
+    ],
+)
+def test_a_document_that_takes_its_parser_too_long_is_not_called_damaged(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, reason: str, notes: list[tuple[NoteCode, bool]]
+) -> None:
+    def run(_job: str, _arguments: Any, **_limits: Any) -> None:
+        raise document_reading.ParserLost(ChildLost(reason))
+
+    monkeypatch.setattr(document_reading._parsers, "run", run)
+
+    reading = read(kept(PDF))
+
+    assert (reading.status, reading.fields) == (ReadingStatus.FAILED, {})
+    assert [(note.code, note.retry) for note in reading.notes] == notes
 
 
 def test_an_engine_that_does_not_start_is_a_note_too(

@@ -54,6 +54,9 @@ class NamedEngine(Protocol):
 class Engine(NamedEngine, Protocol):
     """An OCR engine. Loading its models may take seconds and is done once, at the first page."""
 
+    def load(self) -> None:
+        """Get ready, so that the first page takes no longer than the next. Raises OcrError."""
+
     def read(self, picture: Image.Image, *, number: int) -> Page:
         """Read the words of page `number`. Raises OcrError."""
 
@@ -64,6 +67,10 @@ class Engine(NamedEngine, Protocol):
 class OpenPage(Protocol):
     """A page that an engine has begun with."""
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing to read on it, whichever way it lies."""
+
     def sample(self) -> Page:
         """Read enough of it to tell whether it lies as it should. Raises OcrError."""
 
@@ -72,7 +79,10 @@ class OpenPage(Protocol):
 
 
 class WholePages:
-    """An engine for which a part of a page costs no less than the whole."""
+    """An engine for which a part of a page costs no less than the whole, and that loads nothing."""
+
+    def load(self) -> None:
+        """Be ready as it is."""
 
     def open(self: Engine, picture: Image.Image, *, number: int) -> OpenPage:
         """Begin with a page, of which even a sample is all."""
@@ -80,6 +90,9 @@ class WholePages:
 
 
 class _Whole:
+    # What stands on its side such an engine takes for nothing.
+    is_blank = False
+
     def __init__(self, engine: Engine, picture: Image.Image, number: int) -> None:
         self._engine = engine
         self._picture = picture

@@ -66,6 +66,10 @@ class RapidEngine:
         """Find the runs of a page, and read none of them yet. Raises OcrError."""
         return DetectedPage(self._load(), picture, number)
 
+    def load(self) -> None:
+        """Load the models. Raises OcrError."""
+        self._load()
+
     def _load(self) -> Any:
         if self._model is None:
             # OpenCV and OpenMP start a thread for each core otherwise.
@@ -82,7 +86,11 @@ class RapidEngine:
                 ) from error
             cv2.setNumThreads(THREADS)
             try:
-                self._model = RapidOCR(params=_PARAMETERS)
+                model = RapidOCR(params=_PARAMETERS)
+                # The library loads each of its models when that is first used.
+                blank = np.full((64, 320, 3), 255, np.uint8)
+                _detect(model, blank)
+                model.recognize_txt([blank])
             except (OSError, RuntimeError, ValueError) as error:
                 raise OcrError(
                     "RapidOCR does not start.",
@@ -90,6 +98,7 @@ class RapidEngine:
                     retry=True,
                     is_available=False,
                 ) from error
+            self._model = model
         return self._model
 
 
@@ -110,6 +119,11 @@ class DetectedPage:
         pixels = np.ascontiguousarray(np.asarray(picture.convert("RGB"))[:, :, ::-1])
         with _giving_up_as_error(number):
             self._crops, self._corners = _detect(model, pixels)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether no run was found; those that stand are found too."""
+        return not self._crops
 
     def sample(self) -> Page:
         """Read the longest runs, until they are enough to tell how the page lies."""

@@ -41,14 +41,9 @@ class OutOfTime(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Upright:
-    """A page as it was read best, and what that tells of the next one of the same document.
-
-    `is_worth_turning` is false where all turning did not make enough letters readable; `reading_s`
-    is the CPU time of the one direction that was read.
-    """
+    """A page as it was read best; `reading_s` is the CPU time of that direction alone."""
 
     page: Page
-    is_worth_turning: bool
     reading_s: float
 
 
@@ -68,7 +63,6 @@ def read_upright(
     *,
     number: int,
     turn: int = 0,
-    may_turn: bool = True,
     budget_s: float = math.inf,
 ) -> Upright:
     """Read a page, turned by `turn`, or, if a sample of that does not read well, otherwise.
@@ -81,14 +75,12 @@ def read_upright(
     """
     ends_at = cpu_time_s() + budget_s
     best = _sampled(engine, picture, number, turn, ends_at)
-    if may_turn and not _reads_well(best.sample):
+    if not best.open_page.is_blank and not _reads_well(best.sample):
         best = _best_direction(engine, picture, number, best, ends_at)
-        # A page with little on it says nothing of how the others lie.
-        may_turn = _reads_well(best.sample) or _letters(best.sample) < LEAST_LETTERS
     started_s = cpu_time_s()
     with _interrupted_after(ends_at - started_s):
         page = replace(best.open_page.read(), turned=best.turn)
-    return Upright(page, may_turn, best.took_s + cpu_time_s() - started_s)
+    return Upright(page, best.took_s + cpu_time_s() - started_s)
 
 
 def _best_direction(
