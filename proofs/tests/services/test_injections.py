@@ -45,7 +45,7 @@ def clean_photo(text: str) -> Proof:
     return proof
 
 
-def test_r7_200_injected_proofs_and_an_obeying_model_change_no_state(
+def test_200_injected_proofs_and_an_obeying_model_change_no_state(
     model: ModelServer, scaled: Scaled
 ) -> None:
     # Each answer comes to each sort of proof.

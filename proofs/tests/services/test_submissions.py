@@ -267,7 +267,7 @@ def test_a_document_always_waits_for_a_person(kind: str, proof_type: str) -> Non
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_document_is_read_by_a_worker_that_hears_of_it_after_the_commit(
+def test_r7_a_document_is_read_by_a_worker_that_hears_of_it_after_the_commit(
     doorbells: Doorbells,
 ) -> None:
     proof = submit(site_escrow(terms={"proof_kind": "INVOICE"}), PDF, proof_type="INVOICE")
