@@ -12,7 +12,7 @@ from escrow.deadlines import Deadline
 from escrow.fees import fee_on_all_held_minor
 from escrow.models import Deposit, Escrow, EscrowStatus, Milestone, MilestoneStatus
 from kobatela.accounts.selectors import people_behind
-from kobatela.accounts.services.approvals import ApprovalState, approval_state
+from kobatela.accounts.services.approvals import ApprovalState, approval_state, words_given
 from kobatela.kernel.money import format_minor
 from payments import cases
 from payments import selectors as payment_selectors
@@ -60,10 +60,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A command that one person approved and another has not."""
+    """A command that one person approved and another has not, and why the first did."""
 
     command: str
     state: ApprovalState
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def _money(escrow: Escrow, milestones: Sequence[Milestone]) -> list[tuple[str, s
 def _approvals(escrow: Escrow) -> list[Approval]:
     states = ((name, approval_state(escrow.reference, name)) for name in PENDING_APPROVALS)
     return [
-        Approval(name.replace("_", " "), state)
+        Approval(name.replace("_", " "), state, words_given(escrow.reference, name)[0].note)
         for name, state in states
         if state is not None and not state.granted
     ]

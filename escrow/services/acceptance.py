@@ -28,6 +28,7 @@ def approve_escrow(*, caller: Caller, escrow_id: int, said: Said) -> EscrowResul
         escrow=escrow,
         amount_minor=held_minor,
         figures={"release_minor": held_minor},
+        note=said.note,
     )
     if missing is None:
         told = keep_note(escrow=escrow, command=rules.CLIENT_APPROVE.name, said=said, caller=caller)
@@ -77,6 +78,7 @@ def turn_down(standing: Standing, rule: Rule, said: Said) -> EscrowResult:
         escrow=escrow,
         amount_minor=returned_minor,
         figures={"refund_minor": returned_minor},
+        note=said.note,
     )
     if missing is not None:
         return EscrowResult(escrow, missing)

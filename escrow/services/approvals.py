@@ -17,6 +17,7 @@ def missing_approval(
     amount_minor: int,
     figures: Mapping[str, Any],
     subject: str | None = None,
+    note: str = "",
 ) -> ApprovalState | None:
     """Count this caller's approval; None when the command may go ahead.
 
@@ -24,7 +25,7 @@ def missing_approval(
     a party's key that somebody else has just seen raises ApprovalTooEarly in a large escrow, or
     above the figure in many.
     subject: what is approved, the escrow unless given. figures: what the second person must ask
-    for likewise.
+    for likewise. note: why the caller says yes.
     """
     if not amount_minor:
         return None
@@ -42,5 +43,6 @@ def missing_approval(
         escrow_id=escrow.pk,
         money=Money(amount_minor, escrow.currency),
         figures=figures,
+        note=note,
     )
     return None if state.granted else state

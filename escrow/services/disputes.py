@@ -55,6 +55,7 @@ def resolve_dispute(
         escrow=escrow,
         amount_minor=held_minor,
         figures={"release_minor": release_minor, "refund_minor": refund_minor},
+        note=note,
     )
     if missing is None:
         told = keep_note(escrow=escrow, command=rules.RESOLVE.name, said=Said(note), caller=caller)

@@ -56,6 +56,7 @@ def _refund_all(standing: Standing, note: str) -> EscrowResult:
         escrow=escrow,
         amount_minor=held_minor,
         figures={"refund_minor": held_minor},
+        note=note,
     )
     if missing is None:
         is_draft = escrow.status == EscrowStatus.DRAFT
@@ -82,6 +83,7 @@ def _refund_part(standing: Standing, amount_minor: int, note: str) -> EscrowResu
         escrow=escrow,
         amount_minor=amount_minor,
         figures={"refund_minor": amount_minor},
+        note=note,
     )
     if missing is not None:
         return EscrowResult(escrow, missing)

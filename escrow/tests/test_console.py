@@ -133,7 +133,9 @@ def test_the_second_of_two_people_is_shown_what_the_first_approved() -> None:
     first.post(page(escrow, "refund"), {"note": "Both asked."})
     escrow.refresh_from_db()
     assert escrow.status == E.FUNDED
-    assert "refund: 1 of 2" in second.get(page(escrow)).content.decode()
+    shown = second.get(page(escrow)).content.decode()
+    assert "refund: 1 of 2" in shown
+    assert "“Both asked.”" in shown
     second.post(page(escrow, "refund"), {"note": "I agree."})
     escrow.refresh_from_db()
     assert escrow.status == E.REFUNDED

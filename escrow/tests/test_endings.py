@@ -30,6 +30,7 @@ from escrow.tests.factories import (
     milestone_of,
     minor_of,
 )
+from kobatela.accounts.models import Approval
 from kobatela.accounts.services.approvals import approval_state
 from kobatela.accounts.tests.factories import make_caller, make_user
 from kobatela.kernel import clock
@@ -42,6 +43,12 @@ E = EscrowStatus
 
 def support(**overrides: Any) -> Caller:
     return make_caller(Scope.SUPPORT, make_user(), **overrides)
+
+
+def notes_given() -> tuple[str, str]:
+    """Why each of two people said yes to what was granted."""
+    row = Approval.objects.get(status="GRANTED")
+    return row.first_note, row.second_note
 
 
 def statuses(escrow: Escrow) -> list[str]:
@@ -309,6 +316,7 @@ def test_a_refund_by_staff_above_the_figure_needs_a_second_person() -> None:
     done = refund_escrow(caller=second, escrow_id=escrow.pk, amount_in=None, note="Yes.")
     assert done.approvals is None
     assert done.escrow.status == E.REFUNDED
+    assert notes_given() == ("Stop.", "Yes.")
     assert_in_order()
 
 
@@ -461,6 +469,7 @@ def test_two_people_must_ask_for_the_same_resolution() -> None:
     escrow.refresh_from_db()
     assert escrow.status == E.RELEASED
     assert escrow.released_minor == 600
+    assert notes_given() == ("Heard both.", "Heard both.")
     assert_in_order()
 
 
@@ -473,12 +482,13 @@ def test_an_admin_in_the_clients_name_needs_a_second_admin_for_much_money() -> N
     def admin() -> Caller:
         return make_caller(Scope.ADMIN, make_user(), on_behalf_of=escrow.client_id)
 
-    first = approve_escrow(caller=admin(), escrow_id=escrow.pk, said=Said())
+    first = approve_escrow(caller=admin(), escrow_id=escrow.pk, said=Said("They called."))
     assert first.approvals is not None
     assert first.escrow.status == E.FUNDED
     second = approve_escrow(caller=admin(), escrow_id=escrow.pk, said=Said())
     assert second.approvals is None
     assert second.escrow.status == E.RELEASED
+    assert notes_given() == ("They called.", "")
 
 
 def test_a_dispute_in_a_partys_name_moves_no_money_and_needs_nobody() -> None:

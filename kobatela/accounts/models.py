@@ -208,7 +208,8 @@ class Approval(models.Model):
     staff released for one escrow within 24 hours counts together. `figures` is canonical JSON of
     all that the second person must ask for likewise. `escrow_id` and `subject` are plain
     references: this floor knows nothing of escrows. `escrow_id` is null for what belongs to no
-    single escrow.
+    single escrow. `first_note` and `second_note` are why each person said yes; `note` is why it was
+    withdrawn.
     """
 
     TRANSITIONS: ClassVar[Mapping[ApprovalStatus, frozenset[ApprovalStatus]]] = {
@@ -237,6 +238,8 @@ class Approval(models.Model):
         User, on_delete=models.PROTECT, null=True, related_name="second_approvals"
     )
     second_actor = models.CharField(max_length=80, default="", blank=True)
+    first_note = models.TextField(default="", blank=True)
+    second_note = models.TextField(default="", blank=True)
     note = models.TextField(default="", blank=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()

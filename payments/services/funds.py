@@ -89,7 +89,7 @@ def propose_move(
     except IntegrityError as error:
         raise FundsReferenceUsed from error
     _tell(move, Action.FUNDS_MOVE_PROPOSED, caller)
-    return MoveResult(move, _count(move, caller))
+    return MoveResult(move, _count(move, caller, note))
 
 
 @transaction.atomic
@@ -179,7 +179,7 @@ def _require_no_stake(move: FundsMove, caller: Caller) -> None:
             raise OwnFundsForbidden
 
 
-def _count(move: FundsMove, caller: Caller) -> ApprovalState:
+def _count(move: FundsMove, caller: Caller, note: str = "") -> ApprovalState:
     figures = {"source": move.source, "target": move.target, "bank_ref": move.bank_ref}
     return require_two(
         caller=caller,
@@ -187,6 +187,7 @@ def _count(move: FundsMove, caller: Caller) -> ApprovalState:
         subject=move.reference,
         money=move.money,
         figures=figures,
+        note=note,
     )
 
 

@@ -15,7 +15,7 @@ from audit.actions import Action
 from audit.selectors import entries
 from kobatela.accounts.selectors import people_behind
 from kobatela.accounts.services import approvals
-from kobatela.accounts.services.approvals import ApprovalState
+from kobatela.accounts.services.approvals import ApprovalState, WordGiven
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
 from kobatela.kernel.errors import DomainError
@@ -24,14 +24,14 @@ from proofs.admin import advice, document, reread
 from proofs.admin.advice import AdviceShown
 from proofs.admin.document import DocumentShown
 from proofs.admin.reread import RereadShown
-from proofs.admin.words import decision_tag, figure, tone_of, words
+from proofs.admin.words import decision_tag, figure, likeness, span, tone_of, words
 from proofs.checks.findings import FindingCode
 from proofs.checks.geofence import Geofence, usable_position
 from proofs.models import Proof
 from proofs.selectors import is_processing, next_in_queue, proofs_of_milestone
 from proofs.services.decisions import APPROVE_COMMAND, check_may_decide, failed_checks
 from proofs.services.evidence import fence_of
-from proofs.states import Derivative, ProofStatus, ProofType
+from proofs.states import Derivative, Processing, ProofStatus, ProofType
 
 _HISTORY_ENTRIES = 30
 _EARLIER_PROOFS = 10
@@ -82,6 +82,7 @@ class Page:
     sketch: Sketch | None
     findings: Sequence[dict[str, Any]]
     reasons: Sequence[tuple[str, str]]
+    nothing_asks: str
     agreement: Sequence[Fact]
     requirements: Sequence[Fact]
     claims: str
@@ -90,6 +91,7 @@ class Page:
     history: Sequence[tuple[Any, str]]
     earlier: Sequence[Proof]
     approvals: ApprovalState | None
+    approved_by: Sequence[tuple[str, WordGiven]]
     needs_two: bool
     refusal: str | None
     following: int | None
@@ -101,7 +103,10 @@ def build(proof: Proof, caller: Caller) -> Page:
     state = approvals.approval_state(f"proof:{proof.pk}", APPROVE_COMMAND)
     proof.approvals_given = 0 if state is None else state.given
     history = _history(proof)
-    people = people_behind({proof.decided_by, proof.reread_asked_by})
+    said_yes = [] if state is None else approvals.words_given(f"proof:{proof.pk}", APPROVE_COMMAND)
+    people = people_behind(
+        {proof.decided_by, proof.reread_asked_by, *(word.actor for word in said_yes)}
+    )
     return Page(
         proof=proof,
         state=decision_tag(proof),
@@ -117,6 +122,7 @@ def build(proof: Proof, caller: Caller) -> Page:
         sketch=_sketch(proof, fence),
         findings=_findings(proof),
         reasons=[(tone_of(code), words(code)) for code in proof.review_reasons],
+        nothing_asks=_nothing_asks(proof),
         agreement=_agreement(proof),
         requirements=_requirements(proof, fence),
         claims=_pretty(proof.metadata) if proof.metadata else "",
@@ -127,6 +133,7 @@ def build(proof: Proof, caller: Caller) -> Page:
             proofs_of_milestone(proof.milestone_id).exclude(pk=proof.pk)[:_EARLIER_PROOFS]
         ),
         approvals=state if proof.status == ProofStatus.PENDING else None,
+        approved_by=[(people[word.actor], word) for word in said_yes],
         needs_two=proof.status == ProofStatus.PENDING
         and approvals.two_are_needed(
             escrow_id=proof.escrow_id, money=Money(proof.amount_minor, proof.currency)
@@ -238,6 +245,15 @@ def _with_what(facts: dict[str, Any]) -> list[Fact]:
     ]
 
 
+def _nothing_asks(proof: Proof) -> str:
+    """What to say where there is no reason for a person's look; nothing while one may come."""
+    if proof.processing != Processing.DONE:
+        return ""
+    if proof.findings:
+        return "Nothing asks for it; what was noticed stands below."
+    return "Nothing spoke against it."
+
+
 def _findings(proof: Proof) -> list[dict[str, Any]]:
     gravest_first = sorted(
         proof.findings,
@@ -246,7 +262,10 @@ def _findings(proof: Proof) -> list[dict[str, Any]]:
     return [
         {
             **finding,
-            "matches": finding["data"].get("matches", []),
+            "matches": [
+                (match["reference"], likeness(match))
+                for match in finding["data"].get("matches", [])
+            ],
             "figures": [
                 figure(name, value)
                 for name, value in sorted(finding["data"].items())
@@ -335,14 +354,9 @@ def _distance(distance_m: Decimal) -> str:
     return f"{distance_m:.1f} m" if distance_m < 10_000 else f"{distance_m / 1000:.1f} km"
 
 
-def _duration(span: timedelta) -> str:
-    minutes = int(span.total_seconds() // 60)
-    if minutes < 0:
-        return "less than nothing"
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} days"
+def _duration(length: timedelta) -> str:
+    minutes = int(length.total_seconds() // 60)
+    return "less than nothing" if minutes < 0 else span(minutes)
 
 
 def _pretty(value: Any) -> str:

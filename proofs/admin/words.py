@@ -1,6 +1,7 @@
 """The console's words and colours for codes."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from proofs.checks.findings import FindingCode
 from proofs.models import Proof
@@ -76,12 +77,7 @@ _LOUD = frozenset(
     FindingCode.HIDDEN_TEXT,
     FindingCode.IBAN_DIFFERS,
 }
-_UNITS = {
-    "_m": "m",
-    "_minutes": "min",
-    "_minutes_min": "min at least",
-    "_minutes_max": "min at most",
-}
+_SPANS = {"_minutes": "", "_minutes_min": " at least", "_minutes_max": " at most"}
 _NAMES = {"retry": "worth another reading"}
 _QUIET = frozenset(
     {
@@ -108,10 +104,37 @@ def figure(name: str, value: object) -> tuple[str, str]:
         return _NAMES.get(name, name.replace("_", " ")), "yes" if value else "no"
     if isinstance(value, list) and all(isinstance(item, int) for item in value):
         return name.replace("_", " "), ", ".join(map(str, value))
-    for ending, unit in _UNITS.items():
-        if name.endswith(ending):
-            return name.removesuffix(ending).replace("_", " "), f"{value} {unit}"
+    if name.endswith("_m"):
+        return name.removesuffix("_m").replace("_", " "), f"{value} m"
+    for ending, bound in _SPANS.items():
+        if name.endswith(ending) and isinstance(value, int | float):
+            return name.removesuffix(ending).replace("_", " "), f"{span(value)}{bound}"
     return name.replace("_", " "), str(value)
+
+
+def span(minutes: float) -> str:
+    """A length of time as a person says it: in minutes, in hours, or in days from two on.
+
+    Below zero where a clock was ahead.
+    """
+    sign, length = ("-" if minutes < 0 else ""), abs(minutes)
+    if length < 60:
+        return f"{sign}{length:g} min"
+    hours, rest = divmod(int(length), 60)
+    return f"{sign}{hours} h {rest:02d} min" if hours < 48 else f"{sign}{hours // 24} days"
+
+
+def likeness(match: Mapping[str, Any]) -> str:
+    """How a picture or photo that was sent before is like one, or contradicts it."""
+    if match.get("turned"):
+        # Its bits are counted from what was worked out: beside those of a copy they mislead.
+        return "mirrored or turned"
+    if match.get("distance_bits") is not None:
+        return f"{match['distance_bits']} bits apart"
+    if match.get("distance_km") is not None:
+        between = span(match["minutes_between"])
+        return f"{match['distance_km']} km away, {between} between them"
+    return ""
 
 
 def tone_of(code: str) -> str:

@@ -6,12 +6,13 @@ from typing import Any
 from rest_framework import serializers
 
 from kobatela.accounts.selectors import language_of, parties_of
-from kobatela.accounts.services.approvals import ApprovalState
+from kobatela.accounts.services.approvals import ApprovalState, WordGiven, words_given
 from kobatela.kernel.caller import Caller
 from kobatela.rest.fields import FilterSerializer, IdField, JSONObjectField, StrictSerializer
 from proofs import masking
 from proofs.masking import Relation
 from proofs.models import Proof
+from proofs.services.decisions import APPROVE_COMMAND
 from proofs.shown import invoice_total
 from proofs.states import Processing, ProofStatus, ProofType
 from proofs.wording import worded
@@ -110,6 +111,14 @@ class ReadingOut(serializers.Serializer[Any]):
     raw = serializers.CharField(allow_null=True)
 
 
+class WordGivenOut(serializers.Serializer[WordGiven]):
+    """One person's approval: who, why and when."""
+
+    actor = serializers.CharField()
+    note = serializers.CharField(allow_null=True)
+    at = serializers.DateTimeField()
+
+
 class ApprovalsOut(serializers.Serializer[ApprovalState]):
     """How many people have approved and how many must."""
 
@@ -170,6 +179,7 @@ class ProofOut(serializers.Serializer[Proof]):
     checks = CheckOut(many=True)
     reading = ReadingOut(allow_null=True)
     approvals = ApprovalsOut(required=False)
+    approved_by = WordGivenOut(many=True, required=False)
     decision_note = serializers.CharField(allow_null=True)
     decided_at = serializers.DateTimeField(allow_null=True)
     info_note = serializers.CharField(allow_null=True)
@@ -198,7 +208,13 @@ class ProofOut(serializers.Serializer[Proof]):
         state = self.context.get("approvals", {}).get(instance.pk)
         if state is not None and relation is Relation.STAFF:
             shown["approvals"] = {"given": state.given, "needed": state.needed}
+            shown["approved_by"] = _approved_by(instance)
         return shown
+
+
+def _approved_by(proof: Proof) -> list[dict[str, Any]]:
+    said_yes = words_given(f"proof:{proof.pk}", APPROVE_COMMAND)
+    return [{"actor": word.actor, "note": word.note or None, "at": word.at} for word in said_yes]
 
 
 def _parties_among(proofs: Iterable[Proof], caller: Caller) -> frozenset[int]:

@@ -176,6 +176,7 @@ def _approve(
             escrow_id=proof.escrow_id,
             money=Money(proof.amount_minor, proof.currency),
             figures={"decision": ProofStatus.APPROVED.value},
+            note=note,
         )
         if not state.granted:
             return Decided(proof, state)

@@ -47,7 +47,7 @@ def refund_purchase(*, caller: Caller, purchase_id: int, note: str = "") -> Purc
     if purchase.status == PurchaseStatus.REFUNDED:
         raise PurchaseAlreadyRefunded
     if escrow is not None:
-        missing = _missing_approval(caller, purchase)
+        missing = _missing_approval(caller, purchase, note)
         if missing is not None:
             return PurchaseResult(purchase, approvals=missing)
         try:
@@ -98,7 +98,7 @@ def deny_refund(*, caller: Caller, purchase_id: int, note: str) -> Purchase:
     return purchase
 
 
-def _missing_approval(caller: Caller, purchase: Purchase) -> ApprovalState | None:
+def _missing_approval(caller: Caller, purchase: Purchase, note: str) -> ApprovalState | None:
     if not (caller.is_staff or caller.on_behalf_of is not None):
         return None
     assert purchase.escrow_id is not None, "only money is approved"
@@ -109,6 +109,7 @@ def _missing_approval(caller: Caller, purchase: Purchase) -> ApprovalState | Non
         escrow_id=purchase.escrow_id,
         money=Money(purchase.amount_minor, purchase.currency),
         figures={},
+        note=note,
     )
     return None if state.granted else state
 

@@ -81,7 +81,7 @@ def pay_payee(
         )
     assert payee is not None, "nobody unknown is paid"
     money = Money(amount_minor, escrow.currency)
-    approvals = _missing_approval(caller, escrow, payee, money)
+    approvals = _missing_approval(caller, escrow, payee, money, note)
     if approvals is not None:
         return SpendingResult(escrow.pk, money, approvals=approvals)
     payment = _pay(caller, purse, payee, money, note)
@@ -107,7 +107,7 @@ def _lock(caller: Caller, escrow_id: int) -> Any:
 
 
 def _missing_approval(
-    caller: Caller, escrow: Any, payee: AllowedPayee, money: Money
+    caller: Caller, escrow: Any, payee: AllowedPayee, money: Money, note: str
 ) -> ApprovalState | None:
     """Four eyes on money that an admin moves in a party's name."""
     if caller.on_behalf_of is None:
@@ -122,6 +122,7 @@ def _missing_approval(
         escrow_id=payee.escrow_id,
         money=money,
         figures={},
+        note=note,
     )
     return None if state.granted else state
 

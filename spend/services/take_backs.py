@@ -42,7 +42,7 @@ def take_back_spending(*, caller: Caller, payment_id: int, note: str = "") -> Sp
     if spending.taken_back_at is not None:
         raise SpendingTakenBack
     money = Money(spending.amount_minor, spending.currency)
-    missing = _missing_approval(caller, spending, money)
+    missing = _missing_approval(caller, spending, money, note)
     if missing is not None:
         return SpendingResult(
             escrow.pk, money, payment_of_origin(spending.reference), approvals=missing
@@ -59,7 +59,9 @@ def take_back_spending(*, caller: Caller, payment_id: int, note: str = "") -> Sp
     return SpendingResult(escrow.pk, money, payment)
 
 
-def _missing_approval(caller: Caller, spending: Spending, money: Money) -> ApprovalState | None:
+def _missing_approval(
+    caller: Caller, spending: Spending, money: Money, note: str
+) -> ApprovalState | None:
     """Four eyes on money that staff, or an admin in a party's name, takes back."""
     if not (caller.is_staff or caller.on_behalf_of is not None):
         return None
@@ -70,5 +72,6 @@ def _missing_approval(caller: Caller, spending: Spending, money: Money) -> Appro
         escrow_id=spending.escrow_id,
         money=money,
         figures={},
+        note=note,
     )
     return None if state.granted else state

@@ -10,6 +10,7 @@ from escrow.models import EscrowStatus
 from escrow.services.journal import Acting
 from escrow.services.outcomes import settle
 from escrow.tests.factories import bring_to, make_escrow
+from kobatela.accounts.services.approvals import words_given
 from kobatela.accounts.tests.factories import ROOT, make_caller, make_staff_caller, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
@@ -34,7 +35,7 @@ from spend.errors import (
 from spend.models import AllowedPayee, Spending
 from spend.services.permissions import take_back_payee
 from spend.services.spendings import SpendingResult
-from spend.services.take_backs import take_back_spending
+from spend.services.take_backs import COMMAND, take_back_spending
 from spend.tests.books import assert_in_order
 from spend.tests.factories import make_payee, pay
 from spend.tests.refusals import refused
@@ -188,6 +189,8 @@ def test_above_a_figure_two_of_the_staff_take_a_payment_back() -> None:
     )
 
     assert second.approvals is None
+    given = words_given(Spending.objects.get().reference, COMMAND)
+    assert [word.note for word in given] == ["A wrong account.", "I see the same."]
     assert figures(payee) == (0, 3_000_000)
     assert_in_order()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -31,6 +31,15 @@ class ApprovalState:
 
 
 @dataclass(frozen=True, slots=True)
+class WordGiven:
+    """One person's approval: who, why (empty where they said nothing) and when."""
+
+    actor: str
+    note: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class _Request:
     caller: Caller
     command: str
@@ -38,6 +47,7 @@ class _Request:
     escrow_id: int | None
     money: Money
     figures: str
+    note: str
 
     @property
     def stream(self) -> str:
@@ -54,20 +64,22 @@ def require_approval(
     escrow_id: int,
     money: Money,
     figures: Mapping[str, Any],
+    note: str = "",
 ) -> ApprovalState:
     """Count the caller's approval of one command on one subject; the command goes on if granted.
 
     `money` is what the command would release; together with what staff released for the escrow
     within 24 hours it is compared with the four-eyes figure of its currency (none: always two).
     `figures` is all that a second person must ask for likewise. Asked for other figures, the
-    first approval is replaced; asked by the same person again, nothing changes. Call it with the
-    escrow locked, in the transaction that releases the money.
+    first approval is replaced; asked by the same person again, nothing changes. `note` is why this
+    person says yes; it is kept, and need not be the other's. Call it with the escrow locked, in the
+    transaction that releases the money.
 
     Where two people are needed, raises ApprovalNeedsUser for a key that belongs to nobody, and
     ApprovalTooEarly while somebody else may be acting as the caller's user.
     """
     asked = _asked(caller, money, figures)
-    return _reported(_count(_Request(caller, command, subject, escrow_id, money, asked)))
+    return _reported(_count(_Request(caller, command, subject, escrow_id, money, asked, note)))
 
 
 @transaction.atomic
@@ -78,6 +90,7 @@ def require_two(
     subject: str,
     money: Money,
     figures: Mapping[str, Any],
+    note: str = "",
 ) -> ApprovalState:
     """Count the caller's approval of what always needs two people, and belongs to no one escrow.
 
@@ -85,7 +98,7 @@ def require_two(
     and ApprovalTooEarly.
     """
     asked = _asked(caller, money, figures)
-    return _reported(_count(_Request(caller, command, subject, None, money, asked)))
+    return _reported(_count(_Request(caller, command, subject, None, money, asked, note)))
 
 
 def _reported(state: ApprovalState) -> ApprovalState:
@@ -164,6 +177,26 @@ def approval_states(subjects: Collection[str], command: str) -> dict[str, Approv
     }
 
 
+def words_given(subject: str, command: str) -> list[WordGiven]:
+    """Who has approved a command for which two people are needed, and why; first the first."""
+    latest = (
+        Approval.objects.filter(
+            subject=subject,
+            command=command,
+            needed=2,
+            status__in=[ApprovalStatus.PENDING, ApprovalStatus.GRANTED],
+        )
+        .order_by("-pk")
+        .first()
+    )
+    if latest is None:
+        return []
+    words = [WordGiven(latest.first_actor, latest.first_note, latest.created_at)]
+    if latest.granted_at is not None:
+        words.append(WordGiven(latest.second_actor, latest.second_note, latest.granted_at))
+    return words
+
+
 def _stream(subject: str, escrow_id: int | None) -> str:
     return subject if escrow_id is None else f"escrow:{escrow_id}"
 
@@ -202,9 +235,10 @@ def _second(request: _Request, pending: Approval) -> ApprovalState:
     _check_is_themselves(caller.user_id)
     pending.second_user_id = caller.user_id
     pending.second_actor = caller.actor
+    pending.second_note = request.note
     pending.granted_at = clock.now()
     _settle(pending, ApprovalStatus.GRANTED)
-    _tell(request, Action.APPROVAL_GRANTED, pending)
+    _tell(request, Action.APPROVAL_GRANTED, pending, has_note=bool(request.note))
     return ApprovalState(given=2, needed=2, granted=True)
 
 
@@ -227,12 +261,13 @@ def _first(request: _Request) -> ApprovalState:
         status=ApprovalStatus.PENDING if needed == 2 else ApprovalStatus.GRANTED,
         first_user_id=request.caller.user_id,
         first_actor=request.caller.actor,
+        first_note=request.note,
         created_at=now,
         updated_at=now,
         granted_at=None if needed == 2 else now,
     )
     if needed == 2:
-        _tell(request, Action.APPROVAL_GIVEN, approval)
+        _tell(request, Action.APPROVAL_GIVEN, approval, has_note=bool(request.note))
     return ApprovalState(given=1, needed=needed, granted=needed == 1)
 
 
@@ -305,6 +340,7 @@ def _settle(approval: Approval, status: ApprovalStatus) -> None:
             "status",
             "second_user",
             "second_actor",
+            "second_note",
             "granted_at",
             "note",
             "updated_at",
@@ -312,7 +348,8 @@ def _settle(approval: Approval, status: ApprovalStatus) -> None:
     )
 
 
-def _tell(request: _Request, action: Action, approval: Approval) -> None:
+def _tell(request: _Request, action: Action, approval: Approval, **told: bool) -> None:
+    # The words stand on the approval: the trail only says that there are some.
     record(
         actor=request.caller.actor,
         on_behalf_of=request.caller.on_behalf_of,
@@ -324,5 +361,6 @@ def _tell(request: _Request, action: Action, approval: Approval) -> None:
             "command": approval.command,
             "amount_minor": approval.amount_minor,
             "currency": approval.currency,
+            **told,
         },
     )

@@ -15,6 +15,7 @@ from kobatela.accounts.tests.factories import make_caller, make_staff, make_user
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Scope
 from payments.selectors import payments_of
+from proofs.admin.words import figure
 from proofs.models import Proof
 from proofs.services.decisions import decide_proof
 from proofs.services.derivatives import make_derivative
@@ -189,6 +190,60 @@ def test_a_reused_picture_links_to_its_matches(support: Client) -> None:
     assertContains(support.get(page_of(proof)), link)
 
 
+def test_a_mirrored_copy_is_said_to_be_one_and_has_no_bits(support: Client) -> None:
+    proof = pending_proof()
+    matches = [
+        {"reference": proof.pk, "distance_bits": 4},
+        {"reference": proof.pk, "distance_bits": 30, "turned": True},
+        {"reference": proof.pk, "distance_km": 282.6, "minutes_between": 150.0},
+    ]
+    finding = {"code": "REUSED_IMAGE", "severity": "soft", "message": "Again.", "hint": ""}
+    Proof.objects.filter(pk=proof.pk).update(findings=[finding | {"data": {"matches": matches}}])
+
+    shown = support.get(page_of(proof))
+
+    assertContains(shown, "(4 bits apart)")
+    assertContains(shown, "(mirrored or turned)")
+    assertContains(shown, "(282.6 km away, 2 h 30 min between them)")
+    assertNotContains(shown, "30 bits")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [(1007995.0, "699 days"), (150, "2 h 30 min"), (4.5, "4.5 min"), (-720.0, "-12 h 00 min")],
+)
+def test_minutes_of_a_finding_are_said_as_a_person_says_them(minutes: float, said: str) -> None:
+    assert figure("age_minutes", minutes) == ("age", said)
+    assert figure("age_minutes_min", minutes) == ("age", f"{said} at least")
+    assert figure("age_minutes_max", minutes) == ("age", f"{said} at most")
+
+
+@pytest.mark.parametrize(
+    ("processing", "severities", "said"),
+    [
+        ("done", [], "Nothing spoke against it."),
+        ("done", ["info"], "Nothing asks for it; what was noticed stands below."),
+        ("advising", [], ""),
+        ("advising", ["info"], ""),
+    ],
+)
+def test_nothing_spoke_against_it_is_said_only_of_what_was_found_clean(
+    support: Client, processing: str, severities: list[str], said: str
+) -> None:
+    proof = pending_proof()
+    finding = {"code": "NO_C2PA", "message": "It is unsigned.", "hint": "", "data": {}}
+    Proof.objects.filter(pk=proof.pk).update(
+        review_reasons=[],
+        processing=processing,
+        findings=[finding | {"severity": severity} for severity in severities],
+    )
+
+    shown = support.get(page_of(proof))
+
+    for words in ("Nothing spoke against it.", "Nothing asks for it"):
+        assert (words in shown.content.decode()) is (bool(said) and said.startswith(words))
+
+
 def test_the_picture_is_served_to_staff_only_and_nothing_in_it_may_run(
     support: Client, client: Client
 ) -> None:
@@ -295,6 +350,18 @@ def test_the_first_of_two_people_is_told_that_it_only_counts(support: Client) ->
     assertContains(response, "1 of 2 people have approved.")
     proof.refresh_from_db()
     assert proof.status == "PENDING"
+
+
+def test_the_page_says_who_approved_first_and_why(support: Client) -> None:
+    proof = claim(site_escrow(1_000_001))
+    support.post(verdict_of(proof), {"verdict": "approve", "note": "Seen on the site."})
+
+    second = Client()
+    second.force_login(make_staff("support"))
+
+    shown = second.get(page_of(proof))
+
+    assertContains(shown, "at the console on 2026-11-24 12:00 UTC: “Seen on the site.”")
 
 
 def test_a_decided_proof_offers_no_verdict(support: Client) -> None:
