@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from proofs.checks.comparing import Check, Result
+from proofs.checks.comparing import Check, Result, is_sure
 from proofs.checks.document_titles import title_of_no_invoice, title_of_special_invoice
 from proofs.checks.document_types import name_of_no_invoice, name_of_special_invoice
 from proofs.checks.document_words import finding
 from proofs.checks.figures import decimal_of
 from proofs.checks.findings import FindingCode
-from proofs.readers.documents.facts import FieldName, NoteCode, Reading
+from proofs.readers.documents.facts import Field, FieldName, NoteCode, Reading
 
 INVOICE = "INVOICE"
 CONTRACT = "CONTRACT"
@@ -66,9 +66,16 @@ def _kind(actual: str) -> Check:
 
 
 def _paid_before(reading: Reading) -> str | None:
-    """What an e-invoice says that is paid already, wholly or in part; None where all is owed."""
+    """What is said to be paid already, wholly or in part; None where all is owed.
+
+    An e-invoice's data count, and its page where that says so alone.
+    """
+    return _left_of(reading.xml_fields) or _left_of(reading.fields)
+
+
+def _left_of(fields: Mapping[FieldName, Field]) -> str | None:
     total, payable = (
-        decimal_of(reading.xml_fields[name].value) if name in reading.xml_fields else None
+        decimal_of(fields[name].value) if name in fields and is_sure(fields[name]) else None
         for name in (FieldName.TOTAL, FieldName.PAYABLE)
     )
     if total is None or payable is None:

@@ -52,8 +52,8 @@ class FieldName(StrEnum):
 
     Values are canonical texts: amounts plain decimals (`1000.50`, a credit note's may be negative),
     dates ISO (`2026-03-10`), the currency its ISO 4217 code, IBAN, VAT id and SIRET without spaces.
-    The type code (UNTDID 1001) is what an e-invoice says that it is, and payable what it says is
-    left to pay of the total; pages have neither.
+    The type code (UNTDID 1001) is what an e-invoice says that it is; pages have none. Payable is
+    what is left to pay of the total; pages have it where it is less than that.
     """
 
     TOTAL = "total"

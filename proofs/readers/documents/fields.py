@@ -44,6 +44,7 @@ def _amount_fields(lines: Sequence[Line], country: str | None) -> Iterator[Field
         (FieldName.TOTAL, totals.total),
         (FieldName.NET, totals.net),
         (FieldName.TAX, totals.tax),
+        (FieldName.PAYABLE, totals.payable),
     ):
         if chosen is None:
             continue

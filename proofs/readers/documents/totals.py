@@ -19,6 +19,7 @@ from proofs.readers.documents.currency_marks import is_conversion, marks_at, mon
 from proofs.readers.documents.ids import holds_vat_id
 from proofs.readers.documents.labels import Label, nearest_label
 from proofs.readers.documents.layout import Line
+from proofs.readers.documents.payables import find_payable
 from proofs.readers.documents.sums import Labelled, Sums
 
 # Points for what a label says; a candidate needs some to be taken at all.
@@ -67,6 +68,7 @@ class Totals:
     total: tuple[Labelled, float] | None = None
     net: tuple[Labelled, float] | None = None
     tax: tuple[Labelled, float] | None = None
+    payable: tuple[Labelled, float] | None = None
 
 
 def find_totals(lines: Sequence[Line]) -> Totals:
@@ -92,7 +94,9 @@ def find_totals(lines: Sequence[Line]) -> Totals:
         candidates, key=lambda one: (points[id(one)], one.amount.line_index, one.amount.start)
     )
     sure = min(1.0, max(0.1, points[id(best)] / _SURE_POINTS))
-    return Totals((best, sure), *_parts(best, labelled, sums))
+    left = find_payable(labelled, best)
+    payable = None if left is None else (left, sure)
+    return Totals((best, sure), *_parts(best, labelled, sums), payable)
 
 
 def label_amounts(lines: Sequence[Line]) -> list[Labelled]:

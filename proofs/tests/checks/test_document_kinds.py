@@ -181,6 +181,32 @@ def test_an_e_invoice_of_which_another_sum_is_left_to_pay_is_a_special_one(
     assert [one.data for one in found.findings] == ([{"actual": said}] if said else [])
 
 
+@pytest.mark.parametrize(
+    ("page", "data", "said"),
+    [
+        ({"total": "1200.00", "payable": "0.00"}, {}, "already paid in part or whole"),
+        ({"total": "1200.00", "payable": "700.00"}, {}, "already paid in part or whole"),
+        ({"total": "1200.00", "payable": "1199.95"}, {}, None),
+        ({"total": "1200.00"}, {}, None),
+        (
+            {"total": "1200.00", "payable": "700.00"},
+            {"total": "1200.00", "payable": "1200.00"},
+            "already paid in part or whole",
+        ),
+    ],
+)
+def test_an_invoice_whose_page_leaves_less_to_pay_is_a_special_one(
+    page: Mapping[str, str], data: Mapping[str, str], said: str | None
+) -> None:
+    reading = reading_of(page, data)
+
+    found = check_document(reading, Case(kind="INVOICE", currency="EUR"))
+
+    assert [one.actual for one in found.checks if kind_of(one)] == ([said] if said else [])
+    told = [one.data for one in found.findings if one.code is FindingCode.SPECIAL_INVOICE]
+    assert told == ([{"actual": said}] if said else [])
+
+
 def test_hidden_words_are_a_check_that_failed() -> None:
     note = Note(code=NoteCode.HIDDEN_TEXT, message="Hidden words on pages 1.")
 
