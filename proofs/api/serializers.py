@@ -1,7 +1,10 @@
 """What goes in and out of /proofs."""
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from rest_framework import serializers
 
@@ -9,6 +12,7 @@ from kobatela.accounts.selectors import language_of, parties_of
 from kobatela.accounts.services.approvals import ApprovalState, WordGiven, words_given
 from kobatela.kernel.caller import Caller
 from kobatela.rest.fields import FilterSerializer, IdField, JSONObjectField, StrictSerializer
+from kobatela.uploads.addresses import upload_id_of
 from proofs import masking
 from proofs.masking import Relation
 from proofs.models import Proof
@@ -23,6 +27,10 @@ _DECISIONS = {
     "reject": ProofStatus.REJECTED,
     "rejected": ProofStatus.REJECTED,
 }
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+# Control characters and line ends, and those that nobody sees or that turn the direction of what
+# follows: an address would be read as another one.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 class ProofIn(StrictSerializer):
@@ -49,7 +57,25 @@ class ProofIn(StrictSerializer):
             raise serializers.ValidationError(
                 {ways[1]: f"Send either {ways[0]} or {ways[1]}."}, code="conflict"
             )
+        sha256 = attrs.get("sha256")
+        # With a file, any other hash than the file's own differs from it, and is refused as such.
+        if ways == ["storage_url"] and sha256 and not _SHA256.fullmatch(sha256):
+            raise serializers.ValidationError(
+                {"sha256": "64 hexadecimal digits are needed."}, code="invalid"
+            )
         return attrs
+
+    def validate_storage_url(self, value: str) -> str:
+        """An address on the web, or that of an upload of ours. It is given back as it came."""
+        if any(unicodedata.category(sign) in _UNSEEN for sign in value):
+            raise serializers.ValidationError(
+                "An address holds no control and no direction characters.", code="invalid"
+            )
+        if upload_id_of(value) is None and not _is_on_the_web(value):
+            raise serializers.ValidationError(
+                "An http or https address, or that of an upload, is needed.", code="invalid"
+            )
+        return value
 
 
 class DecisionIn(StrictSerializer):
@@ -215,6 +241,14 @@ class ProofOut(serializers.Serializer[Proof]):
 def _approved_by(proof: Proof) -> list[dict[str, Any]]:
     said_yes = words_given(f"proof:{proof.pk}", APPROVE_COMMAND)
     return [{"actor": word.actor, "note": word.note or None, "at": word.at} for word in said_yes]
+
+
+def _is_on_the_web(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 def _parties_among(proofs: Iterable[Proof], caller: Caller) -> frozenset[int]:

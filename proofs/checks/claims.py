@@ -1,7 +1,8 @@
 """What a sender says along with a document, held against what the document says. Pure.
 
 A claim is written as people write: `1 200,00 €`, `FCFA`, `20/11/2026`. One that cannot be read is
-told in its own words, and says nothing about the document.
+told in its own words, and says nothing about the document. A list or an object is no value at all:
+it is told by its shape, because nobody knows what stands in it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ _UNREADABLE: Mapping[FieldName, FindingCode] = {
     FieldName.CURRENCY: FindingCode.INVOICE_CURRENCY_UNREADABLE,
     FieldName.DATE: FindingCode.CLAIM_UNREADABLE,
 }
+_SHAPES: Mapping[type, str] = {dict: "{…}", list: "[…]"}
 
 
 def unreadable_claims(claims: Mapping[str, Any]) -> Iterator[Finding]:
@@ -77,7 +79,12 @@ def _claimed(claims: Mapping[str, Any], name: FieldName) -> str | None:
     """The sender's own value of a field, as a text; None where there is none."""
     for key in _CLAIMS[name]:
         value = claims.get(key)
-        if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        if isinstance(value, bool | dict | list):
+            # Whoever sends a supplier or a number in parts has said nothing that could be compared.
+            if name in _UNREADABLE:
+                return _SHAPES.get(type(value)) or str(value).lower()
+            continue
+        if not isinstance(value, str | int | float | Decimal):
             continue
         if text := str(value).strip():
             return text[:200]

@@ -178,6 +178,32 @@ def test_d01_any_other_address_is_a_claim_that_waits_for_a_person() -> None:
     assert not payments_of(escrow.pk).exists()
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://x.example/a%20b.jpg?at=1#2",
+        "HTTPS://x.example/é.jpg",
+        "kobatela://uploads/999999999",
+    ],
+)
+def test_an_address_of_a_claim_is_given_back_as_it_came(address: str) -> None:
+    escrow = site_escrow()
+    body = {"escrow_id": escrow.pk, "milestone_idx": 1, "type": "PHOTO", "sha256": "AB" * 32}
+
+    answer = provider_of(escrow).post("/proofs", json={**body, "storage_url": address})
+
+    assert answer.status == 201
+    assert (answer.json["storage_url"], answer.json["sha256"]) == (address, "AB" * 32)
+
+
+def test_with_a_file_any_other_hash_differs_from_its_own() -> None:
+    escrow = site_escrow()
+
+    answer = post(provider_of(escrow), escrow, photo(), sha256="zz")
+
+    assert (answer.status, answer.code) == (422, "SHA256_MISMATCH")
+
+
 def test_a_foreign_or_used_upload_is_refused() -> None:
     escrow = site_escrow()
     stranger = api(Scope.PROVIDER)
@@ -201,6 +227,16 @@ def test_a_foreign_or_used_upload_is_refused() -> None:
         ({"storage_url": "https://x.example"}, "sha256"),
         ({"upload_id": 0}, "upload_id"),
         ({"storage_url": "https://x.example/" + "a" * 1024, "sha256": "ab"}, "storage_url"),
+        ({"storage_url": "https://x.example/a.jpg", "sha256": "zz"}, "sha256"),
+        ({"storage_url": "https://x.example/a.jpg", "sha256": "ab" * 31}, "sha256"),
+        ({"storage_url": "https://x.example/a.jpg", "sha256": "\u0661" * 64}, "sha256"),
+        ({"storage_url": "javascript:alert(1)", "sha256": "ab" * 32}, "storage_url"),
+        ({"storage_url": "data:text/html,x", "sha256": "ab" * 32}, "storage_url"),
+        ({"storage_url": "https:///a.jpg", "sha256": "ab" * 32}, "storage_url"),
+        ({"storage_url": "http://[", "sha256": "ab" * 32}, "storage_url"),
+        ({"storage_url": "kobatela://users/1", "sha256": "ab" * 32}, "storage_url"),
+        ({"storage_url": "https://x.example/a\nb.jpg", "sha256": "ab" * 32}, "storage_url"),
+        ({"storage_url": "https://x.example/a\u202egpj.exe", "sha256": "ab" * 32}, "storage_url"),
         ({"upload_id": 1, "type": "photo"}, "type"),
         ({"upload_id": 1, "milestone_idx": "x"}, "milestone_idx"),
         ({"upload_id": 1, "metadata": [1]}, "metadata"),

@@ -125,6 +125,35 @@ def test_a_claim_that_is_written_as_people_write_agrees(claims: Mapping[str, Any
     assert (found.findings, check_claims(claims)) == ((), ())
 
 
+@pytest.mark.parametrize(
+    ("claims", "told"),
+    [
+        (
+            {"invoice_total_amount": {"x": 1}, "invoice_currency": [1]},
+            [("INVOICE_TOTAL_UNREADABLE", "{…}"), ("INVOICE_CURRENCY_UNREADABLE", "[…]")],
+        ),
+        (
+            {"invoice_total_amount": True, "total": "1200.00"},
+            [("INVOICE_TOTAL_UNREADABLE", "true")],
+        ),
+        (
+            {"invoice_currency": [], "invoice_date": {}},
+            [("INVOICE_CURRENCY_UNREADABLE", "[…]"), ("CLAIM_UNREADABLE", "{…}")],
+        ),
+        ({"invoice_total_amount": None, "supplier_name": {"name": "Awa"}, "iban": [1]}, []),
+    ],
+)
+def test_a_list_or_an_object_is_no_claim_that_could_be_read(
+    claims: Mapping[str, Any], told: list[tuple[str, str]]
+) -> None:
+    found = compared(claims=claims)
+
+    alone = [(one.code.value, one.data["claimed"]) for one in check_claims(claims)]
+    assert alone == told
+    assert [(one.code.value, one.data["claimed"]) for one in found.findings] == told
+    assert {check.agrees for check in found.checks} <= {None}, "it was compared with nothing"
+
+
 @pytest.mark.parametrize("claims", [{"invoice_date": "21/11/2026"}, {"invoice_currency": "$"}])
 def test_a_claim_that_differs_still_does(claims: Mapping[str, Any]) -> None:
     assert codes(compared(claims=claims)) == {"CLAIM_DIFFERS"}
