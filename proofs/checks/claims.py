@@ -81,7 +81,7 @@ def _claimed(claims: Mapping[str, Any], name: FieldName) -> str | None:
         value = claims.get(key)
         if isinstance(value, bool | dict | list):
             # Whoever sends a supplier or a number in parts has said nothing that could be compared.
-            if name in _UNREADABLE:
+            if name in _UNREADABLE and value not in ([], {}):
                 return _SHAPES.get(type(value)) or str(value).lower()
             continue
         if not isinstance(value, str | int | float | Decimal):

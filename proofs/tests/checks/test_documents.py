@@ -352,7 +352,7 @@ def test_the_senders_total_is_compared_and_never_taken_over(
     assert codes(found) == ([] if agrees else ["CLAIM_DIFFERS"])
 
 
-@pytest.mark.parametrize("value", [None, True, [], {}, "", "  ", {"amount": 3}])
+@pytest.mark.parametrize("value", [None, [], {}, "", "  "])
 def test_what_is_no_value_is_no_claim(value: Any) -> None:
     assert compared(claims={"invoice_total_amount": value}) == Compared((), ())
 

@@ -137,7 +137,7 @@ def test_a_claim_that_is_written_as_people_write_agrees(claims: Mapping[str, Any
             [("INVOICE_TOTAL_UNREADABLE", "true")],
         ),
         (
-            {"invoice_currency": [], "invoice_date": {}},
+            {"invoice_currency": [None], "invoice_date": {"day": 20}},
             [("INVOICE_CURRENCY_UNREADABLE", "[…]"), ("CLAIM_UNREADABLE", "{…}")],
         ),
         ({"invoice_total_amount": None, "supplier_name": {"name": "Awa"}, "iban": [1]}, []),
