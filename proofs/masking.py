@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
@@ -66,39 +67,56 @@ PHONE = re.compile(
     r"|[1-9][0-9]{0,2}(?: [0-9]{2,4}){3,5})(?![0-9])"
 )
 
-_NAME_WORDS = frozenset(
-    {
-        "address",
-        "artist",
-        "author",
-        "beneficiary",
-        "buyer",
-        "client",
-        "contact",
-        "customer",
-        "firstname",
-        "fullname",
-        "holder",
-        "lastname",
-        "name",
-        "names",
-        "owner",
-        "payee",
-        "person",
-        "recipient",
-        "seller",
-        "supplier",
-        "surname",
-    }
-)
-_NAME_IS_NOT_A_PERSON = frozenset({"app", "camera", "device", "file", "model", "product"})
-_CONTACT_WORDS = frozenset(
-    {"email", "mail", "mobile", "msisdn", "phone", "tel", "telephone", "whatsapp"}
-)
+# What the keys of metadata call people, in English and in French: without accents, in the singular.
+_NAME_WORDS = frozenset({
+    "name", "firstname", "lastname", "forename", "surname", "fullname", "familyname", "username",
+    "nom", "prenom", "patronyme", "nomcomplet", "identity", "identite", "denomination", "sociale",
+    "address", "addresse", "adresse", "artist", "artiste", "author", "auteur", "beneficiary",
+    "beneficiaire", "buyer", "acheteur", "acheteuse", "client", "cliente", "contact", "contractor",
+    "entrepreneur", "creditor", "creancier", "customer", "debtor", "debiteur", "director",
+    "directeur", "directrice", "donor", "donateur", "donatrice", "driver", "chauffeur", "employee",
+    "employe", "foreman", "chef", "holder", "titulaire", "interlocuteur", "issuer", "emetteur",
+    "landlord", "bailleur", "mandataire", "manager", "gerant", "gerante", "merchant", "commercant",
+    "owner", "proprietaire", "payee", "payeur", "person", "personne", "recipient", "destinataire",
+    "representative", "representant", "responsible", "responsable", "seller", "vendor", "vendeur",
+    "vendeuse", "sender", "expediteur", "signatory", "signer", "signataire", "supervisor",
+    "superviseur", "surveillant", "supplier", "fournisseur", "prestataire", "tenant", "locataire",
+    "witness", "temoin", "worker", "ouvrier",
+})  # fmt: skip
+# Things have these too.
+_OF_THINGS = frozenset({"name", "nom", "address", "addresse", "adresse", "client"})
+_THINGS = frozenset({
+    "app", "application", "camera", "device", "appareil", "document", "dossier", "file", "fichier",
+    "folder", "image", "model", "modele", "photo", "product", "produit",
+})  # fmt: skip
+_CONTACT_WORDS = frozenset({
+    "email", "mail", "courriel", "mel", "mobile", "portable", "cellulaire", "gsm", "momo", "msisdn",
+    "phone", "phonenumber", "tel", "telephone", "fax", "telecopie", "whatsapp",
+})  # fmt: skip
 # The field, and the end of the names of the checks, that hold an account number.
 ACCOUNT = "iban"
 _ACCOUNT_VALUES = frozenset({"value", "raw", "expected", "actual", "claimed"})
-_ACCOUNT_WORDS = frozenset({"account", "bic", "card", "iban", "pan", "rib"})
+_ACCOUNT_WORDS = frozenset({
+    "account", "accountnumber", "acct", "compte", "bban", "bic", "swift", "card", "carte", "iban",
+    "pan", "rib",
+})  # fmt: skip
+# A report, a map, a part of a camera; and what is only said of an account.
+_NOT_AN_ACCOUNT = {
+    "compte": frozenset({"rendu"}),
+    "carte": frozenset({"geographique", "grise", "lieu", "memoire", "plan", "sd", "site"}),
+    "card": frozenset({"memory", "sd"}),
+}
+_SAID_OF_IT = frozenset({"check", "controle", "country", "match", "pays", "verification"})
+_BANKS = frozenset({"bank", "bancaire"})
+_BANK_DETAILS = frozenset({"coordonnee", "detail", "identifiant", "number", "numero", "reference"})
+_COUNTS = frozenset({"count", "nb", "nombre"})
+_NO_PLURALS = frozenset({"address", "pays"})
+# These say nothing of their own: what stands above them counts.
+_EMPTY_WORDS = frozenset({
+    "value", "valeur", "text", "texte", "raw", "full", "complet", "first", "last", "middle",
+    "display", "default", "main", "principal", "legal", "label", "libelle", "number", "numero",
+    "no", "n", "num", "fr", "en", "list", "liste", "item",
+})  # fmt: skip
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
@@ -181,50 +199,94 @@ def coarse_distance_m(distance_m: float | str | Decimal) -> int:
     return math.ceil(Decimal(str(distance_m)) / DISTANCE_STEP_M) * DISTANCE_STEP_M
 
 
-def mask_metadata(value: Any, key: str = "") -> Any:
-    """Metadata without names, e-mails, phones and IBANs, wherever they stand in it."""
-    if isinstance(value, Mapping):
-        return {name: mask_metadata(item, str(name)) for name, item in value.items()}
-    if isinstance(value, list):
-        return [mask_metadata(item, key) for item in value]
-    if value is None or isinstance(value, bool):
-        return value
-    words = {word.lower() for word in _WORDS.findall(key)}
-    if _names_a_person(words) or words & _CONTACT_WORDS:
-        return MASK
-    if words & _ACCOUNT_WORDS and not words & {"check", "match", "country"}:
-        return _last_four(str(value))
-    return mask_text(value) if isinstance(value, str) else value
+def mask_metadata(value: Any) -> Any:
+    """Metadata without names, e-mails, phones and IBANs, wherever they stand in it.
+
+    What its key calls so goes, in English and in French, and what has the form of one.
+    """
+    return _masked(value, None)
 
 
 def personal_values(value: Any) -> dict[Personal, set[str]]:
     """What `mask_metadata` takes for names, e-mails, phones and accounts by its key."""
     found: dict[Personal, set[str]] = {kind: set() for kind in Personal}
-    for key, text in _leaves(value, ""):
-        kind = _personal_kind(key, text)
+    for called, text in _called(value, None):
+        kind = _kind_of(called, text)
         if kind is not None and len(found[kind]) < MAX_PERSONAL_VALUES:
             found[kind].add(text[:_MAX_PERSONAL_CHARS])
     return found
 
 
-def _leaves(value: Any, key: str) -> Iterator[tuple[str, str]]:
+def _masked(value: Any, called: Personal | None) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _masked(item, _called_by(str(name), called)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item, called) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if called is None:
+        return mask_text(value) if isinstance(value, str) else value
+    return _masked_account(str(value)) if called is Personal.ACCOUNT else MASK
+
+
+def _called(value: Any, called: Personal | None) -> Iterator[tuple[Personal, str]]:
+    """The values that are called something, each with what."""
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield from _leaves(item, str(name))
+            yield from _called(item, _called_by(str(name), called))
     elif isinstance(value, list):
         for item in value:
-            yield from _leaves(item, key)
-    elif isinstance(value, str | int | float) and not isinstance(value, bool):
-        yield key, str(value)
+            yield from _called(item, called)
+    elif called is not None and value is not None and not isinstance(value, bool):
+        yield called, str(value)
 
 
-def _personal_kind(key: str, text: str) -> Personal | None:
-    words = {word.lower() for word in _WORDS.findall(key)}
+def _called_by(key: str, above: Personal | None) -> Personal | None:
+    """What a key calls what stands under it; `above` is what it was called so far."""
+    words = _words_of(key)
+    if words <= _EMPTY_WORDS:
+        return above
+    if words & _COUNTS:
+        return None
     if words & _CONTACT_WORDS:
-        return Personal.EMAIL if "@" in text else Personal.PHONE
-    if words & _ACCOUNT_WORDS:
+        return Personal.PHONE
+    people = words & _NAME_WORDS
+    if people - _OF_THINGS or (people and not words & _THINGS):
+        return Personal.NAME
+    return Personal.ACCOUNT if _is_account(words) else None
+
+
+def _is_account(words: set[str]) -> bool:
+    if words & _SAID_OF_IT:
+        return False
+    if words & _BANKS and words & _BANK_DETAILS:
+        return True
+    return any(
+        not words & _NOT_AN_ACCOUNT.get(word, frozenset()) for word in words & _ACCOUNT_WORDS
+    )
+
+
+def _words_of(key: str) -> set[str]:
+    """The words of a key, whatever its accents, capitals and figures; plurals as singulars."""
+    apart = unicodedata.normalize("NFKD", key)
+    plain = "".join(sign for sign in apart if not unicodedata.combining(sign))
+    words = {word.lower() for word in _WORDS.findall(plain) if not word.isdecimal()}
+    return {word if word in _NO_PLURALS else word.removesuffix("s") for word in words}
+
+
+def _kind_of(called: Personal, text: str) -> Personal | None:
+    """What a value is: a contact, and even a supplier, may be given as a number or an account."""
+    if "@" in text:
+        return Personal.EMAIL
+    if called is Personal.PHONE and not any(sign.isdecimal() for sign in text):
+        return Personal.NAME if " " in text.strip() else None
+    if called is Personal.NAME and is_iban(text):
         return Personal.ACCOUNT
-    return Personal.NAME if _names_a_person(words) else None
+    is_phone = PHONE.fullmatch(text.strip()) is not None
+    # An account may begin with a zero as well.
+    if is_phone and (called is Personal.NAME or text.strip().startswith("+")):
+        return Personal.PHONE
+    return called
 
 
 def mask_text(text: str) -> str:
@@ -234,8 +296,9 @@ def mask_text(text: str) -> str:
     return PHONE.sub(MASK, masked)
 
 
-def _names_a_person(words: set[str]) -> bool:
-    return bool(words & _NAME_WORDS) and not words & _NAME_IS_NOT_A_PERSON
+def _masked_account(text: str) -> str:
+    """The end of an account; nothing of what may be a name."""
+    return _last_four(text) if text.strip()[-4:].isdecimal() or is_iban(text) else MASK
 
 
 def _masked_iban(text: str) -> str:

@@ -1,11 +1,13 @@
 """Who reads what of a proof."""
 
+import unicodedata
 from typing import Any
 
 import pytest
 
 from proofs.masking import (
     MASK,
+    Personal,
     Relation,
     coarse_distance_m,
     hides,
@@ -13,6 +15,7 @@ from proofs.masking import (
     mask_findings,
     mask_metadata,
     mask_text,
+    personal_values,
 )
 
 FENCE: dict[str, Any] = {
@@ -115,6 +118,114 @@ def test_names_contacts_and_accounts_are_masked_wherever_they_stand() -> None:
         "notes": [f"write to {MASK} or call {MASK}"],
         "deep": [{"account_holder": MASK}],
     }
+
+
+_PAIRS = {
+    Personal.NAME: [
+        ("name", "nom"), ("first_name", "prénom"), ("account_holder", "titulaire du compte"),
+        ("beneficiary", "Bénéficiaire"), ("suppliers", "fournisseurs"),
+        ("recipient", "destinataire"),
+        ("signatory", "signataire"), ("manager", "gérante"),
+        ("responsible", "responsable_chantier"),
+        ("contact", "personneContact"), ("ownerOfDevice", "propriétaireAppareil"),
+        ("fileAuthor", "auteur_du_fichier"), ("legal_identity", "raison sociale"),
+        ("supplierAddress", "ADRESSE_FOURNISSEUR"), ("account_name", "nom_du_compte"),
+    ],
+    Personal.PHONE: [
+        ("phone", "téléphone"), ("mobile", "portable"), ("phone numbers", "N° de tél."),
+        ("supplierPhone", "telFournisseur"),
+    ],
+    Personal.EMAIL: [("e-mail", "courriel"), ("mail", "adresse mail"), ("contact", "contact")],
+    Personal.ACCOUNT: [
+        ("account", "compte"), ("account_number_2", "numéro-compte-2"), ("iban", "RIB"),
+        ("bank number", "coordonnées bancaires"), ("creditCard", "carteDeCrédit"),
+    ],
+}  # fmt: skip
+_VALUES = {
+    Personal.NAME: ("Moussa Fall", MASK),
+    Personal.PHONE: ("771234567", MASK),
+    Personal.EMAIL: ("awa@example.org", MASK),
+    Personal.ACCOUNT: ("0123456789012345", "***2345"),
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [(key, kind) for kind, pairs in _PAIRS.items() for pair in pairs for key in pair],
+)
+def test_what_is_masked_in_english_is_masked_in_french(key: str, kind: Personal) -> None:
+    value, masked = _VALUES[kind]
+    nested = {"deep": [{unicodedata.normalize("NFD", key): [value, {"1": value}]}]}
+
+    assert mask_metadata({key: value}) == {key: masked}
+    assert mask_metadata(nested) == {
+        "deep": [{unicodedata.normalize("NFD", key): [masked, {"1": masked}]}]
+    }
+    for known in (personal_values({key: value}), personal_values(nested)):
+        assert {one: values for one, values in known.items() if values} == {kind: {value}}
+
+
+@pytest.mark.parametrize("key", ["supplier", "fournisseur", "contact", "destinataire"])
+def test_what_is_under_somebody_is_theirs_where_its_own_key_says_nothing(key: str) -> None:
+    metadata = {key: {"value": "Awa Diop", "libellé": "Awa", "country": "SN", "tel": "771234567"}}
+
+    assert mask_metadata(metadata)[key] == {
+        "value": MASK,
+        "libellé": MASK,
+        "country": "SN",
+        "tel": MASK,
+    }
+    known = personal_values(metadata)
+    assert known[Personal.NAME] == {"Awa Diop", "Awa"}
+    assert known[Personal.PHONE] == {"771234567"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kind"),
+    [
+        ("contact", "+221 77 123 45 67", Personal.PHONE),
+        ("fournisseur", "FR7630006000011234567890189", Personal.ACCOUNT),
+        ("responsable", "awa@example.org", Personal.EMAIL),
+        ("téléphone", "Awa Diop", Personal.NAME),
+        ("compte", "+221771234567", Personal.PHONE),
+        ("bénéficiaire_iban", "FR7630006000011234567890189", Personal.ACCOUNT),
+    ],
+)
+def test_a_value_is_known_as_what_it_is_whatever_it_is_called(
+    key: str, value: str, kind: Personal
+) -> None:
+    assert {one for one, values in personal_values({key: value}).items() if values} == {kind}
+
+
+def test_nothing_is_shown_of_an_account_that_is_a_name() -> None:
+    masked = mask_metadata({"compte": "Moussa Fall", "carte": "0123 4567 Fall", "rib": 1234567890})
+
+    assert masked == {"compte": MASK, "carte": MASK, "rib": "***7890"}
+
+
+def test_what_names_nobody_in_french_stays_readable() -> None:
+    metadata = {
+        "nombre": 12,
+        "nombre_de_clients": 3,
+        "client_count": 3,
+        "nom_du_fichier": "IMG_2041.jpg",
+        "nomFichier": "IMG_2041.jpg",
+        "nom_appareil": "Pixel",
+        "adresse_du_document": "page 2",
+        "compte_rendu": "Dalle coulée, 40 m²",
+        "compte-rendus": ["Dalle coulée"],
+        "carte_du_site": "plan nord",
+        "frais_bancaires": 1500,
+        "net_à_payer": 1200,
+        "pays_du_compte": "SN",
+        "coordonnées_gps": "14.6937,-17.4441",
+        "étage": 3,
+        "hauteur": "4 m",
+        "mention": "nom",
+    }
+
+    assert mask_metadata(metadata) == metadata
+    assert not any(personal_values(metadata).values())
 
 
 def test_what_names_nobody_stays_readable() -> None:
