@@ -4,10 +4,13 @@ A label such as "Seller" or "Fournisseur" names it best; else a line with a lega
 or in the foot; else the first line that is no title. Whoever is addressed is left aside.
 """
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from proofs.readers.documents.amount_labels import Role, role_of
+from proofs.readers.documents.amounts import amounts_in
 from proofs.readers.documents.layout import COLUMN, Line
 
 MAX_NAME_CHARS = 100
@@ -23,7 +26,8 @@ _BUYER = re.compile(
     r"|sold to|\bclient\b|customer|adresse de|acheteur|destinataire|invoice to|kunde\b|facture a\b"
 )
 _LEGAL_FORM = re.compile(
-    r"\b(?:gmbh|ag|kg|ohg|ug|e\.? ?k|e\.? ?v|a\.g|sarl|s\.a\.r\.l|sas|sasu|eurl|s\.a|sa|sci|snc|spa"
+    r"\b(?:gmbh|ag|(?<!\d)(?<!\d\s)(?<!\b(?:le|au)\s)(?<!\bp[ae]r\s)kg"
+    r"|ohg|ug|e\.? ?k|e\.? ?v|a\.g|sarl|s\.a\.r\.l|sas|sasu|eurl|s\.a|sa|sci|snc|spa"
     r"|srl|ltd|limited|llc|inc|corp|plc|llp|pty|b\.?v|n\.?v|oy|ab|a/s|aps|sdn|bhd|s/b|co|gie|suarl"
     r"|ets|enterprise|trading)\b\.?"
 )
@@ -35,13 +39,25 @@ _NO_NAME = re.compile(
     r"|capital|kapital|iban|\bbic\b|\bgst\b|\btva\b|\bust|\bvat\b|total|licen[sc]e|owned by|order"
     r"|^\W*(?:\w+ )?(?:nummer|number|numero|id|gln|duns)\W*$|statement|guest check"
     r"|received|recu de|^\W*(?:artikel|article|items?|description|designation|bezeichnung|qty)\b"
+    r"|\bn[°º]|^\W*(?:p\.?u\b|prix|qte|quantite|montant)"
 )
+# What stands over the columns of the items, and what ends them.
+_ITEMS_WORD = re.compile(
+    r"\W*(?:art(?:icle|ikel|\.)|items?|des(?:ignation|cription)|libelle|bezeichnung|beschreibung"
+    r"|prestation|produit|product|q(?:te|ty|uantite|uantity)|unites?|units?|menge|anzahl|p\.? ?u"
+    r"|prix|(?:unit )?price|preis|einzelpreis|montant|amount|total|gesamt|betrag|taux|rate|hours)\b"
+)
+_END_OF_ITEMS = frozenset({Role.GROSS, Role.TOTAL, Role.PAYABLE, Role.DUE, Role.NET, Role.TAX})
+_CENTS = re.compile(r"[.,]\d\d\b")
 _ADDRESS = re.compile(
     r"\d{4,}|\bstr(?:asse|\.)|\brue\b|\bstreet\b|\broad\b|\bjalan\b|\bavenue\b|\bjln\b|\blot\b"
     r"|\bno\.?\s?\d|\blevel\b|\bfloor\b|\bflr\b|\btaman\b|\bbox\b|\bplatz\b|\bweg\b"
 )
 # What parts a name from a number or an address behind it on its line.
-_PARTING = re.compile(r"\s*\((?=[^)]*\d)|\s+[-\u2013\u2014|\u2022\u25cf\u00b7]\s+| {2,}|,\s")
+_PARTING = re.compile(
+    r"\s*\((?=[^)]*\d)|\s+\d{5}(?=\s)|\s+au capital\b"
+    r"|\s+[-\u2013\u2014|\u2022\u25cf\u00b7]\s+| {2,}|,\s"
+)
 
 _TOP_LINES = 12
 _BUYERS_LINES = 5
@@ -111,9 +127,9 @@ def _first_name_under(lines: Sequence[Line], x0: float, x1: float) -> SupplierFo
 
 def _with_legal_form(lines: Sequence[Line]) -> SupplierFound | None:
     """Give the first name with a legal form that is not in the block of the one addressed."""
-    for index, line in _not_buyers(lines):
+    for index, line, until in _not_buyers(lines):
         sure = _LEGAL if index < _TOP_LINES else _FOOT
-        for start, end in _names_in(line):
+        for start, end in _names_in(line, until):
             text = line.plain[start:end]
             before = lines[index - 1] if index else line
             if _ONLY_LEGAL_FORM.fullmatch(text) and _is_name(before.plain):
@@ -125,26 +141,43 @@ def _with_legal_form(lines: Sequence[Line]) -> SupplierFound | None:
 
 
 def _first_name(lines: Sequence[Line]) -> SupplierFound | None:
-    for _, line in _not_buyers(lines[:_TOP_LINES]):
-        for start, end in _names_in(line):
+    for _, line, until in _not_buyers(lines[:_TOP_LINES]):
+        for start, end in _names_in(line, until):
             if _is_name(line.plain[start:end]):
                 return _named(line, start, end, _FIRST)
     return None
 
 
-def _not_buyers(lines: Sequence[Line]) -> Iterator[tuple[int, Line]]:
-    """Give the lines outside the block of the one addressed, which a gap ends."""
+def _not_buyers(lines: Sequence[Line]) -> Iterator[tuple[int, Line, float]]:
+    """Give the lines of no item outside the block of the one addressed, which a gap ends.
+
+    With each the place across the page where the block of the one addressed begins beside it.
+    """
     lines_left = 0
+    until = math.inf
     last: Line | None = None
+    is_item = False
     for index, line in enumerate(lines):
         if last is not None and line.y0 - last.y1 > _BLOCK_GAP * line.height:
             lines_left = 0
-        if _BUYER.search(line.plain):
+        buyer = _BUYER.search(line.plain)
+        if buyer:
             lines_left = _BUYERS_LINES
-        if lines_left <= 0:
-            yield index, line
+            cell = line.plain.rfind(COLUMN, 0, buyer.start())
+            until = -math.inf if cell < 0 else line.box(cell + len(COLUMN), buyer.end()).x0
+        is_heading = sum(bool(_ITEMS_WORD.match(line.plain, at)) for at, _ in _cells(line)) > 1
+        is_item = is_heading or (is_item and role_of(line.plain) not in _END_OF_ITEMS)
+        if not is_item and not _has_price(line, index):
+            yield index, line, until if lines_left > 0 else math.inf
         lines_left -= 1
         last = line
+
+
+def _has_price(line: Line, index: int) -> bool:
+    """Whether a line has an amount that is no company's capital."""
+    return "capital" not in line.plain and any(
+        one.currency or _CENTS.search(one.raw) for one in amounts_in(line, index)
+    )
 
 
 def _is_name(text: str) -> bool:
@@ -165,10 +198,11 @@ def _named(line: Line, start: int, end: int, confidence: float) -> SupplierFound
     return SupplierFound(line, first, min(last, first + MAX_NAME_CHARS), confidence)
 
 
-def _names_in(line: Line) -> Iterator[tuple[int, int]]:
-    """Give the cells of a line, each up to what parts a name from what follows it."""
+def _names_in(line: Line, until: float) -> Iterator[tuple[int, int]]:
+    """Give the cells of a line up to a place, each up to what parts a name from what follows it."""
     for start, end in _cells(line):
-        yield start, _end_of_name(line, start, end)
+        if line.box(start, end).x0 < until:
+            yield start, _end_of_name(line, start, end)
 
 
 def _end_of_name(line: Line, start: int, end: int) -> int:
