@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from proofs.readers.documents.amounts import CURRENCY_CODES, amounts_in
+from proofs.readers.documents.dates import dates_in
 from proofs.readers.documents.layout import COLUMN, Line
 
 MAX_NUMBER_CHARS = 40
@@ -26,7 +28,7 @@ _NUMBER_WORD = (
 _NO_DOCUMENT = (
     r"customer|client|kunde|order|commande|bestell|account|konto|compte|steuer|\btax\s?(?:id|no)"
     r"|ust|vat\b|tva|\bgst\s?(?:id|no|reg)|siret|siren|phone|tel\b|fax|liefer|deliver|livrais"
-    r"|contract|contrat|vertrag|version|reklamation|ursprung|register|regist|\bhrb\b|reg\b|liee"
+    r"|devis\b|quotation|\bquote\b|angebot|contract|contrat|vertrag|version|reklamation|ursprung|register|regist|\bhrb\b|reg\b|liee"
     r"|artikel|item|origin|purchase|\bpo\b|weitere|referenz\b|mandat|related|gemas|selon|laut"
     r"|\bour\b|table|member|machine|terminal|\bpos\b|cashier|portal|approval|\bcard|batch|trace"
     r"|\bdue\b|\bdate\b|datum|\baddress|adresse|empfanger|\bto\b|amount|total|betrag|montant"
@@ -47,12 +49,34 @@ _HEAD = re.compile(
 )
 _STRONG = re.compile(
     rf"(?:{_DOCUMENT})\w*[\s.:-]{{0,3}}(?:de\s|de la\s)?(?:{_NUMBER_WORD})|"
-    rf"(?:{_NUMBER_WORD})\s*(?:de |d\W|der |of )?(?:la |the )?(?:{_DOCUMENT})|"
+    rf"(?:{_NUMBER_WORD})\s*(?:de |d\W|der |of )?(?:la |the )?(?:{_DOCUMENT})(?![-_/]?\d)|"
     rf"(?:rechnungs|beleg|faktura)-?(?:nummer|nr)"
 )
 _TITLE = re.compile(rf"(?:{_DOCUMENT})")
 _WEAK = re.compile(rf"(?:{_NUMBER_WORD})")
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_\-\u2013]*[A-Za-z0-9]|\d")
+_FIRST = re.compile(r"[A-Za-z0-9]")
+# A word for the document that is the beginning of its number: "FACT-0042", "INV-17".
+_IS_PREFIX = re.compile(r"(?:fact|inv|doc)[-_/]\d")
+# What may stand between a document's word and its number.
+_KIND = r"(?:\s+(?:pro.?forma|definitive|de solde|d.acompte|de situation)\b)?"
+# A number may go on over a single blank or a mark between blanks, with a short prefix before it.
+_PREFIX = re.compile(r"(?P<word>[A-Za-z]{1,4})(?: [-/] | )(?=\d)")
+_GOES_ON = re.compile(
+    r"(?P<mark> ?[-/\u2013] | [-/\u2013]| )(?P<group>\d{1,8})(?![\w.,:'%€$£°²³/-])"
+)
+_NO_PREFIX = re.compile(
+    r"(?:a|au|avec|by|date|de|des|dt|du|et|fax|for|from|in|la|le|les|no|nr|of|on|par|pour|sur|tel"
+    r"|the|to|und|vom|von|with|zu)"
+)
+_ENDS_NUMBER = re.compile(
+    rf"\s*(?:$|{COLUMN}|[-\u2013|,;()\u2022]"
+    r"|(?:du|vom|von|of|dated|en date|le|date|emis\w*|issued|page)\b)"
+)
+_THOUSANDS = re.compile(r"\d{1,3}(?: \d{3})+")
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_CENTS = re.compile(r"[.,]\d\d$")
+_MAX_GROUPS = 3
 # A date or an amount is no number of a document.
 _NO_VALUE = re.compile(
     r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}-\d\d-\d\d|\d+[.,]\d\d|[1-9]|\d{1,2}[:h]\d\d.*|(?:19|20)\d\d"
@@ -148,9 +172,12 @@ def _labels(line: Line) -> Iterator[tuple[int, int, float]]:
             if any(match.start() < end and start < match.end() for start, end in taken):
                 continue
             taken.append(match.span())
-            words = _words_before(line, match.start(), match.end())
+            start, end = match.span()
+            if pattern is _TITLE and _IS_PREFIX.match(line.plain, start):
+                end = start
+            words = _words_before(line, start, match.end())
             worth = points + (_OTHER_POINTS if re.search(_NO_DOCUMENT, words) else 0.0)
-            yield match.start(), match.end(), worth
+            yield start, end, worth
 
 
 def _words_before(line: Line, start: int, end: int) -> str:
@@ -173,21 +200,84 @@ def _is_under_the_credited(below: Sequence[Line], line: Line, start: int) -> boo
 
 
 def _value_behind(line: Line, at: int) -> tuple[int, int] | None:
-    """Give the value behind a label; a few words, such as a name in a title, may come between."""
+    """Give the value behind a label; what kind of a document it is may come between."""
     rest = line.plain[at:]
     # The label's own remainder: "Rechnungs-nr.", "(384) Nr.", "No. :"; but not the F of "n°F-77".
     remainder = "[a-z]*" if line.plain[at - 1 : at].isalpha() else ""
     skip = re.match(
-        rf"{remainder}[\s.:#°º\-\u2013*=]*(?:\(\d+\))?[\s.:#]*(?:(?:{_NUMBER_WORD})[\s.:#°º]*)?",
+        rf"{remainder}{_KIND}[\s.:#°º\-\u2013*=]*(?:\(\d+\))?[\s.:#]*"
+        rf"(?:(?:{_NUMBER_WORD})[\s.:#°º]*)?",
         rest,
     )
     start = at + (skip.end() if skip else 0)
-    for match in _VALUE.finditer(line.text, start, start + MAX_NUMBER_CHARS + 20):
-        between = line.text[start : match.start()]
-        if len(between.strip(" .:#-")) > 0:
-            return None
-        return match.span() if _is_number(match[0]) else None
-    return None
+    match = _FIRST.search(line.text, start, start + MAX_NUMBER_CHARS + 20)
+    if match is None or line.text[start : match.start()].strip(" .:#-"):
+        return None
+    end = _end_of_number(line, match.start())
+    return (match.start(), end) if _is_number(line.text[match.start() : end]) else None
+
+
+def _end_of_number(line: Line, start: int) -> int:
+    """Give where a number ends that may go on over blanks: "FA 2026 0117", "N-2026 / 118".
+
+    It goes on into no date, no amount and no other words.
+    """
+    alone = _VALUE.match(line.text, start)
+    end_alone = alone.end() if alone else start + 1
+    stops = _others(line)
+    prefix = _PREFIX.match(line.text, start)
+    first = start
+    if prefix is not None and _is_prefix(line, prefix) and prefix.end() not in stops:
+        first = prefix.end()
+    elif not any(char.isdigit() for char in line.text[start:end_alone]):
+        return end_alone
+    behind = _VALUE.match(line.text, first)
+    last = behind.end() if behind else first + 1
+    for _ in range(_MAX_GROUPS):
+        more = _GOES_ON.match(line.text, last)
+        if more is None or any(last <= stop < more.end() for stop in stops):
+            break
+        if not _belongs(line.text[first:last], more, has_prefix=first != start):
+            break
+        last = more.end()
+    return last if _is_end(line, last, stops) else end_alone
+
+
+def _others(line: Line) -> list[int]:
+    """Give where the dates and amounts of a line begin, which are no part of a number."""
+    amounts = [one.start for one in amounts_in(line, 0) if one.currency or _CENTS.search(one.raw)]
+    return [*amounts, *(one.start for one in dates_in(line, 0))]
+
+
+def _is_prefix(line: Line, prefix: re.Match[str]) -> bool:
+    """Whether a few letters before a number are a part of it, as in "FA 2026 0117"."""
+    word = prefix["word"]
+    announced = _WEAK.search(line.plain, max(0, prefix.start() - 12), prefix.start()) is not None
+    return (
+        _NO_PREFIX.fullmatch(word.lower()) is None
+        and word.upper() not in CURRENCY_CODES.split("|")
+        and (announced or word.isupper())
+    )
+
+
+def _belongs(before: str, more: re.Match[str], *, has_prefix: bool) -> bool:
+    """Whether a group of digits may go on what stands before it."""
+    group = more["group"]
+    if more["mark"].strip():
+        return True
+    if len(group) < 2:
+        return False
+    if has_prefix or any(char.isalpha() for char in before):
+        return True
+    # Two numbers side by side may be two numbers.
+    is_year = _YEAR.fullmatch(before) is not None
+    return is_year or group.startswith("0") or bool(_THOUSANDS.fullmatch(before + more[0]))
+
+
+def _is_end(line: Line, at: int, stops: Sequence[int]) -> bool:
+    """Whether what follows tells that a number ends here: nothing, a mark, a date or its word."""
+    next_word = len(line.text) - len(line.text[at:].lstrip())
+    return next_word in stops or _ENDS_NUMBER.match(line.plain, at) is not None
 
 
 def _is_number(value: str) -> bool:
@@ -215,8 +305,11 @@ def _value_below(
             break
         for match in _VALUE.finditer(below.text):
             place = below.box(*match.span())
-            if place.x0 < box.x1 and place.x1 > box.x0 and _is_number(match[0]):
-                return below, match.start(), match.end()
+            if place.x0 >= box.x1 or place.x1 <= box.x0:
+                continue
+            end_of_value = _end_of_number(below, match.start())
+            if _is_number(below.text[match.start() : end_of_value]):
+                return below, match.start(), end_of_value
     return None
 
 
