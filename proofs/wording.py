@@ -182,6 +182,14 @@ _FRENCH: Mapping[str, tuple[str, str]] = {
         "Le fichier dit quelque chose que ses pages ne montrent pas.",
         "Fiez-vous aux pages, et demandez au fournisseur comment le document a été fait.",
     ),
+    "SEVERAL_IBANS": (
+        "Le document nomme plusieurs comptes où payer ; un seul a été comparé.",
+        "Demandez au fournisseur, à un numéro connu, quel compte vaut, avant tout paiement.",
+    ),
+    "SEVERAL_INVOICES": (
+        "Le fichier contient plusieurs factures ; les valeurs comparées peuvent en mêler deux.",
+        "Comparez chacune avec la page, et demandez un fichier par facture.",
+    ),
     "ENGINES_DISAGREE": (
         "Deux lectures de la page ont donné des valeurs différentes.",
         "Comparez ce qui a été lu avec la page ; la valeur la mieux étayée est montrée.",

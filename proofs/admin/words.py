@@ -31,6 +31,8 @@ WORDS: Mapping[str, str] = {
     FindingCode.CURRENCY_DIFFERS: "other currency",
     FindingCode.IBAN_DIFFERS: "other account",
     FindingCode.IBAN_INVALID: "account number wrong",
+    FindingCode.SEVERAL_IBANS: "several accounts",
+    FindingCode.SEVERAL_INVOICES: "several invoices",
     FindingCode.SUPPLIER_DIFFERS: "other supplier",
     FindingCode.INVOICE_NUMBER_DIFFERS: "other invoice number",
     FindingCode.DATE_OUT_OF_RANGE: "other date",

@@ -118,6 +118,14 @@ _WORDS: Mapping[FindingCode, tuple[str, str]] = {
         "The file says something that its pages do not show.",
         "Go by what the pages show, and ask the supplier how the document was made.",
     ),
+    FindingCode.SEVERAL_IBANS: (
+        "The document names several accounts to pay to; one of them was compared.",
+        "Ask the supplier over a known number which account holds, before anything is paid.",
+    ),
+    FindingCode.SEVERAL_INVOICES: (
+        "The file holds several invoices; what was compared may come from more than one.",
+        "Compare each with the page, and ask for one file for each invoice.",
+    ),
     FindingCode.ENGINES_DISAGREE: (
         "Two ways of reading the page gave other values.",
         "Compare what was read with the page; the better supported value is shown.",

@@ -91,6 +91,8 @@ class NoteCode(StrEnum):
     OCR_UNAVAILABLE = "OCR_UNAVAILABLE"  # the engine is not installed or does not start
     PAGE_NOT_RENDERED = "PAGE_NOT_RENDERED"  # too large, or nothing that can be drawn
     HIDDEN_TEXT = "HIDDEN_TEXT"  # the file says something that the page does not show
+    SEVERAL_IBANS = "SEVERAL_IBANS"  # it names more than one account to pay to
+    SEVERAL_INVOICES = "SEVERAL_INVOICES"  # its pages have several numbers, and totals of each
     ENGINES_DISAGREE = "ENGINES_DISAGREE"  # two engines read other values
     LOW_CONFIDENCE = "LOW_CONFIDENCE"  # OCR itself doubts a good part of what it read
 

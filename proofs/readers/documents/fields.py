@@ -23,7 +23,11 @@ def extract(pages: Sequence[Page], *, country: str | None = None) -> dict[FieldN
     `country` is where the document is thought to come from (ISO 3166, two letters). It decides what
     FCFA means and whether 03/04 is the third of April.
     """
-    lines = [line for page in pages for line in lines_of(page)]
+    return extract_from([line for page in pages for line in lines_of(page)], country=country)
+
+
+def extract_from(lines: Sequence[Line], *, country: str | None = None) -> dict[FieldName, Field]:
+    """The same from the lines of the pages."""
     if not lines:
         return {}
     found = (

@@ -6,7 +6,7 @@ a person, so it is given with little confidence.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import schwifty
@@ -68,8 +68,18 @@ _BUYERS_BLOCK = re.compile(
     r"(?! *(?:n\b|no\b|nr\b|num|id\b|code|ref))"
 )
 _BUYERS_BLOCK_LINES = 3
+# Whose account it is that money is taken from; "your invoice" stands beside the payee's as well.
+_PAYER = r"(?:client|customer|buyer|payer|payeur|acheteur|debtor|debiteur|kunden?)"
+_ACCOUNT = r"(?:compte|account|iban|rib|konto|bankverbindung)"
+_BUYERS_ACCOUNT = re.compile(
+    r"\bdebit|prelev|abgebucht|eingezogen|lastschrift|withdrawn"
+    rf"|\b(?:votre|your|ihre?|ihrem|ihres) (?:bank )?{_ACCOUNT}"
+    rf"|\b{_ACCOUNT}\b[^:]{{0,20}}\b{_PAYER}\b|\b{_PAYER}(?:'s)? {_ACCOUNT}"
+)
+# Whoever pays is told where to, after where from.
+_PAYEES_AFTER_ALL = re.compile(r"\b(?:vers|to|au compte|auf)\b")
 
-_SURE, _UNLABELLED, _WRONG = 0.98, 0.8, 0.35
+_SURE, _UNLABELLED, _OF_BUYERS_BLOCK, _WRONG, _BUYERS_OWN = 0.98, 0.8, 0.6, 0.35, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +94,16 @@ class IdFound:
 
 
 def find_iban(lines: Sequence[Line]) -> IdFound | None:
-    """Give the first IBAN of the document that proves itself, else one that is called so."""
+    """Give the first IBAN of the document that proves itself, else one that is called so.
+
+    One that says it is the payer's is but a guess, and given only where there is no other.
+    """
     return _best(_ibans(lines))
+
+
+def payees_ibans(lines: Sequence[Line]) -> list[IdFound]:
+    """Give all IBANs that prove themselves and are not the payer's, in their order."""
+    return [one for one in _ibans(lines) if one.confidence >= _UNLABELLED]
 
 
 def find_vat_id(lines: Sequence[Line]) -> IdFound | None:
@@ -151,12 +169,21 @@ def _ibans(lines: Sequence[Line]) -> Iterator[IdFound]:
             value, length = _iban_in(match[1], is_ocr=is_ocr)
             is_called_iban = _IBAN_LABEL.search(label) is not None
             if value is not None:
-                sure = _SURE if is_called_iban else _UNLABELLED
-                yield IdFound(line, match.start(), match.start() + length, value, sure)
+                found = IdFound(line, match.start(), match.start() + length, value, _UNLABELLED)
+                yield replace(found, confidence=_payees(found, lines, index, label))
             elif is_called_iban and match.re is _IBAN:
                 value = _squeezed(match[1])
                 if MIN_IBAN_CHARS <= len(value) <= MAX_IBAN_CHARS:
                     yield IdFound(line, match.start(), match.end(), value, _WRONG)
+
+
+def _payees(found: IdFound, lines: Sequence[Line], index: int, label: str) -> float:
+    """Say how sure it is that a valid IBAN is the payee's."""
+    if _is_payers(label):
+        return _BUYERS_OWN
+    if _stands_under_buyer(lines, index, found.start, found.end):
+        return _OF_BUYERS_BLOCK
+    return _SURE if _IBAN_LABEL.search(label) else _UNLABELLED
 
 
 def _iban_in(raw: str, *, is_ocr: bool) -> tuple[str | None, int]:
@@ -210,13 +237,26 @@ def _is_buyers(lines: Sequence[Line], index: int, start: int, end: int, near: st
     cell = line.plain[:start].rstrip().rsplit(COLUMN, 1)[-1]
     if _BUYERS.search(near) or _BUYERS.search(cell):
         return True
+    return _stands_under_buyer(lines, index, start, end)
+
+
+def _is_payers(label: str) -> bool:
+    """Whether the words before an account say that money is taken from it."""
+    said = _BUYERS_ACCOUNT.search(label)
+    return said is not None and not _PAYEES_AFTER_ALL.search(label, said.end())
+
+
+def _stands_under_buyer(lines: Sequence[Line], index: int, start: int, end: int) -> bool:
+    """Whether something stands in a block about the buyer."""
+    line = lines[index]
     box = line.box(start, end)
     below = line
     for above in reversed(lines[max(0, index - _BUYERS_BLOCK_LINES) : index]):
         if above.page != line.page or below.y0 - above.y1 > line.height:
             break
         if _BUYERS_BLOCK.match(cell_over(above, box.x0, box.x1)):
-            return True
+            # "Customer IBAN …" says whose that one is, and nothing of the next.
+            return _IBAN.search(above.text) is None
         below = above
     return False
 

@@ -21,6 +21,7 @@ from proofs.readers.documents.facts import (
 from proofs.readers.documents.hidden import hidden_note
 from proofs.readers.documents.layout import lines_of
 from proofs.readers.documents.ocr import Engine, NamedEngine, OcrError
+from proofs.readers.documents.several import several_notes
 
 # A page with fewer letters is a picture: scanners add a line or a page number of their own.
 MIN_LETTERS_OF_TEXT = 25
@@ -117,7 +118,8 @@ def put_together(
     pages = [by_ocr.get(page.number, laid_over.get(page.number, page)) for page in text_pages]
     pages += [page for page in ocr_pages if page.number > len(text_pages)]
     readable = [page for page in pages if page.words]
-    found = fields.extract(readable, country=country)
+    lines = [line for page in readable for line in lines_of(page)]
+    found = fields.extract_from(lines, country=country)
     doubtful = [
         page.number
         for page in readable
@@ -126,6 +128,7 @@ def put_together(
     all_notes = [
         *notes,
         *hidden_note(text_pages, found, believed=sorted(laid_over), country=country),
+        *several_notes(lines),
     ]
     if doubtful:
         all_notes.append(
