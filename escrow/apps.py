@@ -13,7 +13,11 @@ class EscrowConfig(AppConfig):
     def ready(self) -> None:
         """Register hooks and system checks."""
         from escrow.books import HELD_DISAGREES, HELD_STATEMENT
-        from escrow.checks import check_evidence_handler, check_fees_and_limits
+        from escrow.checks import (
+            check_evidence_handler,
+            check_fees_and_limits,
+            check_outsiders_source,
+        )
         from escrow.selectors import has_open_escrow
         from escrow.services.chargebacks import EscrowChargebacks
         from escrow.services.fundings import EscrowFundings
@@ -33,4 +37,5 @@ class EscrowConfig(AppConfig):
         register_funding_handler(EscrowFundings())
         register_chargeback_handler(EscrowChargebacks())
         checks.register(check_evidence_handler)
+        checks.register(check_outsiders_source)
         checks.register(check_fees_and_limits)

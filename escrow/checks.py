@@ -7,7 +7,7 @@ from django.apps.config import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
-from escrow.hooks import has_evidence_handler
+from escrow.hooks import has_evidence_handler, has_outsiders_source
 
 _MOST_FEE_BPS = 5_000
 
@@ -23,6 +23,21 @@ def check_evidence_handler(
             "No evidence handler is registered.",
             hint="Call escrow.hooks.register_evidence_handler in an AppConfig.ready.",
             id="escrow.E001",
+        )
+    ]
+
+
+def check_outsiders_source(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """escrow.E004: nobody says who is paid from an escrow, so their names could leave with it."""
+    if has_outsiders_source():
+        return []
+    return [
+        Error(
+            "Nobody says who is paid from an escrow.",
+            hint="Call escrow.hooks.register_outsiders_source in an AppConfig.ready.",
+            id="escrow.E004",
         )
     ]
 

@@ -1,5 +1,7 @@
-"""What an escrow tells the floor above: the keepers of the evidence."""
+"""What an escrow tells the floor above, the keepers of the evidence, and what it asks there."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -16,7 +18,23 @@ class EvidenceHandler(Protocol):
         """The escrow has ended: reject what is still pending."""
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Outsiders:
+    """Who may be paid from an escrow, or spend of it, and is no party of it.
+
+    names: of those who are no users. user_ids: those who are. parties: whose accounts they have
+    in payments (`payee:3`). It has no text of its own, so that it is printed nowhere.
+    """
+
+    names: tuple[str, ...] = ()
+    user_ids: frozenset[int] = frozenset()
+    parties: frozenset[str] = frozenset()
+
+
+OutsidersSource = Callable[[int, int], Outsiders]
+
 _handlers: list[EvidenceHandler] = []
+_sources: list[OutsidersSource] = []
 
 
 def register_evidence_handler(handler: EvidenceHandler) -> None:
@@ -36,3 +54,20 @@ def evidence_handler() -> EvidenceHandler:
     if not _handlers:
         raise RuntimeError("No evidence handler is registered.")
     return _handlers[0]
+
+
+def register_outsiders_source(source: OutsidersSource) -> None:
+    """Name the one who knows them. For AppConfig.ready; RuntimeError when there is another."""
+    if _sources and _sources[0] is not source:
+        raise RuntimeError("Who is paid from an escrow is known in one place only.")
+    _sources[:] = [source]
+
+
+def has_outsiders_source() -> bool:
+    """Whether somebody knows; a system check fails the start when nobody does."""
+    return bool(_sources)
+
+
+def outsiders_of(escrow_id: int, limit: int) -> Outsiders:
+    """Whom an escrow knows without their being a party, at most `limit` of each sort."""
+    return _sources[0](escrow_id, limit)

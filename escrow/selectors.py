@@ -148,6 +148,12 @@ def milestones_of(escrow: Escrow) -> list[Milestone]:
     return list(escrow.milestones.order_by("sequence_index"))
 
 
+def requirements_of(escrow_id: int, *, limit: int) -> list[Any]:
+    """What the milestones of an escrow ask of their proofs, of at most `limit` of them."""
+    found = Milestone.objects.filter(escrow=escrow_id).order_by("sequence_index")
+    return list(found.values_list("proof_requirements", flat=True)[:limit])
+
+
 def visible_milestones(caller: Caller) -> QuerySet[Milestone]:
     """The milestones of the escrows that the caller may see, with their escrow."""
     visible = visible_to(caller, "escrow__client", "escrow__provider")

@@ -1,12 +1,33 @@
 """Reading what pays merchants and payees, and the accounts of those who are no users."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from kobatela.kernel import clock
 from payments.errors import PaymentNotFound
 from payments.models import Destination, Payment
 from payments.selectors import destinations_in_force
+
+
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """Whom the payments of an escrow go to or come from: users, and parties that are none."""
+
+    user_ids: frozenset[int]
+    parties: frozenset[str]
+
+
+def recipients_of(escrow_id: int, *, limit: int) -> Recipients:
+    """All who were ever to be paid from an escrow, or to pay for it; found in at most `limit` rows
+    of different ones."""
+    rows = Payment.objects.filter(escrow=escrow_id).order_by("payee_id", "party")
+    told = rows.values_list("payee_id", "payer_id", "collector_id", "party").distinct()
+    found = list(told[:limit])
+    return Recipients(
+        user_ids=frozenset(filter(None, (user_id for *users, _ in found for user_id in users))),
+        parties=frozenset(filter(None, (party for *_, party in found))),
+    )
 
 
 def payment_of_origin(origin: str) -> Payment:

@@ -334,9 +334,12 @@ class AccountText:
     holder: str
 
 
-def account_texts_of(user_ids: Collection[int]) -> list[AccountText]:
-    """Every account that these users ever named: for keeping them out of what leaves us."""
-    found = Destination.objects.filter(user__in=user_ids)
+def account_texts_of(
+    user_ids: Collection[int], *, parties: Collection[str] = ()
+) -> list[AccountText]:
+    """Every account that these users and parties ever named: for keeping them out of what leaves
+    us."""
+    found = Destination.objects.filter(Q(user__in=user_ids) | Q(party__in=parties))
     return [AccountText(*row) for row in found.values_list("account", "holder")]
 
 

@@ -326,9 +326,16 @@ def get_proof_for_advice(proof_id: int) -> Proof:
     """A proof with all the people around it, none of whom may be told of."""
     people = ("client", "provider", "submitted_by", "submitted_for")
     managers = [f"{person}__managed_by" for person in people]
-    return Proof.objects.select_related("upload", "milestone", "reading", *people, *managers).get(
-        pk=proof_id
-    )
+    around = ("upload", "milestone", "escrow", "reading", *people, *managers)
+    return Proof.objects.select_related(*around).get(pk=proof_id)
+
+
+def said_with_proofs(escrow_id: int, *, limit: int) -> list[Any]:
+    """Of the newest `limit` proofs of an escrow: metadata, who sent it, and for whom, and the
+    account that was read of it."""
+    rows = Proof.objects.filter(escrow_id=escrow_id).order_by("-pk")
+    told = ("metadata", "submitted_by_id", "submitted_for_id", "reading__fields__iban")
+    return list(rows.values_list(*told)[:limit])
 
 
 def lock_running_advice(proof_id: int) -> AdviceRun | None:

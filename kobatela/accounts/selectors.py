@@ -50,6 +50,11 @@ def get_user(caller: Caller, user_id: int) -> User:
     return user
 
 
+def users_by_id(user_ids: Collection[int]) -> list[User]:
+    """The users with these ids, in no order; none and no query for none."""
+    return list(User.objects.filter(pk__in=user_ids)) if user_ids else []
+
+
 def require_active_user(user_id: int, *, field: str) -> User:
     """An active user whom a body may name as the other side.
 

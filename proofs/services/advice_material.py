@@ -1,7 +1,7 @@
 """Gathering what the advisor is told of one proof, and what of it must never leave."""
 
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,26 +9,23 @@ from django.conf import settings
 
 from kobatela.kernel.money import format_minor
 from kobatela.uploads import storage
-from payments.selectors import account_texts_of
 from proofs.advisor.context import Backend, Exhibit, Mandate, Material
-from proofs.advisor.known import KnownValues
-from proofs.advisor.prompt import VOCABULARY
-from proofs.masking import Personal, personal_values
 from proofs.models import Proof
 from proofs.readers import pool
 from proofs.readers.documents.facts import PAGE_BREAK
+from proofs.services.known_people import known_values
 from proofs.states import ProofType
 
 if TYPE_CHECKING:
     from escrow.models import Milestone
-    from kobatela.accounts.models import User
 
 
 def gather(proof: Proof) -> Material:
     """Everything for one piece of advice. `proof` comes from `selectors.get_proof_for_advice`.
 
     Reads the picture, so it is called outside any transaction. Raises ReaderRefusal,
-    ReaderUnavailable, FileStorageUnavailable and FileNotFoundError where that cannot be done.
+    ReaderUnavailable, FileStorageUnavailable and FileNotFoundError where that cannot be done, and
+    TooManyKnown.
     """
     assert proof.upload is not None, "claims are not advised on"
     is_photo = proof.type == ProofType.PHOTO
@@ -50,41 +47,6 @@ def gather(proof: Proof) -> Material:
         ),
         known=known_values(proof),
     )
-
-
-def known_values(proof: Proof) -> KnownValues:
-    """The names, e-mails, phones and accounts that the escrow of a proof knows."""
-    people = _people(proof)
-    accounts = account_texts_of([person.pk for person in people])
-    wanted = proof.milestone.proof_requirements
-    claimed = personal_values(proof.metadata)
-    return KnownValues(
-        names=_filled(
-            [person.username for person in people],
-            [account.holder for account in accounts],
-            [wanted.get("expected_store_name"), wanted.get("expected_beneficiary")],
-            claimed[Personal.NAME],
-        ),
-        emails=_filled([person.email for person in people], claimed[Personal.EMAIL]),
-        phones=_filled(
-            [person.phone for person in people],
-            [account.number for account in accounts if account.number.startswith("+")],
-            claimed[Personal.PHONE],
-        ),
-        accounts=_filled(
-            [account.number for account in accounts if not account.number.startswith("+")],
-            [wanted.get("expected_iban")],
-            _read_accounts(proof),
-            claimed[Personal.ACCOUNT],
-        ),
-        vocabulary=VOCABULARY,
-    )
-
-
-def _read_accounts(proof: Proof) -> list[Any]:
-    """The account that was read of a document, mended and as it is printed."""
-    found = {} if proof.reading is None else proof.reading.fields.get("iban", {})
-    return [found.get("value"), found.get("raw")]
 
 
 def _mandate(milestone: "Milestone") -> Mandate:
@@ -132,16 +94,3 @@ def _picture(storage_name: str) -> bytes:
         with storage.at_hand(storage_name) as path:
             pool.render_derivative(path, made, side_px)
         return made.read_bytes()
-
-
-def _people(proof: Proof) -> list["User"]:
-    """Both sides, who manages them, and who sent the proof."""
-    sides = [proof.client, proof.provider, proof.submitted_by, proof.submitted_for]
-    found = {person.pk: person for person in sides if person is not None}
-    managers = [person.managed_by for person in found.values()]
-    found |= {manager.pk: manager for manager in managers if manager is not None}
-    return list(found.values())
-
-
-def _filled(*groups: Collection[Any]) -> frozenset[str]:
-    return frozenset(str(value).strip() for group in groups for value in group if value)

@@ -35,6 +35,7 @@ from proofs.selectors import (
 from proofs.services import breaker, machine
 from proofs.services.advice import is_asked
 from proofs.services.advice_material import gather
+from proofs.services.known_people import TooManyKnown
 from proofs.states import AdviceStatus, Processing, ProofStatus, ReviewReason
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def _consult(proof_id: int) -> tuple[Reply, str]:
         material = gather(get_proof_for_advice(proof_id))
     except (ReaderRefusal, ReaderUnavailable, FileStorageUnavailable, FileNotFoundError):
         return Reply(missing=Missing.MATERIAL_UNREADABLE), ""
+    except TooManyKnown:
+        return Reply(missing=Missing.EGRESS_REFUSED), ""
     if not breaker.admit():
         return Reply(missing=Missing.BREAKER_OPEN), ""
     server = Server(

@@ -8,14 +8,19 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from kobatela.accounts.tests.factories import make_user
+from kobatela.accounts.tests.factories import make_caller, make_user
+from kobatela.kernel.caller import Scope
 from payments.tests.accounts import make_destination
 from proofs.advisor import client
 from proofs.models import AdviceRun, Proof
 from proofs.services.advising import advise
+from proofs.services.decisions import decide_proof
+from proofs.states import ProofStatus
 from proofs.tests.advised import read, turn_on
-from proofs.tests.factories import PDF, photo, site_escrow, submit
+from proofs.tests.factories import PDF, claim, photo, site_escrow, submit
 from proofs.tests.model_server import pictures_of, running
+from spend.services.destinations import Destination
+from spend.tests.factories import make_payee
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_noon")]
 
@@ -115,6 +120,41 @@ def document_of(case: Case) -> Proof:
     return read(proof, text, iban=case.ibans[0], supplier=case.names[0], number=case.phones[0])
 
 
+def document_paid_from(case: Case) -> Proof:
+    """The same invoice where none is a party: payees, terms and an earlier proof name them all."""
+    terms = {"proof_kind": "INVOICE", "proof_requirements": {"contact_name": case.names[2]}}
+    escrow = site_escrow(
+        terms=terms,
+        release_conditions={
+            "superviseur": {"nom": case.names[2], "courriel": case.emails[0]},
+            "supervisor_name": case.names[1],
+            "comptes": [case.ibans[2]],
+        },
+    )
+    bank = Destination(kind="bank", fields={"iban": case.ibans[0]}, holder=case.names[1])
+    wave = Destination(kind="mobile_money", fields={"operator": "wave", "number": case.phones[0]})
+    make_payee(escrow, label=case.names[0], destination=bank)
+    make_payee(escrow, label=case.names[0], destination=wave)
+    earlier = claim(
+        escrow,
+        proof_type="INVOICE",
+        metadata={
+            "prénom et nom": case.names[1],
+            "bénéficiaire": {"compte": case.ibans[1], "téléphones": [*case.phones[1:]]},
+            "contact": [*case.emails[1:]],
+        },
+    )
+    decide_proof(
+        caller=make_caller(Scope.SUPPORT, make_user()),
+        proof_id=earlier.pk,
+        decision=ProofStatus.REJECTED,
+        note="No file.",
+    )
+    at_home = "; ".join(f"vers {iban[4:]}" for iban in case.ibans)
+    text = f"FACTURE\n{case.spelled()}\n{at_home}\nTotal 10,00 EUR\n"
+    return read(submit(escrow, invoice("Facture"), proof_type="INVOICE"), text)
+
+
 def invoice(title: str) -> bytes:
     return PDF.replace(b"<<>>", f"<</Title ({title})>>".encode())
 
@@ -154,6 +194,17 @@ def test_d39_none_of_them_leaves_with_a_document(watched: Any) -> None:
         assert "Total 10,00 EUR" in text
         assert '"name": "iban", "agrees": true' in text
         # What stands on a page cannot be masked in a picture of it.
+        assert pictures_of(body) == []
+
+
+def test_d39_none_of_those_leaves_who_are_only_paid_or_named(watched: Any) -> None:
+    for case in CASES:
+        advise(proof_id=document_paid_from(case).pk)
+
+    assert [run.status for run in AdviceRun.objects.all()] == ["advised"] * 5
+    for body, text, case in zip(watched.bodies, watched.texts, CASES, strict=True):
+        assert "Total 10,00 EUR" in text
+        assert not any(iban[4:] in text for iban in case.ibans)
         assert pictures_of(body) == []
 
 

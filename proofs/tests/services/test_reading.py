@@ -27,8 +27,8 @@ from proofs.readers.documents.facts import Note, NoteCode, Reading, ReadingStatu
 from proofs.readers.errors import ReaderUnavailable
 from proofs.services import documents
 from proofs.services import reading as reading_service
-from proofs.services.advice_material import known_values
 from proofs.services.closing import EvidenceOfEscrow
+from proofs.services.known_people import known_values
 from proofs.services.reading import (
     LEASE,
     MAX_ATTEMPTS,
