@@ -5,7 +5,7 @@ the two; where they differ, the value that something else supports is taken, wit
 and a person is told. Check digits and sums support more than any engine's own confidence.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from difflib import SequenceMatcher
@@ -57,13 +57,15 @@ def adds_up(fields: Fields) -> bool | None:
 def combine(first: Reading, second: Reading) -> Reading:
     """Give what two engines together say of one document.
 
-    Everything but the fields is the first one's, unless it read nothing at all.
+    Everything but the fields is the first one's, unless it read nothing at all; but a second
+    account proves itself whoever read it.
     """
     if not second.fields and second.status is not ReadingStatus.READ:
         return first
     disputed: list[FieldName] = []
     found = {field.name: field for field in _chosen(first.fields, second.fields, disputed)}
-    notes = first.notes
+    told = {note.code for note in first.notes}
+    notes = (*first.notes, *(note for note in second.notes if _is_news(note, told)))
     if disputed:
         names = ", ".join(name.value.replace("_", " ") for name in disputed)
         note = Note(
@@ -82,6 +84,10 @@ def combine(first: Reading, second: Reading) -> Reading:
         text=first.text or second.text,
         notes=notes,
     )
+
+
+def _is_news(note: Note, told: Collection[NoteCode]) -> bool:
+    return note.code is NoteCode.SEVERAL_IBANS and note.code not in told
 
 
 def _chosen(first: Fields, second: Fields, disputed: list[FieldName]) -> Iterator[Field]:

@@ -15,6 +15,8 @@ from proofs.readers.documents.totals import find_totals
 
 # As sure as a number behind a title, or a total that is called so.
 _SURE_NUMBER, _SURE_TOTAL = 0.6, 0.5
+# What OCR reads for one another: a number that was misread on one page is no other invoice.
+_LOOKS_LIKE = str.maketrans("OILSBZG", "0115826")
 
 
 def several_notes(lines: Sequence[Line]) -> Iterator[Note]:
@@ -39,7 +41,7 @@ def _lines_by_number(lines: Sequence[Line]) -> dict[str, list[Line]]:
     for page in pages if len(pages) > 1 else ():
         number = find_number(page)
         if number is not None and number[1] >= _SURE_NUMBER:
-            key = "".join(filter(str.isalnum, number[0].value.upper()))
+            key = "".join(filter(str.isalnum, number[0].value.upper())).translate(_LOOKS_LIKE)
             mine = found.setdefault(key, [])
         mine += page
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from proofs.readers.documents.facts import FieldName, NoteCode, Page, Reading, Source
+from proofs.readers.documents.facts import FieldName, Note, NoteCode, Page, Reading, Source
 from proofs.readers.documents.fields import extract
 from proofs.readers.documents.ocr import EngineName, get_engine
 from proofs.readers.documents.ocr.base import WholePages
@@ -29,6 +29,16 @@ def read(fields: dict[str, str], engine: str = "rapidocr", sure: float = 0.9) ->
 
 def values(reading: Reading) -> dict[str, str]:
     return {name.value: field.value for name, field in reading.fields.items()}
+
+
+def test_a_second_account_is_told_whichever_engine_made_it_out() -> None:
+    several = Note(code=NoteCode.SEVERAL_IBANS, message="Several accounts on pages 1.", pages=(1,))
+    invoices = Note(code=NoteCode.SEVERAL_INVOICES, message="Several invoices on pages 1, 2.")
+    one, other = read(SUMS), replace(read(SUMS, "tesseract"), notes=(several, invoices))
+
+    assert combine(one, other).notes == (several,)
+    assert combine(other, one).notes == (several, invoices)
+    assert combine(other, other).notes == (several, invoices)
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,7 @@ def test_two_invoices_in_one_file_are_told_with_the_pages_on_which_they_begin() 
     "pages",
     [
         (invoice("A-501", "120,00", on=1), invoice("a 501", "120,00", on=2)),
+        (invoice("BL-1508", "120,00", on=1), invoice("8L-I5O8", "120,00", on=2)),
         (invoice("A-501", "120,00", on=1), invoice("A-502", None, on=2)),
         (
             invoice("A-501", "120,00", on=1),
