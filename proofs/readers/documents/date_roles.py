@@ -10,6 +10,7 @@ from enum import StrEnum
 from proofs.readers.documents.dates import DateFound, dates_in
 from proofs.readers.documents.labels import nearest_label
 from proofs.readers.documents.layout import COLUMN, Line
+from proofs.readers.documents.numbers import is_credit_note
 
 
 class DateRole(StrEnum):
@@ -27,7 +28,11 @@ _ABOUT = (
     r"gemas|\bselon|according to|\bas per\b|suite a\b|conformement|laut\b"
     r"|(?:\boriginal|\bcredited|\bagainst|related) inv|\bsur (?:la |votre )?facture"
     r"|facture (?:d.origine|initiale|creditee|annulee|concernee)"
+    r"|\b(?:annul|rempla|rectifi|corrig|cancel|replac|correct|reverse|relati|concern)\w*"
+    r".{0,30}\b(?:facture|invoice|\binv|rechnung)\b"
 )
+# What a credit note says of the invoice that it credits: its number, and then its day.
+_OF_THE_CREDITED = re.compile(r"(?:facture(?! d.avoir)|invoice|\binv)\b(?!.*(?:avoir|credit)).*\d")
 _OTHER = (
     r"deliver|livrai|lieferdatum|liefer|leistung|bestell|\border|commande|service|print|expir"
     r"|valid|birth|naiss|period|zeitraum|since|version|stand\b|member|promo|skonto|escompte"
@@ -85,6 +90,10 @@ _SWAPPED_POINTS = -0.5
 # Of two that are equal the one nearer to the top.
 _DEPTH_POINTS = -0.6
 _TIME = re.compile(r"(?<!\d)[0-2]?\d[:;.h][0-5]\d(?:[:;.][0-5]\d)?(?!\d)|\b[ap]m\b")
+# What a fax machine prints over a page: the time, and the telephone that it came from.
+_STAMP_LINES = 1
+_STAMP_EDGE = 0.06
+_TELEPHONE = re.compile(r"(?:\+|\b00|\b0)\d(?:[ .-]?\d){6,}")
 _JOINING = re.compile(r"^\W*(?:vom|du|of|dated|le|von)?\W*$")
 
 
@@ -105,6 +114,7 @@ def role_of_date(label: str) -> DateRole:
 def label_dates(lines: Sequence[Line], *, month_first: bool = False) -> list[LabelledDate]:
     """Give all dates of a document with what they are."""
     labelled = []
+    on_credit_note = is_credit_note(lines)
     for index, line in enumerate(lines):
         found = sorted(dates_in(line, index, month_first=month_first), key=lambda one: one.start)
         last: LabelledDate | None = None
@@ -116,6 +126,8 @@ def label_dates(lines: Sequence[Line], *, month_first: bool = False) -> list[Lab
                 role = last.role
             else:
                 role = _role(lines, one, last.found.end if last else 0)
+                if _is_of_other_paper(line, one, on_credit_note=on_credit_note):
+                    role = DateRole.OTHER
             last = LabelledDate(one, role)
             labelled.append(last)
     return labelled
@@ -134,6 +146,20 @@ def _role(lines: Sequence[Line], one: DateFound, end_of_last: int) -> DateRole:
     if role in {DateRole.NONE, DateRole.DATED} and role_of_date(before) is DateRole.ISSUE:
         return DateRole.ISSUE
     return role
+
+
+def _is_of_other_paper(line: Line, one: DateFound, *, on_credit_note: bool) -> bool:
+    """Whether a date is a fax machine's, or that of the invoice which a credit note credits."""
+    cell = line.plain[line.plain.rfind(COLUMN, 0, one.start) + 1 : one.start]
+    if on_credit_note and _OF_THE_CREDITED.search(cell):
+        return True
+    others = line.plain[: one.start] + COLUMN + line.plain[one.end :]
+    return (
+        line.y0 < _STAMP_EDGE
+        and one.line_index < _STAMP_LINES
+        and _TIME.search(line.plain[one.end : one.end + 16]) is not None
+        and _TELEPHONE.search(others) is not None
+    )
 
 
 def _says_something(label: str) -> bool:

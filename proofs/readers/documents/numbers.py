@@ -113,11 +113,11 @@ class NumberFound:
 
 def find_number(lines: Sequence[Line]) -> tuple[NumberFound, float] | None:
     """Give the document's number and how sure that is, from 0 to 1."""
-    is_credit_note = _is_credit_note(lines)
+    on_credit_note = is_credit_note(lines)
     found = [
         one
         for index in range(len(lines))
-        for one in _candidates(lines, index, is_credit_note=is_credit_note)
+        for one in _candidates(lines, index, on_credit_note=on_credit_note)
     ]
     if not found:
         return None
@@ -131,20 +131,21 @@ def find_number(lines: Sequence[Line]) -> tuple[NumberFound, float] | None:
     return best, min(1.0, best.points / _SURE_POINTS)
 
 
-def _is_credit_note(lines: Sequence[Line]) -> bool:
+def is_credit_note(lines: Sequence[Line]) -> bool:
+    """Whether the title says that the document gives back what an invoice asked for."""
     heads = (_HEAD.search(line.plain) for line in lines[:_TITLE_LINES])
     first = next((head for head in heads if head), None)
     return first is not None and first["credit"] is not None
 
 
 def _candidates(
-    lines: Sequence[Line], index: int, *, is_credit_note: bool
+    lines: Sequence[Line], index: int, *, on_credit_note: bool
 ) -> Iterator[NumberFound]:
     """Give the numbers that some label of this line announces."""
     line = lines[index]
     depth = _DEPTH_POINTS * index / len(lines)
     for start, end, points in _labels(line):
-        if is_credit_note and _is_of_the_credited(line, end):
+        if on_credit_note and _is_of_the_credited(line, end):
             continue
         behind = _value_behind(line, end)
         if behind is not None:
@@ -155,7 +156,7 @@ def _candidates(
         if _is_end_of_cell(line, end):
             below = _value_below(lines, index, start, end)
             if below is not None and not (
-                is_credit_note and _is_under_the_credited(lines[index + 1 :], *below[:2])
+                on_credit_note and _is_under_the_credited(lines[index + 1 :], *below[:2])
             ):
                 yield _number(*below, points + _BELOW_POINTS + depth)
 

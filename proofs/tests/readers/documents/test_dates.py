@@ -149,3 +149,37 @@ def test_a_day_of_payment_before_the_invoice_is_none() -> None:
 
 def test_without_dates_nothing_is_chosen() -> None:
     assert chosen("Total 12.00") == (None, None)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("AVOIR N° AV-9", "Date : 18/05/2026", "Annule en partie la facture KB-77 du 30/04/2026"),
+        ("AVOIR N° AV-9", "Date : 18/05/2026", "Facture n° KB-77 du 30/04/2026"),
+        ("Avoir n° AV-9 du 18/05/2026, facture n° KB-77 du 30/04/2026",),
+        ("Credit note CN-9", "Date: 18/05/2026", "Cancels invoice KB-77 dated 30/04/2026"),
+        ("Facture KB-78", "Date : 18/05/2026", "Remplace la facture KB-77 du 30/04/2026"),
+    ],
+)
+def test_the_date_of_the_invoice_that_is_credited_is_not_the_documents(
+    rows: tuple[str, ...],
+) -> None:
+    assert chosen(*rows)[0] == "2026-05-18"
+
+
+def test_an_invoices_own_date_is_taken_on_an_invoice() -> None:
+    assert chosen("Facture n° KB-77 du 30/04/2026", "Date : 18/05/2026")[0] == "2026-04-30"
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "le 02/06/2026 09:41   +221 33 824 99 00   P.01/02",
+        "0033 1 40 20 50 50   02/06/2026 09:41",
+    ],
+)
+def test_a_fax_machines_stamp_does_not_date_the_document(stamp: str) -> None:
+    assert chosen(stamp, "Kone SARL", "Dakar, le 18 mai 2026")[0] == "2026-05-18"
+    assert chosen(stamp, "Kone SARL")[0] == "2026-06-02", "it is better than none"
+    lower = chosen("Kone SARL", "", "", "", stamp, "Facture payable le 18 mai 2026")
+    assert lower[0] == "2026-06-02", "a till prints its telephone too"
