@@ -28,7 +28,8 @@ class Role(StrEnum):
 
 
 _TOTAL = re.compile(
-    r"t[o0]ta[l1]|\bmontant\b|gesamt|summe\b|betrag\b|jum[l1]ah|\bamount\b|totaal|importe|beitrag"
+    r"t[o0]ta[l1]|invoice value"
+    r"|\bmontant\b|gesamt|summe\b|betrag\b|jum[l1]ah|\bamount\b|totaal|importe|beitrag"
 )
 _SUBTOTAL = re.compile(r"sub\s?-?\s?t[o0]t|sous.total|zwischensumme|positionssumme|warenwert")
 _TAX = re.compile(
@@ -55,8 +56,32 @@ _NEVER_A_TOTAL = re.compile(
     r"|abschlag|\bskonto|escompte|einzelpreis|unit ?price|prix unit|u/price|s/price|stuckpreis"
     r"|\bmenge\b|member|\bpax\b|\bcount\b"
     # Of a bill for works in stages: the whole contract, and what was billed before.
-    r"|\bmarche\b|\bcumul|situations? precedentes?"
+    r"|\bmarche\b|\bcumul|situations? precedentes?|reste a facturer"
+    r"|to be (?:bill|invoic)ed"
+    # Of another paper: the invoice that is credited, the quotation that was accepted.
+    r"|\borig(?:inal|\.)? (?:invoice|bill)|facture (?:d.origine|initiale|creditee|annulee)"
+    r"|(?<!selon )(?<!sur )\b(?:du|de|le|votre|total|montant) devis\b"
+    r"|quot(?:e|ation) (?:total|amount)"
+    # Of what several pay, the part of one.
+    r"|\bpart (?:du |de l.)?(?:patient|assur|mutuelle)|patient(?:.s)? (?:share|portion|part)\b"
 )
+# What a credit note gives back; a till's "total credit" is how it was paid.
+_CREDITED = re.compile(
+    r"t[o0]tal credit(?:ed)?\W*$|credit (?:note )?total|(?:total|montant) (?:de l.|d.)avoir"
+)
+# The title of an invoice for an advance, whose total its labels call so, and of a final one.
+_ADVANCE = (
+    r"(?:acompte|deposit|down payment|avance|advance(?: payment)?|anzahlung)"
+    r"(?: (?:de|of))?(?: \d+(?:[.,]\d+)? ?%)?"
+)
+ADVANCE_TITLE = re.compile(
+    r"(?:^|  )\W*(?:facture d.(?:acompte|avance)|(?:deposit|advance(?: payment)?) invoice"
+    r"|invoice for (?:a |the )?deposit|anzahlungsrechnung)\b"
+)
+BALANCE_TITLE = re.compile(
+    r"(?:^|  )\W*(?:facture (?:de |pour )solde|(?:final )?balance invoice)\b"
+)
+_BALANCE = re.compile(r"\bsolde\b|balance")
 _AFTER_REDUCTION = re.compile(r"(?:after|apres|nach|less|net of) (?:disc|remise|rabatt|abzug)")
 _ROUNDED = re.compile(r"after round|after adj|r[o0]unded")
 _REDUCTION_OR_SERVICE = re.compile(
@@ -88,6 +113,7 @@ _RULES = (
     (_NEVER_A_TOTAL, Role.OTHER),
     (_ROUNDED, Role.ROUNDED),
     (_AFTER_REDUCTION, Role.TOTAL),
+    (_CREDITED, Role.TOTAL),
     (_REDUCTION_OR_SERVICE, Role.OTHER),
     (_ROUNDING, Role.ROUNDING),
     (_CHANGE, Role.CHANGE),
@@ -107,6 +133,16 @@ def role_of(label: str) -> Role:
     """Give what a label, in plain letters, says of its amount."""
     role = next((role for pattern, role in _RULES if pattern.search(label)), Role.NONE)
     return _by_tax(label, role) if role in _OPEN_TO_TAX else role
+
+
+def of_advance(label: str) -> str:
+    """Give a label on an invoice for an advance as one that speaks of the invoice's own sum."""
+    return re.sub(_ADVANCE, "montant", label)
+
+
+def is_balance(label: str) -> bool:
+    """Whether a label speaks of what a final invoice asks for."""
+    return _BALANCE.search(label) is not None
 
 
 def is_adjustment(label: str) -> bool:

@@ -26,11 +26,12 @@ _DOLLARS = r"(?:(?:US|CA|AU|NZ|HK|[ACS])\s?)?\$"
 _NAIRA = r"₦|N(?=\d{1,3}(?:,\d{3})+\.\d\d)"
 CURRENCY_SIGNS = rf"€|{_DOLLARS}|£|¥|₹|{_NAIRA}|{CURRENCY_CODES}|F\s?\.?CFA|Rs\.?"
 _MINUS = "-\u2212\u2013"
-_GROUPED = r"\d{1,3}(?:[ \u00a0\u202f\u2009]\d{3})+(?:[.,]\d{1,2})?"
-_POINTED = r"\d{1,3}(?:(?P<sep>[.,'\u2019])\d{3})+(?:(?!(?P=sep))[.,]\d{1,2})?"
+_GROUPED = r"\d{1,3}(?:[ \u00a0\u202f\u2009]\d{3})+(?:[.,]\d{1,3})?"
+_POINTED = r"\d{1,3}(?:(?P<sep>[.,'\u2019])\d{3})+(?:(?!(?P=sep))[.,]\d{1,3})?"
 # Receipts print a rounding of two cents as `.02`.
 _PLAIN = r"\d*[.,]\d{2}"
 _WHOLE = r"\d+"
+_BLANKS = re.compile(r"[ \u00a0\u202f\u2009'\u2019]")
 _NUMBER = re.compile(
     rf"(?:(?<![\d.,'/\w])(?<!\d[:{_MINUS}])|(?<=[a-z1])(?=(?:{CURRENCY_CODES})\d))(?P<before>(?:{CURRENCY_SIGNS})\s?)?"
     rf"(?P<sign>[{_MINUS}(]\s?)?(?P<within>(?:{CURRENCY_SIGNS})\s?)?"
@@ -68,11 +69,11 @@ class Amount:
         return self.line.box(self.start, self.end).x1
 
 
-def parse_amount(text: str) -> Decimal | None:
+def parse_amount(text: str, *, mills: bool = False) -> Decimal | None:
     """Give the value of a number as printed, without currency or sign; None if it is none.
 
-    One separator with three digits behind it is one of thousands; the last of two different ones is
-    the decimal's.
+    One separator with three digits behind it is one of thousands, or with `mills` a comma is the
+    decimal's; the last of two different ones is the decimal's.
     """
     digits = re.sub(r"[ \u00a0\u202f\u2009'\u2019]", "", text)
     if not re.fullmatch(r"[\d.,]*\d", digits):
@@ -84,7 +85,8 @@ def parse_amount(text: str) -> Decimal | None:
     behind = len(digits) - last - 1
     other = "," if mark == "." else "."
     is_decimal = behind != 3 and digits.count(mark) == 1
-    if other in digits and digits.count(mark) == 1:
+    grouped = other in digits or _BLANKS.search(text[: text.rfind(mark)]) is not None
+    if (grouped or (mills and mark == ",")) and digits.count(mark) == 1:
         is_decimal = True
     if not is_decimal:
         if behind != 3:
@@ -94,12 +96,15 @@ def parse_amount(text: str) -> Decimal | None:
     return Decimal(f"{whole or '0'}.{digits[last + 1 :] or '0'}")
 
 
-def amounts_in(line: Line, line_index: int) -> Iterator[Amount]:
-    """Give the amounts of a line, bare whole numbers among them, from left to right."""
+def amounts_in(line: Line, line_index: int, *, mills: bool = False) -> Iterator[Amount]:
+    """Give the amounts of a line, bare whole numbers among them, from left to right.
+
+    `mills`: whether the document's currency is known to have three decimals.
+    """
     for match in _NUMBER.finditer(line.text):
         if match["percent"]:
             continue
-        value = parse_amount(match["number"])
+        value = parse_amount(match["number"], mills=mills)
         if value is None or value > MAX_AMOUNT:
             continue
         sign = (match["sign"] or "").strip()

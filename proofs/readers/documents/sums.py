@@ -13,6 +13,7 @@ from proofs.readers.documents.amounts import Amount
 
 # What may be the net of a total.
 NETS = frozenset({Role.NET, Role.NET_TOTAL, Role.TOTAL, Role.NONE})
+_PAYMENTS = frozenset({Role.PAID, Role.CHANGE, Role.TAX, Role.ROUNDING})
 # More are no bill.
 MAX_NETS, MAX_TAXES, MAX_PAYMENTS = 200, 40, 40
 MAX_RATES = 4
@@ -49,12 +50,22 @@ class Sums:
         self._pairs: dict[Decimal, list[tuple[Labelled, Labelled]]] = defaultdict(list)
         for net, tax in _pairs(labelled):
             self._pairs[(net.value + tax.value).quantize(_CENT, ROUND_HALF_EVEN)].append((net, tax))
+        self._nets = set(self._nets_of_what_is_below(labelled))
         self._with_all_taxes = set(_nets_and_all_taxes(labelled))
         self._paid = set(_cash_less_change(labelled))
         self._rounded = _rounded(labelled)
         self._rows: dict[int, list[Labelled]] = defaultdict(list)
         for one in labelled:
             self._rows[one.amount.line_index].append(one)
+
+    def _nets_of_what_is_below(self, labelled: Sequence[Labelled]) -> Iterator[Decimal]:
+        for one in labelled:
+            if one.role in _PAYMENTS:
+                continue
+            for net, tax in self._pairs.get(one.value.quantize(_CENT, ROUND_HALF_EVEN), ()):
+                is_below = one.amount.line_index > tax.amount.line_index >= net.amount.line_index
+                if net.amount.is_money and is_below:
+                    yield net.value
 
     def times(self, value: Decimal) -> int:
         """Give how often a value is printed."""
@@ -72,6 +83,10 @@ class Sums:
     def has_net_and_tax(self, one: Labelled) -> bool:
         """Whether a net amount and a tax, or the taxes of all rates together, make it up."""
         return any(self.net_and_tax(one)) or one.value in self._with_all_taxes
+
+    def is_net_of_another(self, one: Labelled) -> bool:
+        """Whether it and a tax make up an amount that is printed below them both."""
+        return one.value in self._nets
 
     def ends_its_row(self, one: Labelled) -> bool:
         """Whether two amounts before it on its line make it up, as in the last row of a table."""

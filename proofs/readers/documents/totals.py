@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 
-from proofs.readers.documents.amount_labels import Role, is_adjustment, role_of
+from proofs.readers.documents.amount_labels import (
+    ADVANCE_TITLE,
+    BALANCE_TITLE,
+    Role,
+    is_adjustment,
+    is_balance,
+    of_advance,
+    role_of,
+)
 from proofs.readers.documents.amounts import Amount, amounts_in
 from proofs.readers.documents.currency_marks import is_conversion, marks_at, money_kind
 from proofs.readers.documents.ids import holds_vat_id
@@ -46,6 +54,13 @@ _BELOW_SUMMARY_POINTS = -2.0
 # The heading "Total" stands over the items as well.
 _BELOW_HEADING_POINTS = -2.0
 _WHOLE_NUMBER_POINTS = -1.5
+# What is called a total, and with a tax makes up another amount, is the net of it.
+_IS_NET_POINTS = -2.5
+# What a final invoice asks for, where nothing proves another total.
+_BALANCE_POINTS = 2.5
+_TITLE_LINES = 12
+# Dinars have three decimals, which only blanks before them tell from thousands.
+_MILLS = re.compile(r"(?<![\d.,])\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d{3}(?![\d.,])")
 # What makes the confidence full.
 _SURE_POINTS = 7.0
 # More on one line are a table of numbers, and more on a document are none of a bill.
@@ -79,6 +94,10 @@ def find_totals(lines: Sequence[Line]) -> Totals:
         return Totals()
     sums = Sums(labelled)
     points = {id(one): _points(one, sums) for one in candidates}
+    if _has_title(lines, BALANCE_TITLE):
+        for one in candidates:
+            is_asked_for = one.role is Role.DUE and is_balance(one.label)
+            points[id(one)] += _BALANCE_POINTS * is_asked_for
     totals = [one for one in candidates if one.role not in _NO_TOTALS] or candidates
     money = {id(one): _money_of(lines, one) for one in totals[:MAX_IN_MONEY]}
     largest: dict[str | None, Decimal] = {}
@@ -102,6 +121,8 @@ def find_totals(lines: Sequence[Line]) -> Totals:
 def label_amounts(lines: Sequence[Line]) -> list[Labelled]:
     """Give all amounts with their labels; bare whole numbers only where a total is announced."""
     found: list[Labelled] = []
+    is_advance = _has_title(lines, ADVANCE_TITLE)
+    has_mills = any(_MILLS.search(line.text) for line in lines)
     below_summary = False
     page = 0
     for index, line in enumerate(lines):
@@ -110,10 +131,10 @@ def label_amounts(lines: Sequence[Line]) -> list[Labelled]:
         below_summary = below_summary or _SUMMARY.search(line.plain) is not None
         has_vat_id = holds_vat_id(line)
         end_of_last = 0
-        amounts = list(islice(amounts_in(line, index), MAX_AMOUNTS_PER_LINE))
+        amounts = list(islice(amounts_in(line, index, mills=has_mills), MAX_AMOUNTS_PER_LINE))
         for amount in amounts:
             label = _label(lines, index, amount, end_of_last)
-            role = role_of(label.text)
+            role = role_of(of_advance(label.text) if is_advance else label.text)
             if not amount.is_money and not _is_whole_total(amount, amounts, role):
                 continue
             if role is Role.ROUNDING and abs(amount.value) > _MAX_ROUNDING_PRINTED:
@@ -126,6 +147,10 @@ def label_amounts(lines: Sequence[Line]) -> list[Labelled]:
             is_below_heading = label.is_heading and not _is_row_of_totals(line, amounts)
             found.append(Labelled(amount, role, label.text, is_below_heading, below_summary))
     return found[:MAX_AMOUNTS]
+
+
+def _has_title(lines: Sequence[Line], title: re.Pattern[str]) -> bool:
+    return any(title.search(line.plain) for line in lines[:_TITLE_LINES])
 
 
 def _is_whole_total(amount: Amount, in_line: Sequence[Amount], role: Role) -> bool:
@@ -201,6 +226,8 @@ def _arithmetic(one: Labelled, sums: Sums) -> float:
     points = 0.0
     if one.role is not Role.NET and sums.has_net_and_tax(one):
         points += _NET_AND_TAX_POINTS
+    if one.role is Role.TOTAL and sums.is_net_of_another(one):
+        points += _IS_NET_POINTS
     if sums.ends_its_row(one):
         points += _ONE_ROW_POINTS
     if sums.is_cash_less_change(one):
@@ -215,7 +242,8 @@ def _parts(
 ) -> tuple[tuple[Labelled, float] | None, tuple[Labelled, float] | None]:
     """Give net and tax: the pair that makes up the total, else what is labelled so once."""
     for net, tax in sums.net_and_tax(total):
-        if net.role in {Role.NET, Role.NET_TOTAL}:
+        is_named_total = net.role is Role.TOTAL and sums.is_net_of_another(net)
+        if net.role in {Role.NET, Role.NET_TOTAL} or is_named_total:
             return (net, 0.95), (tax, 0.95)
     nets = [one for one in labelled if one.role is Role.NET and one.value != total.value]
     taxes = [one for one in labelled if one.role is Role.TAX]

@@ -29,6 +29,8 @@ def read(text: str) -> list[tuple[str, str]]:
         ("0,05", "0.05"),
         (".02", "0.02"),
         ("15387,08", "15387.08"),
+        ("2 250,750", "2250.750"),
+        ("2.250,750", "2250.750"),
     ],
 )
 def test_numbers_of_every_custom_are_understood(printed: str, value: str) -> None:

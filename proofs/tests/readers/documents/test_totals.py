@@ -234,3 +234,72 @@ def test_what_an_insurance_adjusts_is_no_total() -> None:
 )
 def test_a_total_in_other_money_is_not_the_documents(rows: tuple[str, ...], total: str) -> None:
     assert found(*rows)[0] == total
+
+
+def test_what_makes_up_another_amount_with_the_tax_is_its_net() -> None:
+    rows = ("Net of discount   €900.00", "VAT 20%   €180.00", "Please remit   €1,080.00")
+    assert found(*rows) == ("1080.00", "900.00", "180.00")
+    assert found("Total   €900.00", "VAT 20%   €180.00", "Card   €1,080.00")[0] != "180.00"
+
+
+@pytest.mark.parametrize(
+    ("rows", "total"),
+    [
+        (
+            (
+                "Credit Note",
+                "Original invoice total £900.00",
+                "Goods £125.00",
+                "VAT 20% £25.00",
+                "Total credit £150.00",
+            ),
+            "150.00",
+        ),
+        (
+            (
+                "FACTURE D'ACOMPTE",
+                "Montant total du devis TTC   9 000,00 €",
+                "Acompte de 20 % HT   1 500,00 €",
+                "TVA 20 %   300,00 €",
+                "Total acompte TTC   1 800,00 €",
+                "Reste à facturer TTC   7 200,00 €",
+            ),
+            "1800.00",
+        ),
+        (
+            (
+                "Facture de solde KB-9",
+                "Total chantier TTC   5 000,00 €",
+                "Acompte réglé   2 000,00 €",
+                "Solde à régler   3 000,00 €",
+            ),
+            "3000.00",
+        ),
+        (
+            (
+                "Facture KB-9",
+                "Total TTC   5 000,00 €",
+                "Acompte réglé   2 000,00 €",
+                "Solde à régler   3 000,00 €",
+            ),
+            "5000.00",
+        ),
+        (
+            (
+                "Montant total   90 000 FCFA",
+                "Part assurance   72 000 FCFA",
+                "Part patient à payer   18 000 FCFA",
+            ),
+            "90000",
+        ),
+    ],
+    ids=["credit note", "advance", "final", "no final", "insurance"],
+)
+def test_the_sum_of_another_paper_is_not_the_documents(rows: tuple[str, ...], total: str) -> None:
+    assert found(*rows)[0] == total
+
+
+def test_dinars_have_three_decimals() -> None:
+    rows = ("Total HT   1 250,000 DT", "TVA 19%   237,500 DT", "Total TTC   1 487,500 DT")
+    assert found(*rows) == ("1487.500", "1250.000", "237.500")
+    assert found("Total   237,500")[0] == "237500", "alone it is one of thousands"
