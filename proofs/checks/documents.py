@@ -67,7 +67,9 @@ def check_document(reading: Reading, case: Case) -> Compared:
     for check, found in (
         *(about_kind(reading) if is_for_invoice else ()),
         *about_hidden_text(reading),
-        *against_requirements(Said(fields, reading.text), case.requirements, case.currency),
+        *against_requirements(
+            Said(fields, reading.text, reading.fields), case.requirements, case.currency
+        ),
         *against_xml(reading),
         *against_claims(fields, case.claims),
     ):

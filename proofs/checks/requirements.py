@@ -16,10 +16,14 @@ from proofs.readers.documents.facts import Field, FieldName
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a document says: its fields, and an excerpt of its text in reading order."""
+    """What a document says: its fields, and an excerpt of its text in reading order.
+
+    `fields` are those of the document's own data where it has any; `shown` are its pages'.
+    """
 
     fields: Mapping[FieldName, Field]
     text: str
+    shown: Mapping[FieldName, Field]
 
 
 def against_requirements(
@@ -44,7 +48,7 @@ def against_requirements(
         number = str(wanted["expected_invoice_number"])
         yield _same(FieldName.NUMBER, number, fields, FindingCode.INVOICE_NUMBER_DIFFERS)
     if country := wanted.get("expected_country"):
-        yield _country(fields, str(country))
+        yield _country(said, str(country))
     if city := wanted.get("expected_city"):
         yield _said_somewhere("city", str(city), said.text), []
 
@@ -75,19 +79,14 @@ def _said_somewhere(name: str, expected: str, text: str) -> Check:
     return Check(name=name, expected=expected, actual=found, agrees=None if found is None else True)
 
 
-def _country(fields: Mapping[FieldName, Field], expected: str) -> Result:
+def _country(said: Said, expected: str) -> Result:
     """Compare the country of who sells with the agreed one, where an identifier tells it.
 
-    Not by the account: whoever sells in one country may bank in another.
+    Not by the account: whoever sells in one country may bank in another. Where data and
+    pages name two countries, neither is agreed.
     """
-    vat_id, siret = fields.get(FieldName.VAT_ID), fields.get(FieldName.SIRET)
-    actual = None
-    if vat_id is not None and is_sure(vat_id) and vat_id.value[:2].isalpha():
-        # Greece and Northern Ireland have prefixes of their own.
-        prefix = vat_id.value[:2].upper()
-        actual = {"EL": "GR", "XI": "GB"}.get(prefix, prefix)
-    elif siret is not None and is_sure(siret):
-        actual = "FR"
+    told = {_country_of(fields) for fields in (said.fields, said.shown)}
+    actual = ", ".join(sorted(country for country in told if country)) or None
     agrees = None if actual is None else actual == expected
     check = Check(name="country", expected=expected, actual=actual, agrees=agrees)
     if agrees is not False:
@@ -95,6 +94,15 @@ def _country(fields: Mapping[FieldName, Field], expected: str) -> Result:
     return check, [
         finding(FindingCode.COUNTRY_DIFFERS, field="country", expected=expected, actual=actual)
     ]
+
+
+def _country_of(fields: Mapping[FieldName, Field]) -> str | None:
+    vat_id, siret = fields.get(FieldName.VAT_ID), fields.get(FieldName.SIRET)
+    if vat_id is not None and is_sure(vat_id) and vat_id.value[:2].isalpha():
+        # Greece and Northern Ireland have prefixes of their own.
+        prefix = vat_id.value[:2].upper()
+        return {"EL": "GR", "XI": "GB"}.get(prefix, prefix)
+    return "FR" if siret is not None and is_sure(siret) else None
 
 
 def _amount(total: Field | None, wanted: Mapping[str, Any]) -> Result:

@@ -61,6 +61,16 @@ def test_data_that_name_another_maker_or_another_day_to_pay_are_told(
     assert told(checked(reading_of(xml_fields={name: in_data}))) == [], "the page need not say it"
 
 
+@pytest.mark.parametrize("expected", ["DE", "FR"])
+def test_a_maker_of_two_countries_agrees_with_neither(expected: str) -> None:
+    reading = reading_of(INVOICE_FIELDS | {"vat_id": "FR40303265045"}, {"vat_id": "DE136695976"})
+
+    found = checked(reading, requirements={"expected_country": expected})
+
+    assert agreements(found)["country"] is False
+    assert ("COUNTRY_DIFFERS", "country", expected, "DE, FR") in told(found)
+
+
 def test_a_siren_is_the_company_of_its_siret() -> None:
     shown = INVOICE_FIELDS | {"siret": "73282932000074"}
 
