@@ -23,6 +23,9 @@ MAX_WORDS = 4_000
 STRIPS = 200
 # In heights of a line: a wider gap parts columns.
 COLUMN_GAP = 1.3
+# What is nearer, in a file's own text, is one word that is drawn in pieces: a ligature, a hyphen.
+NO_GAP = 0.02
+_TORN = re.compile(r"(?:[^\W\d_]{2}|\w-\w)$")
 # Words stand on one line if the lower one's height is overlapped by this much.
 LINE_OVERLAP = 0.5
 # A word more than this times higher than another is no neighbour of it, but a logo beside it.
@@ -201,6 +204,11 @@ def _overlap(left: Word, right: Word, tilt: float) -> float:
     return common / lower
 
 
+def _is_torn(page: Page, left: Word, right: Word) -> bool:
+    """Whether two words that touch are one; two numbers that touch stand in two columns."""
+    return page.source is Source.TEXT and _TORN.search(left.text + right.text[:1]) is not None
+
+
 def _line(page: Page, row: list[Word], aspect: float) -> Line:
     height = median(word.y1 - word.y0 for word in row)
     # Heights and widths are fractions of different sides of the page.
@@ -211,7 +219,10 @@ def _line(page: Page, row: list[Word], aspect: float) -> Line:
     last: Word | None = None
     for word in row:
         if last is not None:
-            blank = COLUMN if word.x0 - last.x1 > COLUMN_GAP * gap_height else " "
+            gap = (word.x0 - last.x1) / gap_height
+            blank = COLUMN if gap > COLUMN_GAP else " "
+            if abs(gap) < NO_GAP and _is_torn(page, last, word):
+                blank = ""
             parts.append(blank)
             length += len(blank)
         starts.append(length)

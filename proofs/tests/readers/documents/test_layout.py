@@ -66,3 +66,30 @@ def test_a_stretch_of_a_line_has_the_box_of_its_words_and_the_worst_confidence()
 
 def test_an_empty_page_has_no_lines() -> None:
     assert lines_of(paper.page()) == ()
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "text"),
+    [
+        ("KB-", "77", "KB-77"),
+        ("77-", "B", "77-B"),
+        ("Chau", "ffage", "Chauffage"),
+        ("Total", "77,00", "Total 77,00"),
+        ("77,00", "99,00", "77,00 99,00"),
+    ],
+)
+def test_a_word_that_a_file_draws_in_pieces_is_one(left: str, right: str, text: str) -> None:
+    across = [0.1, 0.2, 0.3]
+    words = tuple(
+        Word(text=part, x0=across[i], x1=across[i + 1], y0=0.1, y1=0.12)
+        for i, part in enumerate((left, right))
+    )
+    page = replace(paper.page(), words=words)
+    line = lines_of(page)[0]
+    assert line.text == text
+    assert line.box(len(text) - 1, len(text)).x0 == pytest.approx(0.2)
+    apart = replace(page, words=(words[0], replace(words[1], x0=0.21)))
+    assert lines_of(apart)[0].text == f"{left} {right}"
+    assert lines_of(replace(page, source=Source.OCR))[0].text == f"{left} {right}"
+    twice = replace(page, words=(words[0], replace(words[1], x0=0.101)))
+    assert lines_of(twice)[0].text == f"{left} {right}", "what is drawn twice is no piece"
