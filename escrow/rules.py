@@ -103,6 +103,12 @@ class Standing:
         """Whether the person behind the key has no stake in what is done here for others."""
         return is_independent(self.caller, self.escrow.client_id, self.escrow.provider_id)
 
+    def may_answer(self, milestone: Milestone) -> bool:
+        """Whether the caller may send what more was asked for, in place of what is under review."""
+        if milestone.more_asked_at is None:
+            return False
+        return self.is_provider or (milestone.more_asked_of_client and self.is_client)
+
     @property
     def refunds_as_provider(self) -> bool:
         """Whether a refund is the provider giving up the money.
@@ -191,11 +197,15 @@ def require_provable(
     at: datetime,
     *,
     wanted: Milestone | None = None,
+    may_answer: Callable[[Milestone], bool] | None = None,
 ) -> Milestone:
     """The current milestone, if it can take a proof now.
 
-    wanted: the milestone that the proof is for. Raises DeadlinePassed, InvalidState (disputed),
-    NoOpenMilestone, MilestoneSequenceError, MilestoneNotWaiting and InsufficientEscrowBalance.
+    wanted: the milestone that the proof is for. may_answer: whether who sends it may do so while
+    another is under review, because more was asked for; nobody unless given.
+
+    Raises DeadlinePassed, InvalidState (disputed), NoOpenMilestone, MilestoneSequenceError,
+    MilestoneNotWaiting and InsufficientEscrowBalance.
     """
     if at >= escrow.deadline_at:
         raise DeadlinePassed(deadline_at=escrow.deadline_at.isoformat())
@@ -205,23 +215,11 @@ def require_provable(
         raise NoOpenMilestone
     if wanted is not None and wanted.pk != current.pk:
         raise MilestoneSequenceError(current=current.sequence_index)
-    if current.status == MilestoneStatus.PENDING_REVIEW:
+    is_answer = may_answer is not None and may_answer(current)
+    if current.status == MilestoneStatus.PENDING_REVIEW and not is_answer:
         raise MilestoneNotWaiting(current=str(current.status))
     require_held(escrow, current.amount_minor)
     return current
-
-
-def require_decidable(escrow: Escrow, milestone: Milestone) -> None:
-    """Raise InvalidState unless the milestone's proof can be decided now."""
-    if escrow.status == EscrowStatus.DISPUTED:
-        raise InvalidState(
-            "No proof is decided while the escrow is disputed.", current=str(escrow.status)
-        )
-    if milestone.status != MilestoneStatus.PENDING_REVIEW:
-        raise InvalidState(
-            f"The milestone is {milestone.status}; no proof of it is under review.",
-            current=str(milestone.status),
-        )
 
 
 def _client_only(standing: Standing) -> None:
@@ -319,7 +317,9 @@ def _reject_deposit(standing: Standing) -> None:
 
 def _submit_proof(standing: Standing) -> None:
     require_party(standing)
-    require_provable(standing.escrow, standing.milestones, standing.at)
+    require_provable(
+        standing.escrow, standing.milestones, standing.at, may_answer=standing.may_answer
+    )
 
 
 _SENDER = frozenset({Scope.SENDER})

@@ -20,6 +20,8 @@ _FOR_PARTIES = frozenset(
         "milestone_idx",
         "deposit_id",
         "proof_id",
+        "replaces",
+        "replaced_by",
         "payment_id",
         "origin",
         "funding_id",

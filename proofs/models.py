@@ -11,6 +11,7 @@ from django.db import models
 from kobatela.kernel.transitions import check_transition
 from proofs.advice_models import AdviceRun, AdvisorState
 from proofs.states import (
+    ANSWER_ACTOR,
     DERIVATIVE_TRANSITIONS,
     MACHINE_ACTOR,
     PROCESSING_TRANSITIONS,
@@ -33,7 +34,8 @@ class Proof(models.Model):
     upload is the file; a proof without one is a claim, whose address and hash are claimed_url and
     claimed_sha256. file_sha256 was computed by the server and is empty for a claim. metadata is
     what the sender said. facts are what was read from the file. received_at is the arrival of the
-    last byte. page_count is that of a PDF. reading is the newest reading of a document.
+    last byte. replaces is the proof of which more was asked than it showed; this one is what came.
+    page_count is that of a PDF. reading is the newest reading of a document.
     processing_since is when the machine came to the step at which it is. processing_due_at is when
     the sweeper may ring for it: a bell unheard, a retry, or a worker's claim that ran out.
     reread_asked_at and reread_asked_by are set while somebody waits for the document to be read
@@ -124,6 +126,9 @@ class Proof(models.Model):
     )
     submitted_actor = models.CharField(max_length=80)
     came_by_link = models.BooleanField(default=False)
+    replaces = models.OneToOneField(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
     received_at = models.DateTimeField()
 
     decided_by = models.CharField(max_length=80, blank=True)
@@ -302,6 +307,11 @@ class Proof(models.Model):
     def storage_url(self) -> str:
         """The address of the upload, else the one that was claimed."""
         return self.claimed_url if self.upload is None else self.upload.storage_url
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether nobody rejected it: what more was asked for came in its place."""
+        return self.decided_by == ANSWER_ACTOR
 
     @property
     def is_machine_approved(self) -> bool:

@@ -24,6 +24,7 @@ from proofs.errors import ProofNotFound
 from proofs.masking import Relation
 from proofs.models import AdviceRun, AdvisorState, DocumentReading, Proof
 from proofs.states import (
+    ANSWER_ACTOR,
     LIVE_STATUSES,
     MACHINE_ACTOR,
     PROCESSED,
@@ -81,7 +82,7 @@ def get_proof(caller: Caller, proof_id: int) -> Proof:
 def get_proof_for_review(caller: Caller, proof_id: int) -> Proof:
     """One proof with all that stands around it. Raises ProofNotFound."""
     around = ("upload", "reading", "escrow", "milestone", "client", "provider", "submitted_for")
-    proof = visible_proofs(caller).select_related(*around).filter(pk=proof_id).first()
+    proof = visible_proofs(caller).select_related(*around, "replaces").filter(pk=proof_id).first()
     if proof is None:
         raise ProofNotFound
     return proof
@@ -101,6 +102,11 @@ def lock_pending(*, escrow_id: int, milestone_id: int | None = None) -> list[Pro
     if milestone_id is not None:
         pending = pending.filter(milestone_id=milestone_id)
     return list(pending.order_by("pk"))
+
+
+def replacement_of(proof_id: int) -> int | None:
+    """The proof that came in place of one, because more was asked for."""
+    return Proof.objects.filter(replaces=proof_id).values_list("pk", flat=True).first()
 
 
 def relation_of(caller: Caller, *, provider_id: int) -> Relation:
@@ -204,8 +210,9 @@ def images_to_compare(
 
 
 def was_rejected(milestone_id: int) -> bool:
-    """Whether a proof of this milestone was rejected."""
-    return Proof.objects.filter(milestone_id=milestone_id, status=ProofStatus.REJECTED).exists()
+    """Whether a proof of this milestone was rejected; not, whether one only gave way to another."""
+    rejected = Proof.objects.filter(milestone_id=milestone_id, status=ProofStatus.REJECTED)
+    return rejected.exclude(decided_by=ANSWER_ACTOR).exists()
 
 
 def photos_taken_around(*, provider_id: int, at: datetime) -> list[KnownPhoto]:

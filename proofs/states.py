@@ -62,6 +62,7 @@ class ReviewReason(StrEnum):
     AI_UNAVAILABLE = "AI_UNAVAILABLE"
     AI_ADVICE = "AI_ADVICE"
     ESCROW_NOT_PAYABLE = "ESCROW_NOT_PAYABLE"
+    MORE_WAS_ASKED = "MORE_WAS_ASKED"
 
 
 class AdviceStatus(StrEnum):
@@ -120,3 +121,5 @@ PROCESSED = frozenset({Processing.DONE, Processing.FAILED})
 DOCUMENT_KINDS = frozenset({ProofType.INVOICE, ProofType.CONTRACT, ProofType.DOCUMENT})
 MACHINE_ACTOR = "system:machine-approval"
 CLOSE_ACTOR = "system:close"
+# Who sets a proof aside when what more was asked for has come.
+ANSWER_ACTOR = "system:answer"

@@ -42,7 +42,11 @@ class Validator(StrEnum):
 
 
 class Milestone(models.Model):
-    """A part of the work with its own price and its own proof."""
+    """A part of the work with its own price and its own proof.
+
+    more_asked_at: while its proof is under review, when more was asked for than that shows; the
+    provider may send it in the proof's place, and where more_asked_of_client the client, too.
+    """
 
     TRANSITIONS: ClassVar[Mapping[MilestoneStatus, frozenset[MilestoneStatus]]] = {
         MilestoneStatus.WAITING: frozenset(
@@ -81,6 +85,8 @@ class Milestone(models.Model):
     geofence_lng = models.DecimalField(max_digits=9, decimal_places=6, null=True)
     geofence_radius_m = models.DecimalField(max_digits=9, decimal_places=2, null=True)
     max_age_minutes = models.PositiveIntegerField(null=True)
+    more_asked_at = models.DateTimeField(null=True)
+    more_asked_of_client = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -98,6 +104,11 @@ class Milestone(models.Model):
             models.CheckConstraint(
                 name="milestone_status_known",
                 condition=Q(status__in=[status.value for status in MilestoneStatus]),
+            ),
+            models.CheckConstraint(
+                name="milestone_more_asked_in_review",
+                condition=Q(more_asked_at__isnull=True, more_asked_of_client=False)
+                | Q(more_asked_at__isnull=False, status=MilestoneStatus.PENDING_REVIEW.value),
             ),
             models.CheckConstraint(
                 name="milestone_geofence_whole",

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from audit.actions import Action
 from escrow import rules, selectors
-from escrow.errors import MilestoneNotFound
+from escrow.errors import DeadlinePassed, MilestoneNotFound
 from escrow.models import Escrow, EscrowStatus, Milestone, MilestoneStatus
 from escrow.rules import OPEN_MILESTONE, Standing
 from escrow.services import deadlines
@@ -20,6 +20,7 @@ from escrow.services.journal import Acting, move_milestone, save_escrow
 from escrow.services.outcomes import pay, settle
 from kobatela.kernel import clock
 from kobatela.kernel.caller import Caller
+from kobatela.kernel.errors import InvalidState
 
 if TYPE_CHECKING:
     from payments.models import Payment
@@ -33,18 +34,22 @@ def open_milestone(*, caller: Caller, escrow_id: int, milestone_idx: int) -> Mil
     MilestoneNotWaiting and InsufficientEscrowBalance.
     """
     escrow = selectors.get_escrow(caller, escrow_id, field="escrow_id")
-    milestone = _provable(escrow, milestone_idx)
+    milestone = _provable(escrow, milestone_idx, caller)
     rules.require_party(Standing(escrow, caller, clock.now()))
     return milestone
 
 
-def lock_open_milestone(*, escrow_id: int, milestone_idx: int) -> tuple[Escrow, Milestone]:
+def lock_open_milestone(
+    *, escrow_id: int, milestone_idx: int, caller: Caller | None = None
+) -> tuple[Escrow, Milestone]:
     """The same milestone again, under the locks of the escrow and the milestone.
 
-    Who the caller is was asked by open_milestone; everything else is asked again.
+    Whether the caller is a party was asked by open_milestone; everything else is asked again.
+    caller: who may send what more was asked for while a proof is under review (`set_aside` that
+    then); nobody unless given.
     """
     escrow = selectors.lock_escrow(escrow_id)
-    milestone = selectors.lock_milestone(_provable(escrow, milestone_idx).pk)
+    milestone = selectors.lock_milestone(_provable(escrow, milestone_idx, caller).pk)
     milestone.escrow = escrow
     return escrow, milestone
 
@@ -84,12 +89,49 @@ def begin_review(
 
 
 @transaction.atomic(savepoint=False)
+def ask_for_more(*, escrow: Escrow, milestone: Milestone, of_client: bool) -> None:
+    """More is asked for than the proof under review shows: the locked milestone takes it, too.
+
+    of_client: the client sent that proof, and may send the rest. Raises InvalidState, also while
+    the escrow is disputed, and DeadlinePassed: nothing more can come then.
+    """
+    require_decidable(escrow, milestone)
+    if clock.now() >= escrow.deadline_at:
+        raise DeadlinePassed(
+            "The deadline has passed, so nothing more can be sent: decide on what there is.",
+            deadline_at=escrow.deadline_at.isoformat(),
+        )
+    milestone.more_asked_at = milestone.updated_at = clock.now()
+    milestone.more_asked_of_client = of_client
+    milestone.save(update_fields=["more_asked_at", "more_asked_of_client", "updated_at"])
+
+
+@transaction.atomic(savepoint=False)
+def set_aside(*, escrow: Escrow, milestone: Milestone, actor: str) -> None:
+    """What more was asked for has come: the proof under review gives way to it.
+
+    The locked milestone is as after a rejection, until `begin_review` in the same transaction; so
+    no deadline acts in between, and the old proof holds none back any more. Raises InvalidState.
+    """
+    require_decidable(escrow, milestone)
+    move_milestone(
+        escrow,
+        milestone,
+        MilestoneStatus.REJECTED,
+        Action.MILESTONE_REOPENED,
+        Acting(actor),
+    )
+    _evidence_decided(escrow)
+    save_escrow(escrow)
+
+
+@transaction.atomic(savepoint=False)
 def reject_evidence(*, escrow: Escrow, milestone: Milestone, actor: str) -> None:
     """The proof was refused: the locked milestone waits for a new one, or a passed deadline acts.
 
     Raises InvalidState, also while the escrow is disputed.
     """
-    rules.require_decidable(escrow, milestone)
+    require_decidable(escrow, milestone)
     move_milestone(
         escrow,
         milestone,
@@ -113,7 +155,7 @@ def release_milestone(
 
     Raises InvalidState, also while the escrow is disputed, and InsufficientEscrowBalance.
     """
-    rules.require_decidable(escrow, milestone)
+    require_decidable(escrow, milestone)
     rules.require_held(escrow, milestone.amount_minor)
     by = Acting(actor)
     move_milestone(
@@ -138,12 +180,27 @@ def release_milestone(
     return payment
 
 
-def _provable(escrow: Escrow, milestone_idx: int) -> Milestone:
+def require_decidable(escrow: Escrow, milestone: Milestone) -> None:
+    """Raise InvalidState unless the milestone's proof can be decided now."""
+    if escrow.status == EscrowStatus.DISPUTED:
+        raise InvalidState(
+            "No proof is decided while the escrow is disputed.", current=str(escrow.status)
+        )
+    if milestone.status != MilestoneStatus.PENDING_REVIEW:
+        raise InvalidState(
+            f"The milestone is {milestone.status}; no proof of it is under review.",
+            current=str(milestone.status),
+        )
+
+
+def _provable(escrow: Escrow, milestone_idx: int, caller: Caller | None) -> Milestone:
     milestones = selectors.milestones_of(escrow)
     wanted = next((item for item in milestones if item.sequence_index == milestone_idx), None)
     if wanted is None:
         raise MilestoneNotFound
-    milestone = rules.require_provable(escrow, milestones, clock.now(), wanted=wanted)
+    at = clock.now()
+    may_answer = None if caller is None else Standing(escrow, caller, at).may_answer
+    milestone = rules.require_provable(escrow, milestones, at, wanted=wanted, may_answer=may_answer)
     milestone.escrow = escrow
     return milestone
 

@@ -116,8 +116,10 @@ def move_milestone(
     """Move a milestone on its table, save it and write the entry. Raises InvalidState."""
     before = str(milestone.status)
     milestone.transition_to(target)
+    # Whatever more was asked for has come, or is not needed any more.
+    milestone.more_asked_at, milestone.more_asked_of_client = None, False
     milestone.updated_at = clock.now()
-    milestone.save(update_fields=["status", "updated_at"])
+    milestone.save(update_fields=["status", "more_asked_at", "more_asked_of_client", "updated_at"])
     entries.record(
         actor=by.actor,
         on_behalf_of=by.on_behalf_of,

@@ -17,6 +17,7 @@ from escrow.errors import (
 )
 from escrow.models import Escrow, EscrowStatus, Milestone, MilestoneStatus
 from escrow.rules import Standing
+from escrow.services.evidence import require_decidable
 from kobatela.kernel.caller import Caller, Scope
 from kobatela.kernel.errors import InvalidState
 from kobatela.rest.errors import InsufficientScope, OnBehalfOfRequired
@@ -248,6 +249,22 @@ def test_no_second_proof_while_one_is_under_review() -> None:
         provable(a_milestone(1, M.PENDING_REVIEW), wanted=1)
 
 
+@pytest.mark.parametrize(
+    ("asked_of", "offered"),
+    [("provider", {PROVIDER}), ("client", {PROVIDER, CLIENT})],
+)
+@pytest.mark.parametrize("caller", [PROVIDING, SENDER], ids=["provider", "client"])
+def test_what_more_was_asked_for_is_offered_to_who_may_send_it(
+    asked_of: str, offered: set[int], caller: Caller
+) -> None:
+    asked = a_milestone(1, M.PENDING_REVIEW)
+    asked.more_asked_at, asked.more_asked_of_client = NOW, asked_of == "client"
+    is_offered = "submit_proof" in allowed(caller, E.FUNDED, asked)
+    assert is_offered is (caller.user_id in offered)
+    assert "submit_proof" not in allowed(caller, E.FUNDED, a_milestone(1, M.PENDING_REVIEW))
+    assert "submit_proof" not in allowed(caller, E.DISPUTED, asked)
+
+
 def test_no_proof_when_everything_is_decided() -> None:
     with pytest.raises(NoOpenMilestone):
         provable(a_milestone(1, M.PAID), wanted=1)
@@ -277,9 +294,9 @@ def test_a_proof_after_the_deadline_hears_of_the_deadline_first(status: EscrowSt
 @pytest.mark.parametrize("status", sorted(set(M) - {M.PENDING_REVIEW}))
 def test_only_a_proof_under_review_is_decided(status: MilestoneStatus) -> None:
     with pytest.raises(InvalidState):
-        rules.require_decidable(an_escrow(), a_milestone(1, status))
+        require_decidable(an_escrow(), a_milestone(1, status))
 
 
 def test_no_proof_is_decided_in_a_dispute() -> None:
     with pytest.raises(InvalidState):
-        rules.require_decidable(an_escrow(E.DISPUTED), a_milestone(1, M.PENDING_REVIEW))
+        require_decidable(an_escrow(E.DISPUTED), a_milestone(1, M.PENDING_REVIEW))

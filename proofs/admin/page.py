@@ -28,7 +28,12 @@ from proofs.admin.words import decision_tag, figure, likeness, span, tone_of, wo
 from proofs.checks.findings import FindingCode
 from proofs.checks.geofence import Geofence, usable_position
 from proofs.models import Proof
-from proofs.selectors import is_processing, next_in_queue, proofs_of_milestone
+from proofs.selectors import (
+    is_processing,
+    next_in_queue,
+    proofs_of_milestone,
+    replacement_of,
+)
 from proofs.services.decisions import APPROVE_COMMAND, check_may_decide, failed_checks
 from proofs.services.evidence import fence_of
 from proofs.states import Derivative, Processing, ProofStatus, ProofType
@@ -94,6 +99,7 @@ class Page:
     approved_by: Sequence[tuple[str, WordGiven]]
     needs_two: bool
     refusal: str | None
+    replaced_by: int | None
     following: int | None
 
 
@@ -139,6 +145,7 @@ def build(proof: Proof, caller: Caller) -> Page:
             escrow_id=proof.escrow_id, money=Money(proof.amount_minor, proof.currency)
         ),
         refusal=_refusal(proof, caller),
+        replaced_by=replacement_of(proof.pk) if proof.is_replaced else None,
         following=next_in_queue(after=proof),
     )
 
@@ -166,6 +173,8 @@ def _history(proof: Proof) -> list[tuple[Any, str]]:
 
 
 def _refusal(proof: Proof, caller: Caller) -> str | None:
+    if proof.is_replaced:
+        return "Nobody decided it: what more was asked for has come in its place."
     if proof.status != ProofStatus.PENDING:
         return "It was decided."
     if is_processing(proof):

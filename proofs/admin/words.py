@@ -66,6 +66,7 @@ WORDS: Mapping[str, str] = {
     ReviewReason.AI_ADVICE: "advisor's word",
     ReviewReason.AI_UNAVAILABLE: "no advice in time",
     ReviewReason.ESCROW_NOT_PAYABLE: "escrow could not pay then",
+    ReviewReason.MORE_WAS_ASKED: "more was asked for",
 }
 # What may be fraud is said louder than what is merely missing.
 _LOUD = frozenset(
@@ -151,7 +152,7 @@ def decision_tag(proof: Proof) -> tuple[str, str]:
     if proof.status == ProofStatus.APPROVED:
         return "good", "approved by machine" if proof.is_machine_approved else "approved"
     if proof.status == ProofStatus.REJECTED:
-        return "bad", "rejected"
+        return ("", "replaced") if proof.is_replaced else ("bad", "rejected")
     if proof.processing == Processing.FAILED:
         return "waiting", "not read"
     if is_processing(proof):

@@ -210,6 +210,7 @@ class ProofOut(serializers.Serializer[Proof]):
     decided_at = serializers.DateTimeField(allow_null=True)
     info_note = serializers.CharField(allow_null=True)
     info_requested_at = serializers.DateTimeField(allow_null=True)
+    replaces_proof_id = serializers.IntegerField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
@@ -347,4 +348,5 @@ def _decision(proof: Proof) -> dict[str, Any]:
         "decided_at": proof.decided_at,
         "info_note": proof.info_note or None,
         "info_requested_at": proof.info_requested_at,
+        "replaces_proof_id": proof.replaces_id,
     }

@@ -26,7 +26,7 @@ from proofs.errors import (
 )
 from proofs.masking import STAFF_CHECKS
 from proofs.models import Proof
-from proofs.selectors import get_proof, is_processing, lock_proof
+from proofs.selectors import get_proof, is_processing, lock_proof, replacement_of
 from proofs.services import outcome
 from proofs.states import ProofStatus
 
@@ -63,6 +63,7 @@ def decide_proof(*, caller: Caller, proof_id: int, decision: ProofStatus, note: 
     )
     proof = lock_proof(proof_id)
     check_may_decide(caller, proof)
+    _check_not_replaced(proof)
     if proof.status == decision:
         return Decided(proof)
     _check_undecided(proof)
@@ -75,21 +76,26 @@ def decide_proof(*, caller: Caller, proof_id: int, decision: ProofStatus, note: 
 
 @transaction.atomic
 def request_info(*, caller: Caller, proof_id: int, note: str) -> Proof:
-    """Ask the provider for more. The proof stays pending.
+    """Ask the provider, or the client who sent it, for more. The proof stays pending until that
+    comes and takes its place, or somebody decides.
 
     Raises ProofNotFound, OwnProofForbidden, ProofAlreadyApproved, ProofAlreadyRejected,
-    DecisionNoteRequired, and what the escrow refuses.
+    DecisionNoteRequired, and what the escrow refuses: DeadlinePassed where nothing can come.
     """
     seen = get_proof(caller, proof_id)
-    escrow, _ = escrow_evidence.lock_for_decision(
+    escrow, milestone = escrow_evidence.lock_for_decision(
         escrow_id=seen.escrow_id, milestone_id=seen.milestone_id
     )
     proof = lock_proof(proof_id)
     check_may_decide(caller, proof)
+    _check_not_replaced(proof)
     _check_undecided(proof)
     _check_not_disputed(escrow)
     if not note.strip():
         raise DecisionNoteRequired("Say what is missing.")
+    escrow_evidence.ask_for_more(
+        escrow=escrow, milestone=milestone, of_client=proof.submitted_for_id == proof.client_id
+    )
     proof.info_requested_at = proof.updated_at = clock.now()
     proof.info_note = note.strip()
     proof.save(update_fields=["info_requested_at", "info_note", "updated_at"])
@@ -145,6 +151,15 @@ def _check_not_submitter(caller: Caller, proof: Proof) -> None:
     by_nobodys_key = proof.submitted_by_id is None and not proof.came_by_link
     if by_nobodys_key and caller.user_id is None:
         raise OwnProofForbidden
+
+
+def _check_not_replaced(proof: Proof) -> None:
+    # Nobody rejected it, so to reject it now would repeat nothing: the newer one waits.
+    if proof.is_replaced:
+        raise ProofAlreadyRejected(
+            "What more was asked for has come in its place: decide on that proof.",
+            replaced_by=replacement_of(proof.pk),
+        )
 
 
 def _check_undecided(proof: Proof) -> None:

@@ -87,8 +87,12 @@ def judge_with_advice(
     The reasons that it had stay. Where it had none, all conditions are asked again as they are now,
     and the machine's approvals wait for each other as in `judge`. advice is None where none came.
     """
-    if proof.review_reasons:
-        return [*proof.review_reasons, *map(str, held_by_advice(advice))]
+    known = list(proof.review_reasons)
+    if milestone.more_asked_at is not None:
+        # Somebody acted before the advice came, and waits for more than this proof shows.
+        known.append(ReviewReason.MORE_WAS_ASKED.value)
+    if known:
+        return [*known, *map(str, held_by_advice(advice))]
     severities = {Severity(finding["severity"]) for finding in proof.findings}
     case = _case(
         escrow,

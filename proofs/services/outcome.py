@@ -4,7 +4,7 @@ from audit.actions import Action
 from audit.services import entries
 from kobatela.kernel import clock
 from proofs.models import Proof
-from proofs.states import ProofStatus
+from proofs.states import ANSWER_ACTOR, ProofStatus
 
 
 def record_approval(
@@ -22,6 +22,17 @@ def record_rejection(
     _record(proof, ProofStatus.REJECTED, actor, note, on_behalf_of)
     audience = {proof.provider_id, proof.submitted_for_id or proof.provider_id}
     _tell(proof, Action.PROOF_REJECTED, actor, on_behalf_of, audience)
+
+
+def record_replacement(*, proof: Proof, by: int) -> None:
+    """Make a pending proof REJECTED because what more was asked for came as proof `by`.
+
+    Nobody refused it, and neither side is told that anybody did.
+    """
+    note = f"Replaced by proof {by}, which came because more was asked for."
+    _record(proof, ProofStatus.REJECTED, ANSWER_ACTOR, note, None)
+    audience = {proof.client_id, proof.provider_id, proof.submitted_for_id or proof.provider_id}
+    _tell(proof, Action.PROOF_REPLACED, ANSWER_ACTOR, None, audience, replaced_by=by)
 
 
 def _record(
@@ -45,7 +56,12 @@ def _record(
 
 
 def _tell(
-    proof: Proof, action: Action, actor: str, on_behalf_of: int | None, audience: set[int]
+    proof: Proof,
+    action: Action,
+    actor: str,
+    on_behalf_of: int | None,
+    audience: set[int],
+    **told: int,
 ) -> None:
     entries.record(
         actor=actor,
@@ -59,6 +75,7 @@ def _tell(
             "amount_minor": proof.amount_minor,
             "currency": proof.currency,
             "has_note": bool(proof.decision_note),
+            **told,
         },
         on_behalf_of=on_behalf_of,
         event=action.value,

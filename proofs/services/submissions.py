@@ -1,6 +1,7 @@
 """Taking a proof in: stored under its escrow's lock, and at once approved or queued."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -16,16 +17,28 @@ from proofs.checks.documents import check_claims
 from proofs.masking import Relation, hides
 from proofs.models import ImageHash, Proof
 from proofs.selectors import to_bits
-from proofs.services import advice, machine
+from proofs.services import advice, answers, machine
+from proofs.services.answers import Answer
 from proofs.services.evidence import Evidence
 from proofs.services.machine import Judgement
 from proofs.services.reading import UNHEARD_AFTER
 from proofs.services.reuse import look_for_file
-from proofs.states import DOCUMENT_KINDS, Derivative, Processing, ProofType
+from proofs.states import DOCUMENT_KINDS, Derivative, Processing, ProofType, ReviewReason
 
 if TYPE_CHECKING:
     from escrow.models import Escrow, Milestone
     from kobatela.uploads.models import Upload
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What came, from whom, and in whose place."""
+
+    caller: Caller
+    proof_type: str
+    metadata: Mapping[str, Any]
+    evidence: Evidence
+    answer: Answer | None
 
 
 @transaction.atomic
@@ -43,23 +56,28 @@ def submit_proof(
     `evidence` was judged for this milestone beforehand (`services.evidence.gather`). What nothing
     speaks against is approved, and its milestone released, in the same transaction; anything else
     waits for a person with its `review_reasons`. With the advisor on, every photo waits for its
-    word first.
+    word first. Where more was asked for than the pending proof shows, this one takes its place, and
+    a person decides it.
 
     Raises what the escrow refuses (state, sequence, balance, deadline), DuplicateProof, and the
     refusals of uploads.
     """
     escrow, milestone = escrow_evidence.lock_open_milestone(
-        escrow_id=escrow_id, milestone_idx=milestone_idx
+        escrow_id=escrow_id, milestone_idx=milestone_idx, caller=caller
     )
     assert milestone.pk == evidence.milestone_id, "evidence is judged for one milestone"
+    # First, so that the same bytes again are what they are after a rejection.
+    answer = answers.make_way(escrow=escrow, milestone=milestone)
     reuse = look_for_file(caller=caller, file_sha256=evidence.sha256)
     judgement = machine.judge(escrow=escrow, milestone=milestone, evidence=evidence, reuse=reuse)
     if not evidence.has_file:
         judgement = _with_claims(judgement, milestone, metadata)
+    if answer is not None:
+        reasons = [ReviewReason.MORE_WAS_ASKED.value, *judgement.reasons]
+        judgement = Judgement(judgement.findings, reasons)
     is_advised = _is_advised(proof_type, evidence)
-    proof = _store(
-        escrow, milestone, caller, proof_type, metadata, evidence, judgement, advised=is_advised
-    )
+    sent = _Sent(caller, proof_type, metadata, evidence, answer)
+    proof = _store(escrow, milestone, sent, judgement, advised=is_advised)
     _record(proof, caller)
     escrow_evidence.begin_review(
         escrow=escrow,
@@ -111,19 +129,19 @@ def _first_step(*, is_to_read: bool, is_advised: bool) -> Processing:
 def _store(
     escrow: "Escrow",
     milestone: "Milestone",
-    caller: Caller,
-    proof_type: str,
-    metadata: Mapping[str, Any],
-    evidence: Evidence,
+    sent: _Sent,
     judgement: Judgement,
     *,
     advised: bool,
 ) -> Proof:
     now = clock.now()
+    caller, evidence, answer = sent.caller, sent.evidence, sent.answer
     facts = evidence.facts
     is_to_read = evidence.has_file and milestone.proof_kind in DOCUMENT_KINDS
     has_picture = facts is not None or evidence.page_count is not None
     proof = Proof.objects.create(
+        pk=None if answer is None else answer.proof_id,
+        replaces_id=None if answer is None else answer.replaces_id,
         escrow_id=escrow.pk,
         milestone_id=milestone.pk,
         client_id=escrow.client_id,
@@ -133,7 +151,7 @@ def _store(
         validator=milestone.validator,
         amount_minor=milestone.amount_minor,
         currency=milestone.currency,
-        type=proof_type,
+        type=sent.proof_type,
         processing=_first_step(is_to_read=is_to_read, is_advised=advised),
         processing_since=now,
         processing_due_at=now + UNHEARD_AFTER if is_to_read else None,
@@ -141,7 +159,7 @@ def _store(
         file_sha256=evidence.sha256,
         claimed_url=evidence.claimed_url,
         claimed_sha256=evidence.claimed_sha256,
-        metadata=dict(metadata),
+        metadata=dict(sent.metadata),
         facts=None if facts is None else facts.to_json(),
         page_count=evidence.page_count,
         captured_at=evidence.captured_at,
@@ -156,7 +174,11 @@ def _store(
         created_at=now,
         updated_at=now,
     )
-    if proof_type == ProofType.PHOTO and facts is not None and facts.perceptual_hash is not None:
+    if (
+        sent.proof_type == ProofType.PHOTO
+        and facts is not None
+        and facts.perceptual_hash is not None
+    ):
         ImageHash.objects.create(proof=proof, bits=to_bits(facts.perceptual_hash))
     return proof
 
@@ -197,6 +219,7 @@ def _record(proof: Proof, caller: Caller) -> None:
                 if not hides(Relation.PROVIDER, code, own=True)
             ],
             "needs_person": bool(proof.review_reasons),
+            **({} if proof.replaces_id is None else {"replaces": proof.replaces_id}),
         },
         on_behalf_of=caller.on_behalf_of,
         event=Action.PROOF_SUBMITTED.value,

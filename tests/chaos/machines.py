@@ -84,6 +84,7 @@ MACHINES: Mapping[str, Machine] = {
             "milestone.created": ("-", "WAITING"),
             "milestone.submitted": ("WAITING REJECTED", "PENDING_REVIEW"),
             "milestone.rejected": ("PENDING_REVIEW", "REJECTED"),
+            "milestone.reopened": ("PENDING_REVIEW", "REJECTED"),
             "milestone.approved": (_OPEN_MILESTONE, "APPROVED"),
             "milestone.cancelled": (_OPEN_MILESTONE, "CANCELLED"),
             "milestone.paying": ("APPROVED", "PAYING"),
@@ -176,6 +177,7 @@ MACHINES: Mapping[str, Machine] = {
             "proof.submitted": ("-", "PENDING"),
             "proof.approved": ("PENDING", "APPROVED"),
             "proof.rejected": ("PENDING", "REJECTED"),
+            "proof.replaced": ("PENDING", "REJECTED"),
         },
         frozenset(
             {

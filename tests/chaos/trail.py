@@ -26,7 +26,7 @@ _HEARD = words(
     escrow.partly_refunded milestone.approved milestone.paid milestone.payout_returned
     payment.settled payment.failed payment.returned funding.succeeded funding.failed
     chargeback.opened chargeback.won chargeback.lost proof.submitted proof.approved proof.rejected
-    purchase.made purchase.refunded mandate.created
+    proof.replaced purchase.made purchase.refunded mandate.created
     """
 )
 # Told as often as other rows say that it happened.

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from kobatela.accounts.tests.factories import make_key, make_user
 from kobatela.kernel.caller import Scope
@@ -115,3 +116,45 @@ def test_support_asks_for_more_and_the_provider_reads_it() -> None:
     assert (asked.status, asked.json["status"]) == (200, "PENDING")
     assert (empty.status, empty.code) == (400, "DECISION_NOTE_REQUIRED")
     assert seen["info_note"] == "Show the date."
+
+
+def test_the_provider_is_offered_to_send_what_was_asked_for_and_sends_it() -> None:
+    escrow = pending_proof().escrow
+    proof = escrow.proofs.get()
+    provider, sender = provider_of(escrow), api(Scope.SENDER, escrow.client)
+
+    def offered(party: Api) -> bool:
+        summary = party.get(f"/escrows/{escrow.pk}/summary").json
+        return "submit_proof" in summary["allowed_actions"]
+
+    def send(party: Api) -> Any:
+        return party.post(
+            "/proofs",
+            files={"file": SimpleUploadedFile("north.jpg", photo())},
+            fields={"escrow_id": escrow.pk, "milestone_idx": 1, "type": "PHOTO"},
+        )
+
+    assert not offered(provider)
+    assert (send(provider).status, send(provider).code) == (409, "MILESTONE_NOT_WAITING")
+    api(Scope.SUPPORT).post(f"/proofs/{proof.pk}/request-info", json={"note": "The north wall."})
+    assert (offered(provider), offered(sender)) == (True, False)
+    assert send(sender).code == "MILESTONE_NOT_WAITING"
+
+    answer = send(provider)
+
+    assert (answer.status, answer.json["status"]) == (201, "PENDING")
+    assert answer.json["review_reasons"] == ["MORE_WAS_ASKED"]
+    assert answer.json["replaces_proof_id"] == proof.pk
+    assert not offered(provider)
+    earlier = provider.get(f"/proofs/{proof.pk}").json
+    assert (earlier["status"], earlier["ai_reviewed_by"]) == ("REJECTED", None)
+    assert f"proof {answer.json['id']}" in earlier["decision_note"]
+    late = api(Scope.SUPPORT, make_user()).post(
+        f"/proofs/{proof.pk}/decision?simulate=true", json={"decision": "approve"}
+    )
+    assert late.json["refusal"]["code"] == "PROOF_ALREADY_REJECTED"
+    story = provider.get(f"/escrows/{escrow.pk}/timeline").json["items"]
+    (replaced,) = [item["data"] for item in story if item["kind"] == "proof.replaced"]
+    assert replaced["replaced_by"] == answer.json["id"]
+    sent = [item["data"] for item in story if item["kind"] == "proof.submitted"]
+    assert [data.get("replaces") for data in sent] == [proof.pk, None]
