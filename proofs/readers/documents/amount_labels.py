@@ -58,6 +58,8 @@ _NEVER_A_TOTAL = re.compile(
     # Of a bill for works in stages: the whole contract, and what was billed before.
     r"|\bmarche\b|\bcumul|situations? precedentes?|reste a facturer"
     r"|to be (?:bill|invoic)ed"
+    # A rate of exchange: "1 € = 655,957".
+    r"|\b1 ?(?:[€$£]|[a-z]{3,5}) ?=\W*$"
     # Of another paper: the invoice that is credited, the quotation that was accepted.
     r"|\borig(?:inal|\.)? (?:invoice|bill)|facture (?:d.origine|initiale|creditee|annulee)"
     r"|(?<!selon )(?<!sur )\b(?:du|de|le|votre|total|montant) devis\b"

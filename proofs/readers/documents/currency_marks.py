@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from proofs.readers.documents.amounts import ISO_CODES, Amount, amounts_in
 from proofs.readers.documents.labels import MAX_LABEL_CHARS, cell_over, has_letters
-from proofs.readers.documents.layout import Line
+from proofs.readers.documents.layout import COLUMN, Line
 
 # Codes in capitals only: in small letters some are parts of sentences.
 MARK = re.compile(
@@ -19,13 +19,13 @@ MARK = re.compile(
 _BEHIND = re.compile(rf"\s?\(?(?P<mark>{ISO_CODES}|(?:US|CA|AU|NZ|HK)\b)\b")
 # "Soit en euros", "Equivalent in EUR at 0.9213", "Total (XOF @ 605.2)": the same in other money.
 CONVERSION = re.compile(
-    r"equivalen|\bsoit\b|contre.?valeur|\bapprox|\brate\b|\btaux de change|\bcours\b|converti"
-    r"|exchange|environ\b|@ ?\d+[.,]\d{2,}"
+    r"equivalen|\bsoit\b|contre.?valeur|\bapprox|(?:exchange|conversion) rate|\bat (?:a |the )?rate"
+    r"|\b(?:taux|cours) de change|\bau cours d|converti|\benviron\b|@ ?\d+[.,]\d{2,}"
+    r"|\b1 ?(?:[€$£]|[a-z]{3,5}) ?="
 )
-
-
 # "Montant en EUR", said beside a total in other money.
 _IN_OTHER_MONEY = re.compile(rf"\b(?:en|in) \W*(?:{ISO_CODES.lower()}|euros?|f ?cfa|francs?)\b\W*$")
+_SAYS_AGAIN = re.compile(r"\s*(?:\(|[/=\u2248~]).*")
 _FRANCS = frozenset({"FCFA", "CFA", "XOF", "XAF"})
 _SAME_AS = {"€": "EUR", "EURO": "EUR", "EUROS": "EUR", "£": "GBP", "RM": "MYR", "US$": "USD"}
 
@@ -58,6 +58,10 @@ def marks_at(lines: Sequence[Line], amount: Amount) -> Iterator[Mark]:
     heading = _in_heading(lines, amount)
     if heading is not None:
         yield heading
+    # "Total en FCFA (1 € = 655,957)  787 148": the label goes on over another number.
+    before = MARK.search(line.text, max(0, amount.start - MAX_LABEL_CHARS), first)
+    if before is not None:
+        yield Mark(before[0], line, *before.span())
 
 
 def _in_heading(lines: Sequence[Line], amount: Amount) -> Mark | None:
@@ -88,6 +92,18 @@ def money_kind(sign: str) -> str | None:
     if written in _FRANCS:
         return "FCFA"
     return None if written in {"", "$"} else _SAME_AS.get(written, written)
+
+
+def follows_in_other_money(before: Amount, amount: Amount) -> bool:
+    """Whether an amount says that before it again: "GBP 100.00 (EUR 118.00)", "9 000 F / 14 €"."""
+    between = before.line.text[before.end : amount.start]
+    kinds = {money_kind(before.currency), money_kind(amount.currency)}
+    is_beside = before.line is amount.line and COLUMN not in between
+    return (
+        is_beside
+        and _SAYS_AGAIN.fullmatch(between + amount.raw[:1]) is not None
+        and len(kinds - {None}) > 1
+    )
 
 
 def is_conversion(label: str) -> bool:

@@ -39,7 +39,7 @@ _NO_NAME = re.compile(
     r"|capital|kapital|iban|\bbic\b|\bgst\b|\btva\b|\bust|\bvat\b|total|licen[sc]e|owned by|order"
     r"|^\W*(?:\w+ )?(?:nummer|number|numero|id|gln|duns)\W*$|statement|guest check"
     r"|received|recu de|^\W*(?:artikel|article|items?|description|designation|bezeichnung|qty)\b"
-    r"|\bn[°º]|^\W*(?:p\.?u\b|prix|qte|quantite|montant)"
+    r"|^\W*(?:bank|banque|siege|agences?|address|adresse)\b.*:|\bn[°º]|^\W*(?:p\.?u\b|prix|qte|quantite|montant)"
 )
 # What stands over the columns of the items, and what ends them.
 _ITEMS_WORD = re.compile(

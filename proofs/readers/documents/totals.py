@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, pairwise
 
 from proofs.readers.documents.amount_labels import (
     ADVANCE_TITLE,
@@ -23,7 +23,12 @@ from proofs.readers.documents.amount_labels import (
     role_of,
 )
 from proofs.readers.documents.amounts import Amount, amounts_in
-from proofs.readers.documents.currency_marks import is_conversion, marks_at, money_kind
+from proofs.readers.documents.currency_marks import (
+    follows_in_other_money,
+    is_conversion,
+    marks_at,
+    money_kind,
+)
 from proofs.readers.documents.ids import holds_vat_id
 from proofs.readers.documents.labels import Label, nearest_label
 from proofs.readers.documents.layout import Line
@@ -59,8 +64,10 @@ _IS_NET_POINTS = -2.5
 # What a final invoice asks for, where nothing proves another total.
 _BALANCE_POINTS = 2.5
 _TITLE_LINES = 12
-# Dinars have three decimals, which only blanks before them tell from thousands.
-_MILLS = re.compile(r"(?<![\d.,])\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d{3}(?![\d.,])")
+# What follows the one of a rate of exchange, as in 1 € = 655,957.
+_RATE = re.compile(r"\s?(?:[€$£]|[A-Z]{3,4})?\s?=")
+# Dinars have three decimals, which only other marks before them tell from thousands.
+_MILLS = re.compile(r"(?<![\d.,])\d{1,3}(?:[ .\u00a0\u202f]\d{3})+,\d{3}(?![\d.,])")
 # What makes the confidence full.
 _SURE_POINTS = 7.0
 # More on one line are a table of numbers, and more on a document are none of a bill.
@@ -143,6 +150,8 @@ def label_amounts(lines: Sequence[Line]) -> list[Labelled]:
             if role is Role.TAX and has_vat_id:
                 # "TVA FR 40 303 265 045" is no tax of 40 thousand millions.
                 role = Role.OTHER
+            if amount.value == 1 and _RATE.match(line.text, amount.end):
+                role = Role.OTHER
             end_of_last = amount.end
             is_below_heading = label.is_heading and not _is_row_of_totals(line, amounts)
             found.append(Labelled(amount, role, label.text, is_below_heading, below_summary))
@@ -196,6 +205,11 @@ def _without_other_money(lines: Sequence[Line], labelled: Sequence[Labelled]) ->
         if id(one) not in money and (of_kind := money_kind(one.amount.currency))
     )
     converted = {id(one) for one in totals if is_conversion(one.label)}
+    converted |= {
+        id(one)
+        for before, one in pairwise(labelled)
+        if follows_in_other_money(before.amount, one.amount)
+    }
     own = {money.get(id(one)) for one in totals if id(one) not in converted} - {None}
     if own and converted:
         counts = Counter({of_kind: counts[of_kind] for of_kind in own if of_kind})

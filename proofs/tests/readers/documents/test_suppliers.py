@@ -39,3 +39,7 @@ def test_a_name_stands_beside_the_one_addressed() -> None:
     assert supplier_in("Client : Mairie de Pô SA   Forage Alto SARL", "", "", "Bon vent") != (
         "Mairie de Pô SA"
     )
+
+
+def test_a_bank_and_an_address_that_are_called_so_are_no_makers() -> None:
+    assert supplier_in("Siège : Paris", "Banque : Kora SA", "Forage Alto") == "Forage Alto"

@@ -230,6 +230,9 @@ def test_what_an_insurance_adjusts_is_no_total() -> None:
         ),
         (("Total CHF          540.50", "Montant en EUR : 572.90"), "540.50"),
         (("Total      300 000 FCFA", "Total (contre-valeur)   457,35 EUR"), "300000"),
+        (("Total due GBP 300.00 (EUR 354.00)",), "300.00"),
+        (("Total à payer : 300,00 € / 196 787 FCFA",), "300.00"),
+        (("Total   300,00 €", "Total en FCFA (1 € = 655,957)   196 787"), "300.00"),
     ],
 )
 def test_a_total_in_other_money_is_not_the_documents(rows: tuple[str, ...], total: str) -> None:
