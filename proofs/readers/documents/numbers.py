@@ -27,8 +27,8 @@ _NUMBER_WORD = (
 )
 _NO_DOCUMENT = (
     r"customer|client|kunde|order|commande|bestell|account|konto|compte|steuer|\btax\s?(?:id|no)"
-    r"|ust|vat\b|tva|\bgst\s?(?:id|no|reg)|siret|siren|phone|tel\b|fax|liefer|deliver|livrais"
-    r"|devis\b|quotation|\bquote\b|angebot|contract|contrat|vertrag|version|reklamation|ursprung|register|regist|\bhrb\b|reg\b|liee"
+    r"|ust|vat\b(?! invoice)|tva|\bgst\s?(?:id|no|reg)|siret|siren|phone|tel\b|fax|liefer|deliver"
+    r"|livrais|devis\b|quotation|\bquote\b|angebot|contract|contrat|vertrag|version|reklamation|ursprung|register|regist|\bhrb\b|reg\b|liee"
     r"|artikel|item|origin|purchase|\bpo\b|weitere|referenz\b|mandat|related|gemas|selon|laut"
     r"|\bour\b|table|member|machine|terminal|\bpos\b|cashier|portal|approval|\bcard|batch|trace"
     r"|\bdue\b|\bdate\b|datum|\baddress|adresse|empfanger|\bto\b|amount|total|betrag|montant"
@@ -59,7 +59,10 @@ _FIRST = re.compile(r"[A-Za-z0-9]")
 # A word for the document that is the beginning of its number: "FACT-0042", "INV-17".
 _IS_PREFIX = re.compile(r"(?:fact|inv|doc)[-_/]\d")
 # What may stand between a document's word and its number.
-_KIND = r"(?:\s+(?:pro.?forma|definitive|de solde|d.acompte|de situation)\b)?"
+_KIND = (
+    r"(?:\s+(?:pro.?forma|definitive|de (?:solde|situation|location|vente)|d.acompte"
+    r"|d.honoraires)\b)?"
+)
 # A number may go on over a single blank or a mark between blanks, with a short prefix before it.
 _PREFIX = re.compile(r"(?P<word>[A-Za-z]{1,4})(?: [-/] | )(?=\d)")
 _GOES_ON = re.compile(
@@ -225,8 +228,10 @@ def _end_of_number(line: Line, start: int) -> int:
     """
     alone = _VALUE.match(line.text, start)
     end_alone = alone.end() if alone else start + 1
-    stops = _others(line)
     prefix = _PREFIX.match(line.text, start)
+    if prefix is None and _GOES_ON.match(line.text, end_alone) is None:
+        return end_alone
+    stops = _others(line)
     first = start
     if prefix is not None and _is_prefix(line, prefix) and prefix.end() not in stops:
         first = prefix.end()

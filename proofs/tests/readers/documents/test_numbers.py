@@ -26,6 +26,8 @@ def number_in(*rows: str) -> str | None:
         ("FACTURE DEFINITIVE N° FACT-0071 du 04-07-2026", "FACT-0071"),
         ("N° FACT-0071 - 04/07/2026", "FACT-0071"),
         ("Facture proforma KP-071", "KP-071"),
+        ("Facture de location KL-071 - 4 juillet 2026", "KL-071"),
+        ("VAT invoice no. 0071", "0071"),
     ],
 )
 def test_a_number_is_read_whole(row: str, number: str) -> None:
@@ -55,6 +57,7 @@ def test_a_number_under_its_label_is_read_whole() -> None:
         ("FACTURE DU 12 MAI", None),
         ("FACTURE EUR 1200", None),
         ("Facture pour 200 sacs", None),
+        ("VAT no. 00712345", None),
         ("Devis n° KD-2026-015 du 04/07/2026", None),
     ],
 )
