@@ -113,7 +113,8 @@ def test_d26_a_rejected_milestone_takes_a_new_proof_and_is_paid() -> None:
 
     again = submit(escrow, photo())
 
-    assert again.status == ProofStatus.APPROVED
+    assert (again.status, again.review_reasons) == (ProofStatus.PENDING, ["REJECTED_BEFORE"])
+    approve(again, note="The wall is seen now.")
     escrow.refresh_from_db()
     assert escrow.status == "RELEASED"
 
