@@ -166,17 +166,14 @@ def test_a_second_start_is_quick(start: Callable[[], Up]) -> None:
     cores = os.cpu_count() or 1
     if os.getloadavg()[0] > 2 * cores:
         pytest.skip("Others keep this machine so busy that a time means nothing.")
-    took_s = []
-    for _ in range(3):
+    took_s: list[float] = []
+    while len(took_s) < 3 and not any(one < SECOND_START_MAX_S for one in took_s):
         up = start()
         up.wait_until_it_runs()
-        share = max(1.0, os.getloadavg()[0] / cores)
-        took_s.append(up.seconds_to_start() / share)
-        if took_s[-1] < SECOND_START_MAX_S:
-            return
+        took_s.append(up.seconds_to_start() / max(1.0, os.getloadavg()[0] / cores))
         up.process.send_signal(signal.SIGTERM)
         up.wait_for_end()
-    pytest.fail(f"No start took less than {SECOND_START_MAX_S} s: {took_s}")
+    assert min(took_s) < SECOND_START_MAX_S
 
 
 def test_two_checkouts_run_side_by_side(start: Callable[[], Up]) -> None:

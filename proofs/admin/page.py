@@ -109,6 +109,7 @@ def build(proof: Proof, caller: Caller) -> Page:
     state = approvals.approval_state(f"proof:{proof.pk}", APPROVE_COMMAND)
     proof.approvals_given = 0 if state is None else state.given
     history = _history(proof)
+    barred = _barred(proof, caller)
     said_yes = [] if state is None else approvals.words_given(f"proof:{proof.pk}", APPROVE_COMMAND)
     people = people_behind(
         {proof.decided_by, proof.reread_asked_by, *(word.actor for word in said_yes)}
@@ -121,7 +122,10 @@ def build(proof: Proof, caller: Caller) -> Page:
         picture=_picture(proof),
         document=document.shown(proof),
         reread=reread.shown(
-            proof, caller, people[proof.reread_asked_by], [entry for entry, _ in history]
+            proof,
+            people[proof.reread_asked_by],
+            [entry for entry, _ in history],
+            may_decide=barred is None,
         ),
         needs_note=failed_checks(proof, is_staff=True),
         facts=_facts(proof),
@@ -144,7 +148,7 @@ def build(proof: Proof, caller: Caller) -> Page:
         and approvals.two_are_needed(
             escrow_id=proof.escrow_id, money=Money(proof.amount_minor, proof.currency)
         ),
-        refusal=_refusal(proof, caller),
+        refusal=_refusal(proof, barred),
         replaced_by=replacement_of(proof.pk) if proof.is_replaced else None,
         following=next_in_queue(after=proof),
     )
@@ -172,18 +176,23 @@ def _history(proof: Proof) -> list[tuple[Any, str]]:
     return [(entry, people[entry.actor]) for entry in found]
 
 
-def _refusal(proof: Proof, caller: Caller) -> str | None:
+def _barred(proof: Proof, caller: Caller) -> str | None:
+    """Why this person may not decide this proof, whatever its state; None where they may."""
+    try:
+        check_may_decide(caller, proof)
+    except DomainError as refusal:
+        return refusal.message
+    return None
+
+
+def _refusal(proof: Proof, barred: str | None) -> str | None:
     if proof.is_replaced:
         return "Nobody decided it: what more was asked for has come in its place."
     if proof.status != ProofStatus.PENDING:
         return "It was decided."
     if is_processing(proof):
         return "The machine is not done with it yet; reload the page in a moment."
-    try:
-        check_may_decide(caller, proof)
-    except DomainError as refusal:
-        return refusal.message
-    return None
+    return barred
 
 
 def _picture(proof: Proof) -> str:

@@ -18,14 +18,13 @@ from proofs.readers.serving import Job, serve
 
 def _read_page(arguments: Mapping[str, Any]) -> dict[str, Any]:
     engine = get_engine(arguments["engine"])
+    started_s = cpu_time_s()
     try:
         engine.load()
-    except OcrError as error:
-        return {"note": note_of(error, engine).to_json(), "version": engine.version, "took_s": 0.0}
-    started_s = cpu_time_s()
-    with Image.open(Path(arguments["path"]), formats=("JPEG", "PNG")) as picture:
-        picture.load()
-    try:
+        # Only the page's own time counts.
+        started_s = cpu_time_s()
+        with Image.open(Path(arguments["path"]), formats=("JPEG", "PNG")) as picture:
+            picture.load()
         read = read_upright(
             engine,
             picture,
@@ -33,20 +32,12 @@ def _read_page(arguments: Mapping[str, Any]) -> dict[str, Any]:
             turn=arguments["turn"],
             budget_s=arguments["budget_s"],
         )
+        answer: dict[str, Any] = {"page": read.page.to_json(), "reading_s": read.reading_s}
     except OcrError as error:
-        return {
-            "note": note_of(error, engine).to_json(),
-            "version": engine.version,
-            "took_s": cpu_time_s() - started_s,
-        }
+        answer = {"note": note_of(error, engine).to_json()}
     except OutOfTime:
-        return {"is_late": True, "version": engine.version, "took_s": cpu_time_s() - started_s}
-    return {
-        "page": read.page.to_json(),
-        "reading_s": read.reading_s,
-        "version": engine.version,
-        "took_s": cpu_time_s() - started_s,
-    }
+        answer = {"is_late": True}
+    return answer | {"version": engine.version, "took_s": cpu_time_s() - started_s}
 
 
 JOBS: Mapping[str, Job] = {"read_page": _read_page}

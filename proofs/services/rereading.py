@@ -65,14 +65,19 @@ def ask_to_reread(*, caller: Caller, proof_id: int) -> bool:
 def check_may_ask(caller: Caller, proof: Proof) -> None:
     """Raise unless this caller may have this document read once more.
 
-    Raises InsufficientScope for whoever is no staff, OwnProofForbidden as for a decision;
-    NoDocument; ProofProcessing while it waits to be read for the first time.
+    Raises InsufficientScope for whoever is no staff, OwnProofForbidden as for a decision, and what
+    `check_was_read` does.
     """
     if not caller.is_staff:
         raise InsufficientScope("Only staff has a document read once more.")
+    check_may_decide(caller, proof)
+    check_was_read(proof)
+
+
+def check_was_read(proof: Proof) -> None:
+    """Raise unless there is a document whose first reading is over: NoDocument, ProofProcessing."""
     if not reading.has_document(proof):
         raise NoDocument(proof_id=proof.pk)
-    check_may_decide(caller, proof)
     if proof.processing in {Processing.QUEUED, Processing.READING}:
         raise ProofProcessing
 

@@ -64,13 +64,11 @@ class RapidEngine:
 
     def open(self, picture: Image.Image, *, number: int) -> "DetectedPage":
         """Find the runs of a page, and read none of them yet. Raises OcrError."""
-        return DetectedPage(self._load(), picture, number)
+        self.load()
+        return DetectedPage(self._model, picture, number)
 
     def load(self) -> None:
-        """Load the models. Raises OcrError."""
-        self._load()
-
-    def _load(self) -> Any:
+        """Load the models, once. Raises OcrError."""
         if self._model is None:
             # OpenCV and OpenMP start a thread for each core otherwise.
             os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
@@ -99,7 +97,6 @@ class RapidEngine:
                     is_available=False,
                 ) from error
             self._model = model
-        return self._model
 
 
 class DetectedPage:
@@ -176,8 +173,8 @@ def _giving_up_as_error(number: int) -> Iterator[None]:
 
 def _detect(model: Any, pixels: Any) -> tuple[list[Any], list[Corners]]:
     """Give the picture of each run, and its corners; both empty where there is none."""
-    from rapidocr.main import RapidOCRError  # noqa: PLC0415 -- see _load
-    from rapidocr.utils.process_img import map_boxes_to_original  # noqa: PLC0415 -- see _load
+    from rapidocr.main import RapidOCRError  # noqa: PLC0415 -- see RapidEngine.load
+    from rapidocr.utils.process_img import map_boxes_to_original  # noqa: PLC0415 -- see RapidEngine.load
 
     height, width = pixels.shape[:2]
     smaller, record = model.preprocess_img(pixels)

@@ -85,10 +85,11 @@ def test_rapidocr_reads_a_crooked_page(degrees: float) -> None:
 
 def test_rapidocr_read_run_by_run_gives_what_its_library_gives_in_one_call() -> None:
     picture = photo(INVOICE, degrees=1.0)
-    model = RapidEngine()._load()
-    whole = model(np.asarray(picture)[:, :, ::-1].copy())
+    engine = RapidEngine()
+    engine.load()
+    whole = engine._model(np.asarray(picture)[:, :, ::-1].copy())
 
-    page = get_engine("rapidocr").read(picture, number=1)
+    page = engine.read(picture, number=1)
 
     assert [word.text for word in page.words] == list(whole.txts)
     assert [word.confidence for word in page.words] == pytest.approx(list(whole.scores), abs=1e-4)
@@ -138,7 +139,8 @@ def test_rapidocr_reads_only_a_sample_of_a_page_that_lies_wrong_before_it_is_tur
     monkeypatch: pytest.MonkeyPatch, degrees: int
 ) -> None:
     engine = RapidEngine()
-    model = engine._load()
+    engine.load()
+    model = engine._model
     recognize, reads = model.recognize_txt, []
 
     def recognize_one(runs: Sequence[Any]) -> Any:
