@@ -25,7 +25,6 @@ from proofs.admin.advice import AdviceShown
 from proofs.admin.document import DocumentShown
 from proofs.admin.reread import RereadShown
 from proofs.admin.words import decision_tag, figure, likeness, span, tone_of, words
-from proofs.checks.findings import FindingCode
 from proofs.checks.geofence import Geofence, usable_position
 from proofs.models import Proof
 from proofs.selectors import (
@@ -43,8 +42,6 @@ _EARLIER_PROOFS = 10
 _SKETCH_PX = 200
 # Shown otherwise, or said by the finding's own words.
 _NOT_FIGURES = frozenset({"matches", "field"})
-# True of a reading with the same time; the hint tells of one with more.
-_NOT_WORTH_IT = (FindingCode.PAGES_NOT_READ, "retry")
 _SEVERITIES = ("hard", "soft", "info")
 
 
@@ -287,9 +284,7 @@ def _findings(proof: Proof) -> list[dict[str, Any]]:
             "figures": [
                 figure(name, value)
                 for name, value in sorted(finding["data"].items())
-                if name not in _NOT_FIGURES
-                and value is not None
-                and (finding["code"], name) != _NOT_WORTH_IT
+                if name not in _NOT_FIGURES and value is not None
             ],
         }
         for finding in gravest_first

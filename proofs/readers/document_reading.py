@@ -332,7 +332,7 @@ class _Ocr:
 
     def _note_not_read(self, number: int) -> None:
         message = f"Page {number} was not read for lack of time."
-        self.note(NoteCode.PAGES_NOT_READ, message, retry=False, pages=(number,))
+        self.note(NoteCode.PAGES_NOT_READ, message, pages=(number,))
 
 
 def _seconds(data: object) -> float:

@@ -144,14 +144,17 @@ def test_it_takes_a_role_the_form_of_the_page_and_no_mere_link(
     assert proof.reread_asked_at is None
 
 
-def test_pages_that_nobody_got_to_are_no_reason_against_another_reading(support: Client) -> None:
-    note = Note(code=NoteCode.PAGES_NOT_READ, message="No time.", retry=False, pages=(2,))
+@pytest.mark.parametrize(("retry", "said"), [(True, "yes"), (False, "no")])
+def test_whether_pages_not_read_are_worth_another_reading_is_told(
+    support: Client, *, retry: bool, said: str
+) -> None:
+    note = Note(code=NoteCode.PAGES_NOT_READ, message="Not read.", retry=retry, pages=(2,))
     proof = read_invoice(reading=reading_of(notes=(note,)))
 
     page = support.get(page_of(proof))
 
     assertContains(page, "or have it read again, which is given more time.")
-    assertNotContains(page, "worth another reading")
+    assertContains(page, f"worth another reading: {said}")
 
 
 def test_what_is_asked_costs_few_queries(support: Client) -> None:

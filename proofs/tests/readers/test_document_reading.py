@@ -280,7 +280,7 @@ def test_an_engine_that_needs_more_memory_than_it_may_have_is_a_note(kept: Kept)
     [
         ("time", NoteCode.OCR_FAILED, True),
         ("memory", NoteCode.OCR_FAILED, False),
-        ("cpu", NoteCode.PAGES_NOT_READ, False),
+        ("cpu", NoteCode.PAGES_NOT_READ, True),
         ("died", NoteCode.OCR_FAILED, False),
     ],
 )

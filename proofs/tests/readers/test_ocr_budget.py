@@ -102,7 +102,7 @@ def test_no_page_is_begun_for_which_there_would_be_no_time(tmp_path: Path, asked
     reading = read(tmp_path, pages=4)
 
     assert [request["number"] for request in requests] == [1, 4], "the ends of a scan come first"
-    assert codes(reading) == [(NoteCode.PAGES_NOT_READ, False)] * 2
+    assert codes(reading) == [(NoteCode.PAGES_NOT_READ, True)] * 2
     assert [note.pages for note in reading.notes] == [(2,), (3,)]
     assert (reading.pages_read, reading.pages_total) == (2, 4)
     assert reading.fields, "what was read is kept"
@@ -160,7 +160,7 @@ def test_what_the_parser_takes_comes_out_of_the_same_time(
     reading = read(tmp_path, pages=3, budget_s=17.0)
 
     assert [request["budget_s"] for request in requests] == [10.0, 5.0]
-    assert codes(reading) == [(NoteCode.PAGES_NOT_READ, False)]
+    assert codes(reading) == [(NoteCode.PAGES_NOT_READ, True)]
 
 
 def test_both_engines_share_what_a_document_may_take(
@@ -194,7 +194,7 @@ def test_a_page_that_takes_all_the_time_is_the_last_and_no_trouble_of_the_engine
     reading = read(tmp_path, pages=3, second=True)
 
     assert [(request["number"], request["engine"]) for request in requests] == [(1, "rapidocr")]
-    assert codes(reading) == [(NoteCode.PAGES_NOT_READ, False)] * 3
+    assert codes(reading) == [(NoteCode.PAGES_NOT_READ, True)] * 3
     assert (reading.status, reading.fields) == (ReadingStatus.EMPTY, {})
 
 
@@ -204,7 +204,7 @@ def test_an_engine_that_hangs_is_asked_for_no_other_page(tmp_path: Path, asked: 
     reading = read(tmp_path, pages=2)
 
     assert len(requests) == 1
-    assert codes(reading) == [(NoteCode.OCR_FAILED, True), (NoteCode.PAGES_NOT_READ, False)]
+    assert codes(reading) == [(NoteCode.OCR_FAILED, True), (NoteCode.PAGES_NOT_READ, True)]
 
 
 def test_a_page_that_breaks_the_engine_takes_no_other_page_with_it(
